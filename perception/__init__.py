@@ -1,0 +1,41 @@
+"""Depth and 3D perception: from an image (or six cameras and five radars) to metric 3D.
+
+    import perception
+
+    model = perception.load("polymax-world-tiny")
+    result = model("street.jpg", camera=perception.Pinhole.from_fov(width=1242, height=375, horizontal_degrees=82))
+    result.save("out/")
+
+Names are imported when they are first used, so ``import perception`` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "load": "perception.inference",
+    "list_models": "perception.inference",
+    "list_backbones": "perception.models.backbones",
+    "load_image": "perception.io",
+    "Pinhole": "perception.geometry",
+    "Equirectangular": "perception.geometry",
+    "World": "perception.datasets.world",
+    "PerceptionError": "perception.errors",
+}
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'perception' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
