@@ -35,7 +35,9 @@ def register_model(cls: type) -> type:
     """Class decorator: make `cls` buildable by its class name. Raises `RecipeError` for a name taken by another class."""
     known = _CLASSES.setdefault(cls.__name__, cls)
     if known is not cls and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise RecipeError(f"model name {cls.__name__!r} is registered twice, by {known.__module__} and {cls.__module__}")
+        raise RecipeError(
+            f"model name {cls.__name__!r} is registered twice, by {known.__module__} and {cls.__module__}"
+        )
     _CLASSES[cls.__name__] = cls
     return cls
 

@@ -66,7 +66,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The verdict on one output: `error` is the largest absolute difference, `excess` the largest violation of atol + rtol*|e|."""
+    """The verdict on one output: `error` is the largest absolute difference."""
 
     name: str
     error: float
@@ -118,7 +118,9 @@ def run_case(folder: str | Path) -> list[Outcome]:
     kinds = known_kinds()
     kind = kind_of(folder, kinds)
     if kind is None:
-        raise ValueError(f"no system in tests/parity/systems knows a kind for the folder {folder.name!r}; known: {sorted(kinds)}")
+        raise ValueError(
+            f"no system in tests/parity/systems knows a kind for the folder {folder.name!r}; known: {sorted(kinds)}"
+        )
     case = Case(folder)
     checks = list(kinds[kind](case))
     if not checks:
@@ -146,7 +148,9 @@ def main(arguments: list[str]) -> int:
         for outcome in outcomes:
             verdict = "pass" if outcome.passed else "FAIL"
             remark = f"  {outcome.remark}" if outcome.remark else ""
-            print(f"{verdict} {Path(folder).name}: {outcome.name}: largest error {outcome.error:.3g} (atol {outcome.atol:g}, rtol {outcome.rtol:g}){remark}")
+            print(
+                f"{verdict} {Path(folder).name}: {outcome.name}: largest error {outcome.error:.3g} (atol {outcome.atol:g}, rtol {outcome.rtol:g}){remark}"
+            )
         failures += sum(not outcome.passed for outcome in outcomes)
         total += len(outcomes)
         print(f"     {Path(folder).name}: {len(outcomes)} outputs in {time.perf_counter() - start:.1f} s")
