@@ -47,7 +47,13 @@ def predictor(name: str, device: str = "auto") -> Predictor:
 
 
 def predict_photo(
-    file: str | Path | None, model: str, folder: Path, *, fov: float | None = None, device: str = "auto", max_pixels: int = 24_000_000
+    file: str | Path | None,
+    model: str,
+    folder: Path,
+    *,
+    fov: float | None = None,
+    device: str = "auto",
+    max_pixels: int = 24_000_000,
 ) -> Photo:
     """Predict one picture file and write the results into `folder`, which must be fresh.
 
