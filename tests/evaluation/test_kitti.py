@@ -105,10 +105,11 @@ def test_perfect_detections_score_one_hundred() -> None:
 
 def test_evaluator_is_independent_of_batches_and_processes() -> None:
     truth, results = make_frames(12, 6, 10, 5)
-    batch = lambda ids: (
-        [results[i] for i in ids],
-        {"kitti_labels": [truth[i] for i in ids], "meta": [{"index": i} for i in ids]},
-    )
+
+    def batch(ids):
+        frames = {"kitti_labels": [truth[i] for i in ids], "meta": [{"index": i} for i in ids]}
+        return [results[i] for i in ids], frames
+
     whole, first, second = KittiEvaluator(), KittiEvaluator(), KittiEvaluator()
     whole.update(*batch(range(12)))
     first.update(*batch(range(0, 12, 2)))
