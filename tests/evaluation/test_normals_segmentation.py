@@ -36,7 +36,7 @@ def test_normals_pool_all_pixels_exactly() -> None:
     truth[1][:, 5:9] = 0.0
     guess = [t + 0.3 * rng.standard_normal(t.shape) for t in truth]
     errors = np.concatenate(
-        [angular_error(g[:, m], t[:, m]) for g, t in zip(guess, truth) for m in [np.abs(t).sum(0) > 0]]
+        [angular_error(g[:, m], t[:, m]) for g, t in zip(guess, truth, strict=True) for m in [np.abs(t).sum(0) > 0]]
     )
     evaluator, other = NormalsEvaluator(), NormalsEvaluator()
     evaluator.update(guess[:2], {"normals": truth[:2], "meta": [{"index": 0}, {"index": 1}]})
