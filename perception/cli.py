@@ -97,7 +97,7 @@ def _predict(options: argparse.Namespace) -> int:
         place.mkdir(parents=True, exist_ok=True)
         with VideoWriter(place / "prediction.mp4") as writer:
             for count, result in enumerate(model.stream(file, camera, fov=options.fov), 1):
-                writer.write(result.plot())
+                writer.write(result.preview())
                 print(f"\r{file}: {count} frames", end="", flush=True)
         print(f" -> {place / 'prediction.mp4'}")
     if failures:

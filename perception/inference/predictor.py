@@ -6,6 +6,7 @@ The predictor keeps nothing of a call, so one object serves many threads.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,14 +98,15 @@ class Predictor:
         self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
     ) -> list[Any]:
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        prepared = []
+        prepared, loads = [], []
         for image, camera in zip(images, cameras, strict=True):
-            loaded = load_image(image, **limit)
-            prepared.append(self.model.preprocess(loaded.pixels, self._camera(loaded, camera, fov)))
+            loads.append(load_image(image, **limit))
+            prepared.append(self.model.preprocess(loads[-1].pixels, self._camera(loads[-1], camera, fov)))
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
-                results[index] = result
+                named = {"name": loads[index].name, "model": self.name, "notes": (*loads[index].notes, *result.notes)}
+                results[index] = dataclasses.replace(result, **named)
         return results
 
     def _camera(self, image: Image, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
