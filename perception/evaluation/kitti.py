@@ -308,9 +308,9 @@ class KittiEvaluator(Evaluator):
     """KITTI AP over a data set.
 
     classes  names, in the order of the labels3d of the batch;  overlaps  which of "strict", "loose".
-    The truth is ``kitti_labels`` (`KittiLabels`) of the batch. Predictions are `KittiLabels` with scores, objects that have
-    ``to_kitti_labels(offset)``, or mappings with ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4), ``labels3d`` (N,), ``scores``
-    (N,), optionally ``alpha``; ``camera_offset`` (3,) of the batch moves them back into KITTI's frame.
+    The truth is ``kitti_labels`` (`KittiLabels`) of the batch. Predictions are `KittiLabels` with scores, `Boxes3DResult` (or what
+    holds one as ``boxes3d``), or mappings with ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) continuous pixels, ``labels3d`` (N,),
+    ``scores`` (N,), optionally ``alpha``; ``camera_offset`` (3,) of the batch moves them back into KITTI's rectified frame.
     """
 
     def __init__(self, classes: Sequence[str] = CLASSES, overlaps: Sequence[str] = ("strict", "loose")) -> None:
@@ -371,21 +371,28 @@ def kitti_prediction(prediction: Any, classes: Sequence[str], offset: Sequence[f
 
     if isinstance(prediction, KittiLabels):
         return prediction
-    if hasattr(prediction, "to_kitti_labels"):
-        return prediction.to_kitti_labels(offset)
-    boxes3d, boxes2d = take(prediction, "boxes3d"), take(prediction, "boxes2d")
+    held = take(prediction, "boxes3d")
+    if hasattr(held, "boxes"):
+        prediction = held
+    boxes3d, boxes2d = take(prediction, "boxes", "boxes3d"), take(prediction, "boxes2d")
     labels, scores = take(prediction, "labels3d", "labels"), take(prediction, "scores", "scores3d")
+    if boxes2d is None and hasattr(prediction, "projected"):
+        boxes2d = prediction.projected()
     if any(value is None for value in (boxes3d, boxes2d, labels, scores)):
         raise InputError(
             f"a KITTI prediction needs boxes3d, boxes2d, labels3d and scores; found {type(prediction).__name__} without one of them"
         )
+    names = take(prediction, "class_names") or classes
+    types = [label if isinstance(label, str) else names[int(label)] for label in to_numpy(labels).tolist()]
+    boxes2d = to_numpy(boxes2d).astype(np.float64).reshape(-1, 4) - 0.5  # KITTI's pixel centres are integers
+    seen = np.isfinite(boxes2d).all(1)
     alpha = take(prediction, "alpha")
-    types = [label if isinstance(label, str) else classes[int(label)] for label in to_numpy(labels).tolist()]
-    return KittiLabels.from_boxes(
+    rows = KittiLabels.from_boxes(
         types,
         to_numpy(boxes3d),
-        to_numpy(boxes2d),
+        np.nan_to_num(boxes2d),
         to_numpy(scores).astype(np.float64),
         offset,
         alpha=None if alpha is None else to_numpy(alpha).astype(np.float64),
     )
+    return rows[seen]

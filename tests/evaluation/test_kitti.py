@@ -14,9 +14,11 @@ from perception.evaluation.kitti import (
     KittiEvaluator,
     KittiProtocol,
     evaluate_folders,
+    kitti_prediction,
     recall_thresholds,
 )
 from perception.io.kitti import KittiLabels
+from perception.results import Boxes3DResult, Prediction
 from tests.evaluation.kitti_scenes import make_frames
 
 
@@ -130,7 +132,7 @@ def test_predictions_in_project_boxes_come_back_as_kitti_rows() -> None:
         kept = own[np.isin(own.types, ["Car", "Pedestrian", "Cyclist"])]
         prediction = {
             "boxes3d": kept.boxes3d(offset),
-            "boxes2d": kept.boxes2d,
+            "boxes2d": kept.boxes2d + 0.5,
             "labels3d": np.array([["Car", "Pedestrian", "Cyclist"].index(t) for t in kept.types]),
             "scores": np.ones(len(kept)),
         }
@@ -138,6 +140,14 @@ def test_predictions_in_project_boxes_come_back_as_kitti_rows() -> None:
             [prediction], {"kitti_labels": [labels], "camera_offset": [offset], "meta": [{"index": index}]}
         )
         rows = evaluator.records[index][1]
+        found = Boxes3DResult(
+            prediction["boxes3d"],
+            prediction["labels3d"],
+            class_names=("Car", "Pedestrian", "Cyclist"),
+            boxes2d=prediction["boxes2d"],
+        )
+        same = kitti_prediction(Prediction(boxes3d=found), (), offset)
+        np.testing.assert_allclose(same.values, rows.values, atol=1e-4)
         np.testing.assert_allclose(rows.values[:, 3:14], kept.values[:, 3:14], atol=1e-9)
         np.testing.assert_allclose(np.cos(rows.alpha - kept.alpha), 1.0, atol=1e-9)
 
