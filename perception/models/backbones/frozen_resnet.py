@@ -22,6 +22,24 @@ _LAYOUTS = {
 }
 
 
+def is_frozen_resnet(name: str) -> bool:
+    """Whether `FrozenResNet` knows the name."""
+    return name in _LAYOUTS
+
+
+def _published(name: str) -> dict[str, Tensor]:
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise WeightsError(
+            f"the ImageNet weights of {name} are not in the local cache and cannot be downloaded ({error}); fetch {weights.url} into "
+            f"{torch.hub.get_dir()}/checkpoints, or build the model with pretrained_backbone=False"
+        ) from error
+
+
 class FrozenBatchNorm(nn.Module):
     """Batch norm as a constant: buffers weight, bias, running_mean, running_var of (C,), eps 1e-5."""
 
@@ -75,12 +93,19 @@ class FrozenResNet(nn.Module):
         name: resnet18, resnet34, resnet50 or resnet101.
         levels: which of the stages 1..4 (strides 4, 8, 16, 32) to return.
         frozen_stages: stem and this many stages get no gradients (the usual choice is 1).
+        pretrained: start from torchvision's IMAGENET1K_V1 weights (downloads them once).
     """
 
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
 
-    def __init__(self, name: str = "resnet50", levels: Sequence[int] = (2, 3, 4), frozen_stages: int = 1) -> None:
+    def __init__(
+        self,
+        name: str = "resnet50",
+        levels: Sequence[int] = (2, 3, 4),
+        frozen_stages: int = 1,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
         if name not in _LAYOUTS:
             raise RecipeError(f"the frozen ResNet {name!r} does not exist; known: {', '.join(_LAYOUTS)}.{nearest(name, _LAYOUTS)}")
@@ -102,6 +127,8 @@ class FrozenResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         for frozen in [self.conv1, *(getattr(self, f"layer{i}") for i in range(1, frozen_stages + 1))]:
             frozen.requires_grad_(False)
+        if pretrained:
+            self.load_torchvision(_published(name))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W), normalised -> one (B, C, H / stride, W / stride) for each of `levels`, sizes rounded up."""
@@ -117,8 +144,12 @@ class FrozenResNet(nn.Module):
     def load_torchvision(self, state: dict[str, Tensor]) -> None:
         """Load a torchvision ImageNet state dict; its classifier and counters are left out. Raises `WeightsError` if keys differ."""
         own = self.state_dict()
-        state = {key: value for key, value in state.items() if not key.startswith("fc.") and not key.endswith("num_batches_tracked")}
-        state = {key: value for key, value in state.items() if key in own or int(key[5]) <= max(self.levels)}
+        unused = ("fc.", *(f"layer{stage}." for stage in range(max(self.levels) + 1, 5)))
+        state = {
+            key: value
+            for key, value in state.items()
+            if not key.startswith(unused) and not key.endswith("num_batches_tracked")
+        }
         odd = sorted(set(own) ^ set(state))
         if odd:
             raise WeightsError(f"the weights do not fit a {self.name}: {len(odd)} entries differ, first {', '.join(odd[:3])}")
