@@ -72,10 +72,10 @@ def _predict(options: argparse.Namespace) -> int:
 
     from perception.inference import load
     from perception.inference.predictor import input_files
-    from perception.io.video import VIDEO_SUFFIXES, VideoWriter
+    from perception.io import VideoWriter, is_video
 
     camera = _intrinsics(options.intrinsics)
-    videos = [Path(name) for name in options.inputs if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
     folder = Path(options.out)

@@ -84,7 +84,9 @@ def rename(state: Mapping[str, Tensor], rules: list[tuple[str, str | None]]) -> 
         else:
             unknown.append(key)
     if unknown:
-        raise WeightsError(f"{len(unknown)} entries of the checkpoint are unknown, first {', '.join(sorted(unknown)[:3])}; it belongs to another model")
+        raise WeightsError(
+            f"{len(unknown)} entries of the checkpoint are unknown, first {', '.join(sorted(unknown)[:3])}; it belongs to another model"
+        )
     return out
 
 
@@ -106,7 +108,9 @@ def merge_projections(state: dict[str, Tensor]) -> dict[str, Tensor]:
             out["decoder.content"] = out.pop("tgt_embed.weight")
             out["decoder.anchors"] = out.pop("refpoint_embed.weight")
     except KeyError as error:
-        raise WeightsError(f"the checkpoint is incomplete: it lacks an entry that belongs with {error.args[0]!r}") from error
+        raise WeightsError(
+            f"the checkpoint is incomplete: it lacks an entry that belongs with {error.args[0]!r}"
+        ) from error
     return out
 
 
@@ -134,7 +138,11 @@ def load_strictly(model: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
         ("unexpected", sorted(set(state) - set(own))),
         (
             "of another shape",
-            [f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}" for k in own if k in state and state[k].shape != own[k].shape],
+            [
+                f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+                for k in own
+                if k in state and state[k].shape != own[k].shape
+            ],
         ),
     ):
         if keys:

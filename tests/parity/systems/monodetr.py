@@ -128,7 +128,16 @@ def detection_checks(case: Case, ranked, projections, sizes, bins: int) -> Itera
     raw = decode_official(ranked, projections, sizes, bins)
     keep = ranked.scores >= case.reference["threshold"]
     batch = torch.arange(len(keep))[:, None].expand_as(keep)
-    columns = [batch, ranked.labels, raw["alpha"], raw["boxes2d"], raw["sizes"], raw["locations"], raw["rotation_y"], raw["scores"]]
+    columns = [
+        batch,
+        ranked.labels,
+        raw["alpha"],
+        raw["boxes2d"],
+        raw["sizes"],
+        raw["locations"],
+        raw["rotation_y"],
+        raw["scores"],
+    ]
     columns = [x.double().reshape(*keep.shape, -1) for x in columns]
     yield Check("detections", torch.cat(columns, -1)[keep], case.outputs["detections"])
 
@@ -179,7 +188,10 @@ def losses(case: Case) -> Iterator[Check]:
         found = criterion(outputs, targets, groups)
         weighted = criterion.weighted(found)
         statistics = {"": criterion.statistics(outputs, targets, matches[-1])}
-        statistics |= {f"_{i}": criterion.statistics(x, targets, m) for i, (x, m) in enumerate(zip(layers[:-1], matches, strict=False))}
+        statistics |= {
+            f"_{i}": criterion.statistics(x, targets, m)
+            for i, (x, m) in enumerate(zip(layers[:-1], matches, strict=False))
+        }
         for name, value in expected.items():
             if name.startswith("match_"):
                 continue

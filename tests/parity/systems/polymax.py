@@ -37,7 +37,9 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
     blocks = [
         len({k[len(decoder) :].split(".")[2] for k in state if k.startswith(f"{decoder}{s}.")}) for s in range(stages)
     ]
-    axial = [f"{decoder}{s}._blocks.0._attention._height_axis.qkv_transform.conv.weight" in state for s in range(stages)]
+    axial = [
+        f"{decoder}{s}._blocks.0._attention._height_axis.qkv_transform.conv.weight" in state for s in range(stages)
+    ]
     widths = [state[f"{decoder}{s}._blocks.0._conv3_bn.conv.weight"]["shape"][0] // 4 for s in range(stages)]
     auxiliary = [k for k in state if "_auxiliary_semantic_predictor" in k]
     head = None if not auxiliary else "aspp" if any("_aspp." in k for k in auxiliary) else "cityscapes"
@@ -53,7 +55,9 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
     )
     variables = case.reference.get("tf_variables")
     if variables:
-        weights = convert_tensorflow({name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()})
+        weights = convert_tensorflow(
+            {name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()}
+        )
     else:
         weights = convert_official(case.state)
     load_strictly(network, weights)
