@@ -85,7 +85,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, marker: bool 
 
 def list_checkpoints(folder: str | Path) -> list[Path]:
     """Return ``iter_<n>.pth`` in `folder`, oldest first."""
-    found = [(int(match.group(1)), path) for path in Path(folder).glob("iter_*.pth") if (match := _NAME.search(path.name))]
+    found = [
+        (int(match.group(1)), path) for path in Path(folder).glob("iter_*.pth") if (match := _NAME.search(path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 

@@ -47,6 +47,10 @@ class TrainBatches:
         self.position = 0
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
+    def __len__(self) -> int:
+        """Batches an epoch; the stream itself has no end."""
+        return -(-self.size // (self.batch * self.world))
+
     def draws(self, position: int) -> list[Draw]:
         """Return this process's draws of the global batch that starts at `position`."""
         start = position + self.rank * self.batch

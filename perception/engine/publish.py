@@ -58,7 +58,9 @@ def publish_checkpoint(checkpoint: str | Path, folder: str | Path, half: bool = 
     content = read_checkpoint(checkpoint, trust)
     meta = content.get("meta") or {}
     if "model" not in meta or "state_dict" not in content:
-        raise WeightsError(f"checkpoint {checkpoint} has no model description; only checkpoints of tools/train.py have one")
+        raise WeightsError(
+            f"checkpoint {checkpoint} has no model description; only checkpoints of tools/train.py have one"
+        )
     state = content.get("ema_state_dict") or content["state_dict"]
     provenance = {key: value for key, value in meta.items() if key not in ("model", "recipe")}
     return publish(folder, meta["model"], state, provenance, half)
