@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from perception.engine.command import run_command  # noqa: E402
+from perception.engine.command import run_command
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -124,7 +124,7 @@ class DrawnDataset:
     def _seed(self, draw: Draw) -> None:
         words = np.random.SeedSequence([self.seed, draw[1]]).generate_state(3)
         random.seed(int(words[0]))
-        np.random.seed(int(words[1]))
+        np.random.seed(int(words[1]))  # noqa: NPY002 (readers may use the global generator)
         torch.random.default_generator.manual_seed(int(words[2]))
 
 
@@ -132,11 +132,11 @@ class _generators_untouched:
     """Restores the global generators of the process (the training process itself when there are no workers)."""
 
     def __enter__(self) -> None:
-        self.state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        self.state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
 
     def __exit__(self, *_: object) -> None:
         random.setstate(self.state[0])
-        np.random.set_state(self.state[1])
+        np.random.set_state(self.state[1])  # noqa: NPY002
         torch.set_rng_state(self.state[2])
 
 

@@ -84,7 +84,7 @@ class ToyData:
             time.sleep(self.slow)
         image = torch.from_numpy(self.images[index])
         depth = 2 * image.float().mean(0) / 255 + self.noise * torch.randn(image.shape[1:])
-        depth = depth + self.noise * float(np.random.rand())
+        depth = depth + self.noise * float(np.random.rand())  # noqa: NPY002
         if index == self.nan_at:
             depth = depth * float("nan")
         return {"image": image, "depth": depth, "meta": {"name": f"toy/{index:03d}", "index": index}}
