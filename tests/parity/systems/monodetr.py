@@ -267,7 +267,9 @@ def targets(case: Case) -> Iterator[Check]:
         yield Check(f"{name}/trans_inv", affine.inverse().matrix, case.outputs[f"{name}/trans_inv"])
         warped = torch.from_numpy(transform.apply(image, "linear").transpose(2, 0, 1).copy())
         mean, std = (torch.tensor(x).view(3, 1, 1) for x in (MonoDETR.mean, MonoDETR.std))
-        step_y, step_x = (n // s for n, s in zip(warped.shape[1:], case.outputs[f"{name}/image"].shape[1:], strict=True))
+        step_y, step_x = (
+            n // s for n, s in zip(warped.shape[1:], case.outputs[f"{name}/image"].shape[1:], strict=True)
+        )
         pixels = ((warped / 255 - mean) / std)[:, 5::step_y, 3::step_x]
         yield Check(f"{name}/image", pixels, case.outputs[f"{name}/image"], atol=0.03)
         for key, value in values.items():
