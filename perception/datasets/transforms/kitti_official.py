@@ -15,7 +15,11 @@ import numpy as np
 from perception.geometry.image_transform import ImageTransform
 from perception.io.kitti import KittiLabels
 
-LEVELS = ((40.0, 0.15, 0), (25.0, 0.30, 1), (25.0, 0.50, 2))  # smallest height [px], largest truncation, largest occlusion
+LEVELS = (
+    (40.0, 0.15, 0),
+    (25.0, 0.30, 1),
+    (25.0, 0.50, 2),
+)  # smallest height [px], largest truncation, largest occlusion
 
 
 def official_transform(
@@ -42,7 +46,9 @@ def official_transform(
     return ImageTransform.flip(size).then(warp) if flip else warp
 
 
-def learnable_rows(labels: KittiLabels, classes: Sequence[str], depth_range: tuple[float, float] = (2.0, 65.0)) -> np.ndarray:
+def learnable_rows(
+    labels: KittiLabels, classes: Sequence[str], depth_range: tuple[float, float] = (2.0, 65.0)
+) -> np.ndarray:
     """(N,) bool: rows of the given classes, of a KITTI difficulty, and at a depth in the range, metres."""
     # The official code adds a pixel to the height before it looks up the difficulty.
     height = labels.boxes2d[:, 3] - labels.boxes2d[:, 1] + 1
@@ -81,7 +87,9 @@ def official_targets(
     names = list(classes)
     centre = labels.location - np.stack([np.zeros(len(labels)), labels.dimensions[:, 0] / 2, np.zeros(len(labels))], 1)
     image = centre @ projection[:, :3].T + projection[:, 3]
-    pixels = image[:, :2] / np.where(centre[:, 2:] > 0, centre[:, 2:], np.nan)  # by the rectified z, as the official code does
+    pixels = image[:, :2] / np.where(
+        centre[:, 2:] > 0, centre[:, 2:], np.nan
+    )  # by the rectified z, as the official code does
     boxes = labels.boxes2d.copy()
     turn = labels.rotation_y
     if flip:

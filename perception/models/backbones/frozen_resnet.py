@@ -108,7 +108,9 @@ class FrozenResNet(nn.Module):
     ) -> None:
         super().__init__()
         if name not in _LAYOUTS:
-            raise RecipeError(f"the frozen ResNet {name!r} does not exist; known: {', '.join(_LAYOUTS)}.{nearest(name, _LAYOUTS)}")
+            raise RecipeError(
+                f"the frozen ResNet {name!r} does not exist; known: {', '.join(_LAYOUTS)}.{nearest(name, _LAYOUTS)}"
+            )
         self.name, self.levels = name, tuple(levels)
         counts, expansion = _LAYOUTS[name]
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
@@ -152,5 +154,7 @@ class FrozenResNet(nn.Module):
         }
         odd = sorted(set(own) ^ set(state))
         if odd:
-            raise WeightsError(f"the weights do not fit a {self.name}: {len(odd)} entries differ, first {', '.join(odd[:3])}")
+            raise WeightsError(
+                f"the weights do not fit a {self.name}: {len(odd)} entries differ, first {', '.join(odd[:3])}"
+            )
         self.load_state_dict(state)

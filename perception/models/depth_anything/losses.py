@@ -22,7 +22,9 @@ def aligned(values: Tensor, valid: Tensor) -> Tensor:
     return (values - middle.nan_to_num(0.0)) / spread.nan_to_num(1.0)
 
 
-def scale_shift_invariant(inverse: Tensor, depth: Tensor, valid: Tensor, gradient_weight: float = 2.0, scales: int = 4) -> dict[str, Tensor]:
+def scale_shift_invariant(
+    inverse: Tensor, depth: Tensor, valid: Tensor, gradient_weight: float = 2.0, scales: int = 4
+) -> dict[str, Tensor]:
     """Compare relative inverse depth with 1 / depth after aligning both: mean absolute error, and error of their gradients at `scales` scales."""
     target = aligned(1 / depth.clamp(min=1e-3), valid)
     error = (aligned(inverse, valid) - target).masked_fill(~valid, 0.0)

@@ -103,13 +103,17 @@ class DepthAnythingV2(nn.Module):
         return scale_shift_invariant(depth, target, valid)
 
     @torch.no_grad()
-    def predict(self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> list[Any]:
+    def predict(
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]
+    ) -> list[Any]:
         """One `DepthResult` a picture, at the pictures' sizes (height, width)."""
         from perception.results import DepthResult
 
         depth = outputs["depth"].detach().float()
         if not len(cameras) == len(sizes) == len(depth):
-            raise InputError(f"prediction needs a camera and a size for each of {len(depth)} pictures; found {len(cameras)} and {len(sizes)}")
+            raise InputError(
+                f"prediction needs a camera and a size for each of {len(depth)} pictures; found {len(cameras)} and {len(sizes)}"
+            )
         return [
             DepthResult(resize_to(d, size).cpu().numpy(), kind=self.kind, camera=camera)
             for d, camera, size in zip(depth, cameras, sizes, strict=True)

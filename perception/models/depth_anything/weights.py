@@ -36,9 +36,11 @@ _HEAD: list[tuple[str, str | None]] = [
 ]
 
 
-def rules(encoder_prefix: str, head_prefix: str) -> list[tuple[str, str | None]]:
-    """Renaming rules for a file that keeps encoder and head under the given prefixes."""
-    both = ((encoder_prefix, "encoder.", _ENCODER), (head_prefix, "head.", _HEAD))
+def rules(
+    encoder_prefix: str, head_prefix: str, our_encoder: str = "encoder.", our_head: str = "head."
+) -> list[tuple[str, str | None]]:
+    """Renaming rules for a file that keeps encoder and head under the given prefixes, into modules of the given names."""
+    both = ((encoder_prefix, our_encoder, _ENCODER), (head_prefix, our_head, _HEAD))
     return [
         (re.escape(prefix) + pattern, None if target is None else ours + target)
         for prefix, ours, part in both
@@ -57,7 +59,9 @@ def encoder_of(state: Mapping[str, Tensor]) -> str:
     for name, (dim, *_) in SIZES.items():
         if table is not None and table.shape[-1] == dim:
             return name
-    raise WeightsError("the checkpoint holds no Depth Anything V2: an entry 'pretrained.pos_embed' of a known width was expected")
+    raise WeightsError(
+        "the checkpoint holds no Depth Anything V2: an entry 'pretrained.pos_embed' of a known width was expected"
+    )
 
 
 def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None:

@@ -40,7 +40,9 @@ def rename(state: Mapping[str, Tensor], rules: list[tuple[str, str | None]]) -> 
         else:
             unknown.append(key)
     if unknown:
-        raise WeightsError(f"{len(unknown)} entries of the checkpoint are unknown, first {', '.join(sorted(unknown)[:3])}; it belongs to another model")
+        raise WeightsError(
+            f"{len(unknown)} entries of the checkpoint are unknown, first {', '.join(sorted(unknown)[:3])}; it belongs to another model"
+        )
     return out
 
 
@@ -53,7 +55,11 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         ("unexpected", sorted(set(state) - set(own))),
         (
             "of another shape",
-            [f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}" for k in own if k in state and state[k].shape != own[k].shape],
+            [
+                f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+                for k in own
+                if k in state and state[k].shape != own[k].shape
+            ],
         ),
     ):
         if keys:

@@ -33,7 +33,9 @@ class QueryHeads(nn.Module):
         if first:
             nn.init.constant_(self.box.layers[-1].bias[2:], -2.0)
 
-    def forward(self, x: Tensor, boxes: Tensor, depth_map: Tensor, focals: Tensor, heights: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, x: Tensor, boxes: Tensor, depth_map: Tensor, focals: Tensor, heights: Tensor
+    ) -> dict[str, Tensor]:
         """Evaluate all heads but the box, whose result the decoder has computed.
 
         Args:

@@ -28,16 +28,31 @@ class MonoCriterion:
             bin as background, as the released code does; "exact" does neither.
     """
 
-    WEIGHTS = {"class": 2.0, "centre": 10.0, "sides": 5.0, "giou": 2.0, "depth": 1.0, "size": 1.0, "heading": 1.0, "depth_map": 1.0}
+    WEIGHTS = {
+        "class": 2.0,
+        "centre": 10.0,
+        "sides": 5.0,
+        "giou": 2.0,
+        "depth": 1.0,
+        "size": 1.0,
+        "heading": 1.0,
+        "depth_map": 1.0,
+    }
 
     def __init__(
-        self, bins: DepthBins, heading_bins: int = 12, weights: Mapping[str, float] | None = None, convention: str = "exact"
+        self,
+        bins: DepthBins,
+        heading_bins: int = 12,
+        weights: Mapping[str, float] | None = None,
+        convention: str = "exact",
     ) -> None:
         self.bins, self.heading_bins, self.convention = bins, heading_bins, convention
         self.weights = dict(self.WEIGHTS)
         for name, value in (weights or {}).items():
             if name not in self.WEIGHTS:
-                raise RecipeError(f"MonoDETR has no loss {name!r}; known: {', '.join(self.WEIGHTS)}.{nearest(name, self.WEIGHTS)}")
+                raise RecipeError(
+                    f"MonoDETR has no loss {name!r}; known: {', '.join(self.WEIGHTS)}.{nearest(name, self.WEIGHTS)}"
+                )
             self.weights[name] = float(value)
         self.matcher = GroupMatcher(*(self.WEIGHTS[name] for name in ("class", "centre", "sides", "giou")))
 
@@ -50,7 +65,9 @@ class MonoCriterion:
         losses = self.layer_losses(outputs, targets, matches[0], pairs)
         losses["depth_map"] = self.depth_map_loss(outputs["depth_logits"], targets)
         for index, (layer, match) in enumerate(zip(layers[1:], matches[1:], strict=True)):
-            losses |= {f"{name}_{index}": value for name, value in self.layer_losses(layer, targets, match, pairs).items()}
+            losses |= {
+                f"{name}_{index}": value for name, value in self.layer_losses(layer, targets, match, pairs).items()
+            }
         return losses
 
     def weighted(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -69,7 +86,11 @@ class MonoCriterion:
         return max(pairs, 1.0)
 
     def layer_losses(
-        self, outputs: Mapping[str, Tensor], targets: MonoTargets, match: tuple[Tensor, Tensor, Tensor], pairs: float | Tensor
+        self,
+        outputs: Mapping[str, Tensor],
+        targets: MonoTargets,
+        match: tuple[Tensor, Tensor, Tensor],
+        pairs: float | Tensor,
     ) -> dict[str, Tensor]:
         """Losses of one decoder layer, given its (picture, query, object) pairs."""
         picture, query, item = match

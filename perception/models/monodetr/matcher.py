@@ -33,8 +33,15 @@ def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
 class GroupMatcher:
     """Hungarian matching on class, 3D centre, box sides and GIoU; depth, size and heading take no part."""
 
-    def __init__(self, class_cost: float = 2, centre_cost: float = 10, sides_cost: float = 5, giou_cost: float = 2) -> None:
-        self.class_cost, self.centre_cost, self.sides_cost, self.giou_cost = class_cost, centre_cost, sides_cost, giou_cost
+    def __init__(
+        self, class_cost: float = 2, centre_cost: float = 10, sides_cost: float = 5, giou_cost: float = 2
+    ) -> None:
+        self.class_cost, self.centre_cost, self.sides_cost, self.giou_cost = (
+            class_cost,
+            centre_cost,
+            sides_cost,
+            giou_cost,
+        )
 
     @torch.no_grad()
     def costs(self, outputs: dict[str, Tensor], targets: MonoTargets) -> Tensor:

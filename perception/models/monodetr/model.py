@@ -83,7 +83,9 @@ class MonoDetector(nn.Module):
         super().__init__()
         num_logits = len(classes) if num_logits is None else num_logits
         if num_logits < len(classes) or not classes:
-            raise RecipeError(f"a detector needs at least one class and a logit for each; found {len(classes)} classes, {num_logits} logits")
+            raise RecipeError(
+                f"a detector needs at least one class and a logit for each; found {len(classes)} classes, {num_logits} logits"
+            )
         if dim % 32 or min(num_queries, query_groups, decoder_layers) < 1:
             raise RecipeError(
                 "a MonoDETR needs dim divisible by 32 and at least one query, group and decoder layer; "
@@ -99,7 +101,15 @@ class MonoDetector(nn.Module):
         self.criterion = MonoCriterion(self.bins, heading_bins, loss_weights, convention)
         self.encoder = DeformableEncoder(encoder_layers, dim, heads, levels, points, ffn_dim, dropout)
         self.decoder = DepthGuidedDecoder(
-            decoder_layers, dim, heads, levels, points, ffn_dim, dropout, num_queries * query_groups, self.dynamic_anchors
+            decoder_layers,
+            dim,
+            heads,
+            levels,
+            points,
+            ffn_dim,
+            dropout,
+            num_queries * query_groups,
+            self.dynamic_anchors,
         )
         self.heads = nn.ModuleList(
             QueryHeads(dim, num_logits, heading_bins, first=index == 0) for index in range(decoder_layers)
@@ -134,7 +144,9 @@ class MonoDetector(nn.Module):
         device = self.pixel_mean.device
         images, intrinsics = _stacked(batch["image"], device), _stacked(batch["intrinsics"], device)
         if images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"a batch of pictures must have shape (B, 3, H, W), all of one size; found {tuple(images.shape)}")
+            raise InputError(
+                f"a batch of pictures must have shape (B, 3, H, W), all of one size; found {tuple(images.shape)}"
+            )
         focals = intrinsics[:, 1, 1].to(self.pixel_mean.dtype)
         if self.virtual_focal is not None:
             focals = torch.full_like(focals, self.virtual_focal)
@@ -191,7 +203,9 @@ class MonoDetector(nn.Module):
         groups = logits.shape[1] // self.num_queries
         return self.criterion.weighted(self.criterion(outputs, targets, groups))
 
-    def predict(self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> list[Any]:
+    def predict(
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]
+    ) -> list[Any]:
         """Results in the pixels and camera frames of the original pictures.
 
         Args:

@@ -111,13 +111,19 @@ class MonoPostprocess:
         """For each picture tensors on the CPU: ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) pixels, ``labels`` (N,) int64, ``scores`` (N,), best first."""
         count = len(outputs["logits"])
         if not len(cameras) == len(sizes) == count:
-            raise InputError(f"prediction needs a camera and a size for each of {count} pictures; found {len(cameras)} and {len(sizes)}")
+            raise InputError(
+                f"prediction needs a camera and a size for each of {count} pictures; found {len(cameras)} and {len(sizes)}"
+            )
         for camera, size in zip(cameras, sizes, strict=True):
             if (camera.height, camera.width) != tuple(size):
                 raise InputError(
                     f"the camera is for {camera.width}x{camera.height} pixels but the picture has {size[1]}x{size[0]}; resize the camera with it"
                 )
-        ranked = rank({k: v.detach().cpu() for k, v in outputs.items() if isinstance(v, Tensor)}, self.max_detections, len(self.classes))
+        ranked = rank(
+            {k: v.detach().cpu() for k, v in outputs.items() if isinstance(v, Tensor)},
+            self.max_detections,
+            len(self.classes),
+        )
         bins = ranked.headings.shape[-1] // 2
         if self.convention == "official":
             decoded = self._official(ranked, cameras, bins)
@@ -126,7 +132,11 @@ class MonoPostprocess:
         results = []
         for i in range(count):
             found = {name: value[i] for name, value in decoded.items()}
-            keep = (ranked.scores[i] >= self.score_threshold) & found["boxes3d"].isfinite().all(-1) & (found["boxes3d"][:, 2] > 0)
+            keep = (
+                (ranked.scores[i] >= self.score_threshold)
+                & found["boxes3d"].isfinite().all(-1)
+                & (found["boxes3d"][:, 2] > 0)
+            )
             keep &= (found["boxes3d"][:, 3:6] > 0).all(-1)
             order = torch.argsort(found["scores"][keep], descending=True, stable=True)
             results.append({name: value[keep][order].float() for name, value in found.items()})
@@ -146,7 +156,11 @@ class MonoPostprocess:
 
     @staticmethod
     def _exact(
-        ranked: RankedQueries, cameras: Sequence[Any], preprocess: MonoPreprocess, virtual_focal: float | None, bins: int
+        ranked: RankedQueries,
+        cameras: Sequence[Any],
+        preprocess: MonoPreprocess,
+        virtual_focal: float | None,
+        bins: int,
     ) -> dict[str, Tensor]:
         transforms = [preprocess.transform(camera.width, camera.height) for camera in cameras]
         network = torch.tensor([preprocess.width, preprocess.height], dtype=torch.float64)

@@ -107,7 +107,9 @@ def encode_batch(
     z = boxes3d[..., 2]
     safe = z.clamp(min=1e-3)
     if "centers2d" in batch:
-        centres = _pad([torch.as_tensor(x).float().reshape(-1, 2) for x in batch["centers2d"]], device, counts, "centers2d")
+        centres = _pad(
+            [torch.as_tensor(x).float().reshape(-1, 2) for x in batch["centers2d"]], device, counts, "centers2d"
+        )
     else:
         centres = torch.stack((boxes3d[..., 0] / safe * fx + cx, boxes3d[..., 1] / safe * fy + cy), -1)
     if "boxes2d" in batch:
@@ -137,7 +139,9 @@ def _compact(fields: Sequence[Tensor], max_objects: int | None) -> MonoTargets:
         counts = [min(count, max_objects) for count in counts]
     longest = max(counts, default=0)
     order = order[:, :longest]
-    moved = [x.gather(1, order.reshape(*order.shape, *[1] * (x.ndim - 2)).expand(*order.shape, *x.shape[2:])) for x in fields]
+    moved = [
+        x.gather(1, order.reshape(*order.shape, *[1] * (x.ndim - 2)).expand(*order.shape, *x.shape[2:])) for x in fields
+    ]
     keep = torch.arange(longest, device=valid.device) < torch.tensor(counts, device=valid.device)[:, None]
     moved[-1] = keep
     return MonoTargets(*moved, counts=tuple(counts))

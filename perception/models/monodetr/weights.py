@@ -14,7 +14,7 @@ from perception.models.layers.weight_files import load_strictly, rename, state_o
 # Official prefix or pattern -> ours. First match wins; None: stored twice or never used by the official code.
 _LAYER = r"depthaware_transformer\.decoder\.layers\.(\d+)\."
 _ENCODER = r"depthaware_transformer\.encoder\.layers\.(\d+)\."
-_RULES: list[tuple[str, str | None]] = [
+SHARED_RULES: list[tuple[str, str | None]] = [
     (r"depthaware_transformer\.decoder\.(bbox_embed|dim_embed)\.", None),
     (r"label_enc\.|.*\.sa_v_proj\.|depthaware_transformer\.decoder\.query_scale_bbox\.", None),
     (r"depth_predictor(_2)?\.depth_bin_values$", None),
@@ -53,7 +53,7 @@ _MONODETR_RULES: list[tuple[str, str | None]] = [
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state dict of `MonoDETR` for an official one. Raises `WeightsError` for entries that no rule knows."""
-    return merge_projections(rename(state, _MONODETR_RULES + _RULES))
+    return merge_projections(rename(state, _MONODETR_RULES + SHARED_RULES))
 
 
 def merge_projections(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -74,7 +74,9 @@ def merge_projections(state: dict[str, Tensor]) -> dict[str, Tensor]:
             out["decoder.content"] = out.pop("tgt_embed.weight")
             out["decoder.anchors"] = out.pop("refpoint_embed.weight")
     except KeyError as error:
-        raise WeightsError(f"the checkpoint is incomplete: it lacks an entry that belongs with {error.args[0]!r}") from error
+        raise WeightsError(
+            f"the checkpoint is incomplete: it lacks an entry that belongs with {error.args[0]!r}"
+        ) from error
     return out
 
 

@@ -127,7 +127,16 @@ def detection_checks(case: Case, ranked, projections, sizes, bins: int) -> Itera
     raw = decode_official(ranked, projections, sizes, bins)
     keep = ranked.scores >= case.reference["threshold"]
     batch = torch.arange(len(keep))[:, None].expand_as(keep)
-    columns = [batch, ranked.labels, raw["alpha"], raw["boxes2d"], raw["sizes"], raw["locations"], raw["rotation_y"], raw["scores"]]
+    columns = [
+        batch,
+        ranked.labels,
+        raw["alpha"],
+        raw["boxes2d"],
+        raw["sizes"],
+        raw["locations"],
+        raw["rotation_y"],
+        raw["scores"],
+    ]
     columns = [x.double().reshape(*keep.shape, -1) for x in columns]
     yield Check("detections", torch.cat(columns, -1)[keep], case.outputs["detections"])
 
@@ -178,7 +187,10 @@ def losses(case: Case) -> Iterator[Check]:
         found = criterion(outputs, targets, groups)
         weighted = criterion.weighted(found)
         statistics = {"": criterion.statistics(outputs, targets, matches[-1])}
-        statistics |= {f"_{i}": criterion.statistics(x, targets, m) for i, (x, m) in enumerate(zip(layers[:-1], matches, strict=False))}
+        statistics |= {
+            f"_{i}": criterion.statistics(x, targets, m)
+            for i, (x, m) in enumerate(zip(layers[:-1], matches, strict=False))
+        }
         for name, value in expected.items():
             if name.startswith("match_"):
                 continue
@@ -255,7 +267,9 @@ def targets(case: Case) -> Iterator[Check]:
         yield Check(f"{name}/trans_inv", affine.inverse().matrix, case.outputs[f"{name}/trans_inv"])
         warped = torch.from_numpy(transform.apply(image, "linear").transpose(2, 0, 1).copy())
         mean, std = (torch.tensor(x).view(3, 1, 1) for x in (MonoDETR.mean, MonoDETR.std))
-        step_y, step_x = (n // s for n, s in zip(warped.shape[1:], case.outputs[f"{name}/image"].shape[1:], strict=True))
+        step_y, step_x = (
+            n // s for n, s in zip(warped.shape[1:], case.outputs[f"{name}/image"].shape[1:], strict=True)
+        )
         pixels = ((warped / 255 - mean) / std)[:, 5::step_y, 3::step_x]
         yield Check(f"{name}/image", pixels, case.outputs[f"{name}/image"], atol=0.03)
         for key, value in values.items():
