@@ -166,7 +166,9 @@ class _Completion(nn.Module):
             else:
                 source, pools = next(i for i, s in enumerate(own) if s > stride), 0
                 factor = own[source] // stride
-                self.up[str(place)] = nn.ConvTranspose2d(levels[source].channels, levels[source].channels, factor, factor)
+                self.up[str(place)] = nn.ConvTranspose2d(
+                    levels[source].channels, levels[source].channels, factor, factor
+                )
             if own[source] * 2**pools != stride and str(place) not in self.up:
                 raise RecipeError(f"stride {stride} cannot be made from the strides {own} by halving or doubling")
             self.plan.append((source, pools))

@@ -91,5 +91,3 @@ class ReassemblePyramid(nn.Module):
 
 def _exact(stride: float) -> float | int:
     return int(stride) if stride == math.floor(stride) else stride
-
-
