@@ -28,7 +28,7 @@ TOP_KEYS = {
     "default_hooks": "changes to the hooks log, checkpoint, param_scheduler, signals",
     "custom_hooks": "list of further hooks",
     "vis_backends": "mmengine backends, such as TensorboardVisBackend",
-    "publish": "dict(half, which) of the published form",
+    "publish": "dict(half, which, about) of the published form",
     "bundled": "name of the bundled weights that belong to the recipe",
     "name": "name of the run",
     "work_dir": "run folder",
@@ -44,7 +44,7 @@ TOP_KEYS = {
 }
 _TRAIN_KEYS = ("max_iters", "max_epochs", "val_interval", "max_minutes")
 _OPTIM_KEYS = ("type", "optimizer", "clip_grad", "accumulative_counts", "paramwise_cfg", "constructor")
-_PUBLISH_KEYS = ("half", "which")
+_PUBLISH_KEYS = ("half", "which", "about")
 _EMA_KEYS = ("decay", "warmup")
 
 
