@@ -6,7 +6,7 @@ display-linear [0, 1] (`shading.develop`); cameras may vary it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -15,48 +15,61 @@ from perception.datasets.world.sky import Sky
 
 @dataclass
 class Lamps:
-    """L point or spot lamps. position (L, 3) world metres; colour (L, 3) linear intensity (irradiance at 1 m / pi); direction
-    (L, 3) unit axis of the cone; cone (L,) cosine of its half angle (-1 = all around); soft (L,) width of the edge in cosine."""
+    """L point or spot lamps. position (L, 3) world metres; colour (L, 3) linear: radiance of white paper at 1 m that faces the lamp;
+    direction (L, 3) unit axis of the cone; cone (L,) cosine of its half angle (-1 = all around); soft (L,) width of the cone's edge in
+    cosine; radius (L,) metres, softens shadows; clearance (L,) metres: shadow rays stop this far from the lamp (its own housing)."""
 
     position: np.ndarray
     colour: np.ndarray
     direction: np.ndarray
     cone: np.ndarray
     soft: np.ndarray
+    radius: np.ndarray
+    clearance: np.ndarray
 
     @staticmethod
     def none() -> Lamps:
         """No lamps."""
-        three, one = np.zeros((0, 3), np.float32), np.zeros(0, np.float32)
-        return Lamps(three, three, three, one, one)
+        return Lamps.points(np.zeros((0, 3)), (1, 1, 1))
 
     @staticmethod
-    def points(position, colour) -> Lamps:
+    def points(position, colour, radius: float = 0.1, clearance: float = 0.25) -> Lamps:
         """Lamps that shine all around: position (L, 3), colour (3,) or (L, 3)."""
         position = np.asarray(position, np.float32).reshape(-1, 3)
+        return Lamps.spots(
+            position, colour, np.tile(np.float32([0, 0, -1]), (len(position), 1)), -1.0, 0.2, radius, clearance
+        )
+
+    @staticmethod
+    def spots(position, colour, direction, cone=0.7, soft=0.2, radius=0.1, clearance=0.25) -> Lamps:
+        """Lamps that shine along `direction` (3,) or (L, 3) within a cone; the other arguments are scalars or (L,)."""
+        position = np.asarray(position, np.float32).reshape(-1, 3)
         n = len(position)
+        direction = np.broadcast_to(np.asarray(direction, np.float32), (n, 3))
+        direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), np.float32(1e-9))
         colour = np.broadcast_to(np.asarray(colour, np.float32), (n, 3)).copy()
-        down = np.tile(np.float32([0, 0, -1]), (n, 1))
-        return Lamps(position, colour, down, np.full(n, -1, np.float32), np.full(n, 0.2, np.float32))
+        scalars = [np.broadcast_to(np.asarray(x, np.float32), (n,)).copy() for x in (cone, soft, radius, clearance)]
+        return Lamps(position, colour, direction, *scalars)
 
     def __len__(self) -> int:
         return len(self.position)
 
     def joined(self, other: Lamps) -> Lamps:
         """Both sets."""
-        names = ("position", "colour", "direction", "cone", "soft")
-        return Lamps(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+        return Lamps(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
 
 @dataclass
 class Lighting:
-    """sun_direction: unit, towards the sun. sun_colour: irradiance / pi of a surface facing it (0 = no sun). ambient_up / ambient_side /
+    """sun_direction: unit, towards the sun. sun_colour: radiance of white paper that faces it (0 = no sun); sun_size: angular
+    radius (softness of shadows). ambient_up / ambient_side /
     ambient_down: light from above, the horizon and the ground on an open surface that faces there. ambient occlusion reaches
     `occlusion_reach` metres and darkens by `occlusion_strength`. haze_density per metre, towards haze_colour. wetness in [0, 1].
     """
 
     sun_direction: tuple[float, float, float] = (0.35, 0.45, 0.82)
     sun_colour: tuple[float, float, float] = (0.9, 0.85, 0.75)
+    sun_size: float = 0.006
     ambient_up: tuple[float, float, float] = (0.3, 0.35, 0.45)
     ambient_side: tuple[float, float, float] = (0.25, 0.27, 0.3)
     ambient_down: tuple[float, float, float] = (0.15, 0.14, 0.13)

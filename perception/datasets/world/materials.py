@@ -1,11 +1,12 @@
 """What surfaces are made of: a `Material` record, and the per-scene table of them in structure-of-arrays form.
 
-Albedo of a surface point, per channel, from the texture value ``x`` in [0, 1]::
+Albedo of a surface point, from the texel (rgb, mask) of the material's texture (`textures`)::
 
-    albedo = tint2 + x * (colour - tint2)
+    albedo = rgb * ((1 - mask) * colour + mask * tint2)
 
-so a grey noise blends two colours (brick and mortar), and a coloured texture (poster) keeps its own colours with
-``colour=(1, 1, 1), tint2=(0, 0, 0)``. Colours are linear RGB, not sRGB (`srgb` converts).
+Neutral textures (brick, asphalt, fabric ...) have a mean rgb of 1, so `colour` is the mean albedo and `tint2` the colour of mortar,
+grain or stripes; coloured textures (posters, foliage ...) hold albedo themselves and want ``colour=(1, 1, 1)``.
+Colours are linear RGB, not sRGB (`srgb` converts).
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ def srgb(*values: float | str) -> Colour:
 class Material:
     """One surface finish.
 
-    texture: name of a texture of `textures.texture_bank()`, or of a family (any member, chosen by the scene's seed);
-        ``""`` = plain `colour`.
+    texture: name of a texture of `textures.texture_bank()` (``"brick_2"``; a family's name means its first member); ``""`` = plain
+        `colour`.
     colour, tint2: linear RGB in [0, 1]; see the module's formula. `tint2` None = 0.35 * colour.
     scale_m: metres covered by one repetition of the texture.
     specular: strength of the mirror part in [0, 1] (glass 0.9, paint 0.5, plaster 0.02). roughness: 0 mirror .. 1 matt.
     emission: radiated light as a multiple of the albedo (white in the sun is about 1); 0 = none.
     lidar_reflectance: in [0, 1] at 905 nm. radar_class: RADAR_NONE .. RADAR_METAL.
-    wettable: whether rain darkens it and makes it shine.
+    wettable: whether rain darkens it and makes it shine. smooth: light it with interpolated vertex normals (round things whose
+        triangles share vertices); true normals stay those of the triangles.
     """
 
     texture: str = ""
@@ -55,6 +57,7 @@ class Material:
     lidar_reflectance: float = 0.3
     radar_class: int = RADAR_WEAK
     wettable: bool = False
+    smooth: bool = False
 
     def with_(self, **changes) -> Material:
         """Copy with some fields changed."""
@@ -90,7 +93,7 @@ class MaterialTable:
 
 
 class MaterialArrays:
-    """colour, tint2 (M, 3) float32; scale_m, specular, roughness, emission, lidar_reflectance, wettable (M,) float32;
+    """colour, tint2 (M, 3) float32; scale_m, specular, roughness, emission, lidar_reflectance, wettable, smooth (M,) float32;
     radar_class (M,) int8; texture: list of M names."""
 
     def __init__(self, items: list[Material]) -> None:
@@ -99,6 +102,6 @@ class MaterialArrays:
         self.colour = np.array([m.colour for m in items], np.float32)
         tint2 = [m.tint2 if m.tint2 is not None else tuple(0.35 * c for c in m.colour) for m in items]
         self.tint2 = np.array(tint2, np.float32)
-        for name in ("scale_m", "specular", "roughness", "emission", "lidar_reflectance", "wettable"):
+        for name in ("scale_m", "specular", "roughness", "emission", "lidar_reflectance", "wettable", "smooth"):
             setattr(self, name, np.array([getattr(m, name) for m in items], np.float32))
         self.radar_class = np.array([m.radar_class for m in items], np.int8)

@@ -166,6 +166,10 @@ class PosedScene:
         """(N,) bool: whether anything lies within (0.001, max_t) along each ray; max_t scalar or (N,) metres."""
         if np.ndim(max_t) == 0:
             return self.caster.any(pack_rays(origins, directions), 1e-3, float(max_t))
-        reach = np.asarray(max_t, np.float32)[:, None]
-        rays = pack_rays(origins, np.asarray(directions, np.float32) * reach)
-        return self.caster.any(rays, 1e-4, 1.0)
+        return self.blocked_between(
+            origins, np.asarray(directions, np.float32) * np.asarray(max_t, np.float32)[:, None]
+        )
+
+    def blocked_between(self, origins: np.ndarray, segments: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether anything lies on the segments from origins (N, 3) to origins + segments."""
+        return self.caster.any(pack_rays(origins, segments), 1e-4, 1.0)
