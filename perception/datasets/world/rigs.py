@@ -9,9 +9,9 @@ so the sensors of one key frame see slightly different poses, as on a real vehic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from math import asin, cos, floor, pi, sin
+from math import asin, cos, floor, sin
 
 import numpy as np
 
@@ -123,57 +123,15 @@ class Rig:
         raise InputError(f"rig {self.name!r} has no camera {name!r}, only {known}.{nearest(name, known)}")
 
 
-@dataclass(frozen=True)
-class Trajectory:
-    """Motion of a body with constant speed and turn rate, plus the slight rolling of a sprung vehicle.
+def point_velocity(pose_at: Callable[[float], np.ndarray], body_from_point: np.ndarray, time: float, step: float = 0.01) -> np.ndarray:
+    """Return the world velocity (3,) m/s of a point fixed to a moving body, rotation included.
 
-    `x`, `y`, `z` metres and `yaw` radians give the world pose at time 0; `pitch`, `roll` are constant tilts; `sway` (radians) is the
-    amplitude of the suspension's motion. All functions take seconds.
+    pose_at: time -> 4x4 ``world_from_body``; body_from_point: 4x4 or (3,) metres. Central difference over ``2 * step`` seconds.
     """
-
-    x: float = 0.0
-    y: float = 0.0
-    z: float = 0.0
-    yaw: float = 0.0
-    speed: float = 0.0
-    yaw_rate: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-    sway: float = 0.0
-    climb: float = 0.0
-
-    def pose(self, time: float) -> np.ndarray:
-        """Return the 4x4 ``world_from_body`` at `time`."""
-        turn = self.yaw_rate * time
-        if abs(turn) < 1e-9:
-            ahead, left = self.speed * time, 0.5 * self.speed * self.yaw_rate * time * time
-        else:
-            radius = self.speed / self.yaw_rate
-            ahead, left = radius * sin(turn), radius * (1.0 - cos(turn))
-        c, s = cos(self.yaw), sin(self.yaw)
-        pitch = self.pitch + self.sway * sin(2 * pi * 1.3 * time + 0.4)
-        roll = self.roll + self.sway * sin(2 * pi * 0.9 * time + 1.7)
-        return pose(
-            self.x + c * ahead - s * left,
-            self.y + s * ahead + c * left,
-            self.z + self.climb * self.speed * time,
-            self.yaw + turn,
-            pitch,
-            roll,
-        )
-
-    def velocity(self, time: float) -> np.ndarray:
-        """Return the world velocity (3,) of the body's origin in m/s."""
-        heading = self.yaw + self.yaw_rate * time
-        return np.array([self.speed * cos(heading), self.speed * sin(heading), self.climb * self.speed])
-
-
-def point_velocity(trajectory: Trajectory, body_from_point: np.ndarray, time: float, step: float = 1e-4) -> np.ndarray:
-    """Return the world velocity (3,) of a point fixed to the body, rotation included (central difference of the exact poses)."""
     offset = np.asarray(body_from_point, np.float64)
     offset = offset[:3, 3] if offset.ndim == 2 else offset
-    after = trajectory.pose(time + step)
-    before = trajectory.pose(time - step)
+    after = np.asarray(pose_at(time + step), np.float64)
+    before = np.asarray(pose_at(time - step), np.float64)
     return ((after[:3, :3] @ offset + after[:3, 3]) - (before[:3, :3] @ offset + before[:3, 3])) / (2 * step)
 
 
@@ -276,12 +234,6 @@ def build_rig(rig: str | Rig | dict, **options: float) -> Rig:
         return RIGS[rig](**options)
     except TypeError as error:
         raise InputError(f"rig {rig!r} cannot be built from {sorted(options)}: {error}") from error
-
-
-def sample_trajectory(rng: np.random.Generator, x: float, y: float, yaw: float, z: float = 0.0, curvature: float = 0.0) -> Trajectory:
-    """Draw a vehicle's motion from a lane pose (metres, radians): 15 % standing, else 3-16 m/s, following `curvature` (1/m)."""
-    speed = 0.0 if rng.random() < 0.15 else float(rng.uniform(3.0, 16.0))
-    return Trajectory(x, y, z, yaw, speed, speed * curvature, sway=float(rng.uniform(0.0, 0.004)))
 
 
 def key_times(rate_hz: float, count: int, start: float = 0.0) -> np.ndarray:
