@@ -115,10 +115,14 @@ class PanopticEvaluator(Evaluator):
             true_ids, true_category, crowd = segments_from_maps(
                 to_numpy(sample["semantic"]).squeeze(), instance, self.things, self.ignore
             )
+        held = take(prediction, "segmentation")
+        prediction = prediction if held is None else held
         segments = take(prediction, "segments")
-        if segments is not None:
+        if take(prediction, "panoptic") is not None and segments is not None:
             ids = predicted_labels(prediction, "panoptic")
             category, _ = _read_segments(segments)
+            present = set(np.unique(ids).tolist())
+            category = {key: value for key, value in category.items() if key in present}
         else:
             instances = take(prediction, "instance")
             ids, category, _ = segments_from_maps(

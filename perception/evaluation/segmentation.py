@@ -103,10 +103,10 @@ class SemanticEvaluator(Evaluator):
 def predicted_labels(prediction: Any, name: str) -> np.ndarray:
     """Return the (H, W) integer labels `name` of a prediction. Raises `InputError` when there are none."""
     value = prediction
-    for _ in range(2):  # a mapping or result, then perhaps a typed result inside it
-        if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+    for _ in range(3):  # a prediction, the segmentation inside it, the map inside that
+        if value is None or isinstance(value, (np.ndarray, list)) or hasattr(value, "detach"):
             break
-        value = take(value, name, "labels", "values")
+        value = take(value, name, "segmentation", "labels")
     if value is None:
         raise InputError(f"the prediction has no {name!r}; found {type(prediction).__name__}")
     array = to_numpy(value).squeeze()

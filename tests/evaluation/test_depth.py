@@ -13,6 +13,7 @@ from perception.evaluation.baselines import VerticalPrior, row_elevation
 from perception.evaluation.depth import METRICS, DepthEvaluator, depth_sums, measure, metrics_from_sums
 from perception.evaluation.depth_protocol import PRESETS, crop_region, depth_protocol
 from perception.evaluation.registry import build_evaluator
+from perception.results import DepthResult, Prediction
 
 
 def scenes(count: int, height: int = 48, width: int = 64, seed: int = 0) -> list[tuple[np.ndarray, dict]]:
@@ -134,6 +135,9 @@ def test_prediction_of_another_size_and_result_objects() -> None:
     assert evaluator.compute()["none/abs_rel"] == pytest.approx(
         np.mean(np.abs(2 - truth[valid]) / truth[valid]), rel=1e-6
     )
+    whole = DepthEvaluator(baselines=False)
+    whole.update([Prediction(depth=DepthResult(np.full((48, 64), 2.0), kind="relative"))], [sample])
+    assert whole.compute()["none/abs_rel"] == pytest.approx(evaluator.compute()["none/abs_rel"])
     with pytest.raises(InputError, match="one prediction an image"):
         evaluator.update([], [sample])
 

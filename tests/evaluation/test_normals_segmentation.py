@@ -10,6 +10,7 @@ from perception.errors import InputError
 from perception.evaluation.normals import NormalsEvaluator, angular_error
 from perception.evaluation.panoptic import PanopticEvaluator, panoptic_counts, segments_from_maps
 from perception.evaluation.segmentation import SemanticEvaluator, confusion_matrix
+from perception.results import Prediction, SegmentationResult
 from tests.helpers import sample
 
 
@@ -36,7 +37,7 @@ def test_normals_pool_all_pixels_exactly() -> None:
     truth[1][:, 5:9] = 0.0
     guess = [t + 0.3 * rng.standard_normal(t.shape) for t in truth]
     errors = np.concatenate(
-        [angular_error(g[:, m], t[:, m]) for g, t in zip(guess, truth) for m in [np.abs(t).sum(0) > 0]]
+        [angular_error(g[:, m], t[:, m]) for g, t in zip(guess, truth, strict=True) for m in [np.abs(t).sum(0) > 0]]
     )
     evaluator, other = NormalsEvaluator(), NormalsEvaluator()
     evaluator.update(guess[:2], {"normals": truth[:2], "meta": [{"index": 0}, {"index": 1}]})
@@ -92,6 +93,17 @@ def test_perfect_panoptic_prediction_scores_one() -> None:
     )
     got = evaluator.compute()
     assert got["pq"] == got["things/sq"] == got["stuff/rq"] == 1.0 and got["categories"] == 4
+    # The typed results of the package are understood too.
+    ids, category, _ = segments_from_maps(semantic, instance, [2, 3])
+    numbers = np.unique(ids)
+    typed = SegmentationResult(
+        panoptic=np.searchsorted(numbers, ids) + 1,
+        segments=[{"id": i + 1, "label": category[int(n)]} for i, n in enumerate(numbers)],
+    )
+    other, miou = PanopticEvaluator(things=[2, 3], stuff=[0, 1]), SemanticEvaluator(4)
+    for judge in (other, miou):
+        judge.update([Prediction(segmentation=typed)], {"semantic": [semantic], "instance": [instance], "meta": [{}]})
+    assert other.compute()["pq"] == 1.0 and miou.compute()["miou"] == 1.0
 
 
 def test_published_panoptic_quality() -> None:

@@ -33,7 +33,9 @@ def test_without_network_the_sentence_says_what_to_fetch_and_where_to_put_it(tmp
     monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.hf_hub_download", _no_network)
-    with pytest.raises(WeightsError, match=r"fetch https://huggingface\.co/.*vits\.pth and put it at .*vits\.pth") as caught:
+    with pytest.raises(
+        WeightsError, match=r"fetch https://huggingface\.co/.*vits\.pth and put it at .*vits\.pth"
+    ) as caught:
         fetch(entry("depth-anything-v2-vits"))
     assert str(tmp_path) in str(caught.value)
 

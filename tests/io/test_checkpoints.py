@@ -72,7 +72,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_load_strictly_lists_keys_and_leaves_the_model_alone() -> None:
     model = torch.nn.Linear(3, 2)
     before = model.weight.clone()
-    with pytest.raises(WeightsError, match=r"missing \(bias\).*unexpected \(extra\).*shape \(weight \(5, 5\) for \(2, 3\)\)"):
+    with pytest.raises(
+        WeightsError, match=r"missing \(bias\).*unexpected \(extra\).*shape \(weight \(5, 5\) for \(2, 3\)\)"
+    ):
         load_strictly(model, {"weight": torch.zeros(5, 5), "extra": torch.zeros(1)})
     assert torch.equal(model.weight, before)
     load_strictly(model, {"weight": torch.zeros(2, 3), "bias": torch.ones(2)})
