@@ -162,7 +162,9 @@ def scan(
     # Strength of each ray's patch: its surface (range² times solid angle) times the material's reflectivity and a lobe around the mirror direction.
     solid = model.azimuth_step * (model.elevations[-1] - model.elevations[0]) / max(len(model.elevations) - 1, 1)
     facing = np.abs(np.einsum("ij,ij->i", hits.normal[index].astype(np.float64), towards))
-    strength = distance**2 * solid * 10 ** (_SURFACE_DB[radar_class[hits.material[index]]] / 10) * (0.1 + 2.0 * facing**6)
+    strength = (
+        distance**2 * solid * 10 ** (_SURFACE_DB[radar_class[hits.material[index]]] / 10) * (0.1 + 2.0 * facing**6)
+    )
     typical = _RCS_TABLE[semantic]
     has_class = moving & np.isfinite(typical[:, 0])
     if has_class.any():
@@ -207,7 +209,9 @@ def scan(
     keep &= margin > -8.0
     chosen = np.flatnonzero(keep)
     # Real sensors deliver a bounded list: one that forgets the weakest.
-    chosen = chosen[np.argsort(-(rcs - 20 * np.log10(np.maximum(cell_range, 1.0)))[chosen], kind="stable")][: model.max_detections]
+    chosen = chosen[np.argsort(-(rcs - 20 * np.log10(np.maximum(cell_range, 1.0)))[chosen], kind="stable")][
+        : model.max_detections
+    ]
     chosen = np.sort(chosen)
     columns = [cell_range, cell_azimuth, cell_radial, cell_compensated, rcs, cell_instance, cell_semantic, speed]
     columns = [column[chosen] for column in columns]
@@ -242,7 +246,9 @@ def scan(
 def _add_false_alarms(columns, sensor_velocity, world_from_sensor, rng, model):
     """Append ghosts (a second bounce: farther, same direction, doubled closing speed, weaker) and clutter (anywhere, weak)."""
     n = len(columns[0])
-    strong = np.flatnonzero((rng.random(n) < model.ghost_probability) & (columns[4] > 5.0)) if n else np.zeros(0, np.int64)
+    strong = (
+        np.flatnonzero((rng.random(n) < model.ghost_probability) & (columns[4] > 5.0)) if n else np.zeros(0, np.int64)
+    )
     ghost = [column[strong].copy() for column in columns]
     extra = rng.uniform(3.0, 20.0, len(strong))
     ghost[0] = ghost[0] + extra

@@ -1,8 +1,8 @@
 """`World`: one seed, any sensor, exact truth.
 
-    world = World(seed=7, kind="street")
-    frame = world.render(Pinhole.from_fov(320, 240, 70))          # one camera at a drawn viewpoint
-    moment = world.render("surround", time=0.5)                   # a whole rig: cameras, LiDAR, radars
+world = World(seed=7, kind="street")
+frame = world.render(Pinhole.from_fov(320, 240, 70))          # one camera at a drawn viewpoint
+moment = world.render("surround", time=0.5)                   # a whole rig: cameras, LiDAR, radars
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from perception.datasets.world import lidar as lidar_model
 from perception.datasets.world import motion_truth, rigs
-from perception.datasets.world import truth as truths
 from perception.datasets.world import radar as radar_model
+from perception.datasets.world import truth as truths
 from perception.datasets.world.classes import CATEGORIES, WORLD_VERSION
 from perception.datasets.world.occupancy import Grid, Occupancy, occupancy
 from perception.datasets.world.scene import Scene
@@ -90,10 +90,14 @@ class World:
     Raises `InputError` for unknown names.
     """
 
-    def __init__(self, seed: int = 0, kind: str = "street", style: str = "plausible", weather: str | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, kind: str = "street", style: str = "plausible", weather: str | None = None
+    ) -> None:
         for value, known, what in ((kind, KINDS, "kind"), (style, STYLES, "style")):
             if value not in known:
-                raise InputError(f"a world's {what} must be one of {known}, found {value!r}.{nearest(str(value), known)}")
+                raise InputError(
+                    f"a world's {what} must be one of {known}, found {value!r}.{nearest(str(value), known)}"
+                )
         self.seed = int(seed)
         if kind == "mixed":
             kind = "street" if generator(self.seed, "kind").random() < 0.5 else "room"
@@ -162,13 +166,17 @@ class World:
             return self._picture(rig, "camera", time, world_from_camera, wanted, effects, flow_step)
         return self._moment(rigs.build_rig(rig), time, wanted, effects, flow_step, grid)
 
-    def render_view(self, view: View, time: float = 0.0, truth: Iterable[str] = DEFAULT_TRUTH, effects: bool = True) -> Frame:
+    def render_view(
+        self, view: View, time: float = 0.0, truth: Iterable[str] = DEFAULT_TRUTH, effects: bool = True
+    ) -> Frame:
         """Render one viewpoint of `views`."""
         frame = self._picture(view.camera, "camera", time, view.world_from_camera, frozenset(truth), effects, 0.1)
         frame.meta["view"] = view.kind
         return frame
 
-    def video(self, rig: str | dict | rigs.Rig, rate_hz: float, count: int, start: float = 0.0, **options) -> Iterator[Moment]:
+    def video(
+        self, rig: str | dict | rigs.Rig, rate_hz: float, count: int, start: float = 0.0, **options
+    ) -> Iterator[Moment]:
         """Yield `count` moments at `rate_hz`; options as in `render`."""
         for time in start + np.arange(count) / rate_hz:
             yield self.render(rig, float(time), **options)
@@ -182,7 +190,14 @@ class World:
             ego = self.ego_pose(at)
             after = self.ego_pose(at + flow_step) @ camera.ego_from_sensor
             frame = self._picture(
-                camera.model, camera.name, at, ego @ camera.ego_from_sensor, wanted - {"occupancy"}, effects, flow_step, after
+                camera.model,
+                camera.name,
+                at,
+                ego @ camera.ego_from_sensor,
+                wanted - {"occupancy"},
+                effects,
+                flow_step,
+                after,
             )
             frame.world_from_ego = ego
             if "disparity" in wanted and rig.stereo and camera.name in rig.stereo:
@@ -200,7 +215,9 @@ class World:
             voxels = occupancy(self.scene.at(time), ego, cameras, beams, grid or Grid())
         return Moment(time, self.ego_pose(time), frames, lidars, radars, voxels)
 
-    def _picture(self, camera, name, time, world_from_camera, wanted, effects, flow_step, world_from_next=None) -> Frame:
+    def _picture(
+        self, camera, name, time, world_from_camera, wanted, effects, flow_step, world_from_next=None
+    ) -> Frame:
         scene, shape = self.scene, (camera.height, camera.width)
         posed = scene.at(time)
         pose = np.asarray(world_from_camera, np.float64)

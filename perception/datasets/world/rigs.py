@@ -112,7 +112,9 @@ class Rig:
         object.__setattr__(self, "sensors", (*self.cameras, *self.lidars, *self.radars))
         names = [sensor.name for sensor in self.sensors]
         if len(set(names)) != len(names):
-            raise InputError(f"rig {self.name!r} needs a different name for each sensor, found {names}; rename the repeated ones")
+            raise InputError(
+                f"rig {self.name!r} needs a different name for each sensor, found {names}; rename the repeated ones"
+            )
 
     def camera(self, name: str) -> Camera:
         """Return the camera called `name`. Raises `InputError` with the nearest known name."""
@@ -123,7 +125,9 @@ class Rig:
         raise InputError(f"rig {self.name!r} has no camera {name!r}, only {known}.{nearest(name, known)}")
 
 
-def point_velocity(pose_at: Callable[[float], np.ndarray], body_from_point: np.ndarray, time: float, step: float = 0.01) -> np.ndarray:
+def point_velocity(
+    pose_at: Callable[[float], np.ndarray], body_from_point: np.ndarray, time: float, step: float = 0.01
+) -> np.ndarray:
     """Return the world velocity (3,) m/s of a point fixed to a moving body, rotation included.
 
     pose_at: time -> 4x4 ``world_from_body``; body_from_point: 4x4 or (3,) metres. Central difference over ``2 * step`` seconds.
@@ -155,7 +159,11 @@ def panorama_rig(width: int = 1024, height: int = 512, height_m: float = 1.5) ->
 
 
 def stereo_rig(
-    width: int = 640, height: int = 240, horizontal_degrees: float = 80.0, baseline: float = 0.54, height_m: float = 1.65
+    width: int = 640,
+    height: int = 240,
+    horizontal_degrees: float = 80.0,
+    baseline: float = 0.54,
+    height_m: float = 1.65,
 ) -> Rig:
     """Return two equal rectified cameras, the right one `baseline` metres to the right of the left one."""
     model = Pinhole.from_fov(width=width, height=height, horizontal_degrees=horizontal_degrees)

@@ -169,7 +169,9 @@ def scene_boxes(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array([item.id for item in scene.objects], np.int32), np.array(boxes, np.float64).reshape(-1, 7)
 
 
-def _full_boxes(scene: Scene, time: float, camera: Pinhole, camera_from_world: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def _full_boxes(
+    scene: Scene, time: float, camera: Pinhole, camera_from_world: np.ndarray, keep: np.ndarray
+) -> np.ndarray:
     """Return (N, 4) tight rectangles around the whole projected meshes of the objects `keep`; NaN for those behind the camera."""
     vertices, ranges = scene.at(time).mesh.vertices, vertex_ranges(scene)
     boxes = np.full((len(keep), 4), np.nan)

@@ -23,7 +23,9 @@ class View:
     kind: str
 
 
-def random_pinhole(rng: np.random.Generator, height: int, width: int, degrees: tuple[float, float] = (42.0, 92.0)) -> Pinhole:
+def random_pinhole(
+    rng: np.random.Generator, height: int, width: int, degrees: tuple[float, float] = (42.0, 92.0)
+) -> Pinhole:
     """Draw a centred camera. The field of view is drawn for a 4:3 picture of the same area, so that wide pictures stay wide."""
     focal_of_43 = 0.5 / np.tan(np.deg2rad(rng.uniform(*degrees)) / 2) * np.sqrt(width * height * 4 / 3)
     # A picture as wide as KITTI's spans 65-100 degrees at the focal lengths that a 4:3 picture of its area would have.
