@@ -12,7 +12,9 @@ def weave(rng, threads: int, twill: int = 0):
     """Brightness around 0 of crossing threads, `threads` a tile; `twill` shifts the crossings row by row."""
     u, v = grid()
     x, y = u * threads, v * threads
-    over = (np.floor(x) + (np.floor(y) if not twill else twill * np.floor(y))) % (2 if not twill else 4) < (1 if not twill else 2)
+    over = (np.floor(x) + (np.floor(y) if not twill else twill * np.floor(y))) % (2 if not twill else 4) < (
+        1 if not twill else 2
+    )
     bulge = np.where(over, np.sin(np.pi * np.mod(x, 1)), np.sin(np.pi * np.mod(y, 1)))
     return 0.5 * (bulge - bulge.mean()) + 0.1 * grain(rng)
 
@@ -32,7 +34,9 @@ def fabric(rng, variant):
         return 1 + 0.25 * weave(rng, 32, twill=1) + 0.12 * flecks, 0.8 * (fractal(rng, 0.3, low=25) > 0.8)
     if variant == 4:  # velvet, brushed both ways
         return 1 + 0.12 * fractal(rng, 1.1, low=2, high=40) + 0.08 * grain(rng)
-    return 1 + 0.15 * fractal(rng, 0.4, low=10, stretch=(0.2, 2)) + 0.15 * fractal(rng, 0.4, low=10, stretch=(2, 0.2))  # linen
+    return (
+        1 + 0.15 * fractal(rng, 0.4, low=10, stretch=(0.2, 2)) + 0.15 * fractal(rng, 0.4, low=10, stretch=(2, 0.2))
+    )  # linen
 
 
 @texture("cloth_pattern", variants=10, scale_m=0.7)
@@ -55,13 +59,27 @@ def cloth_pattern(rng, variant):
     if variant in (5, 6):  # flowers
         mask, shade = np.zeros((SIZE, SIZE), np.float32), np.ones((SIZE, SIZE), np.float32)
         for x, y in points(rng, 5 if variant == 5 else 9, 0.8):
-            radius, petals, turn = rng.uniform(9, 17) * (1 if variant == 5 else 0.55), int(rng.integers(4, 8)), rng.uniform(0, 6)
+            radius, petals, turn = (
+                rng.uniform(9, 17) * (1 if variant == 5 else 0.55),
+                int(rng.integers(4, 8)),
+                rng.uniform(0, 6),
+            )
 
             def flower(cx, cy, radius=radius, petals=petals, turn=turn):
                 for k in range(petals):
                     a = turn + 2 * np.pi * k / petals
                     center = (round(cx + 0.6 * radius * np.cos(a)), round(cy + 0.6 * radius * np.sin(a)))
-                    cv2.ellipse(mask, center, (round(radius * 0.5), round(radius * 0.28)), np.degrees(a), 0, 360, 1.0, -1, cv2.LINE_AA)
+                    cv2.ellipse(
+                        mask,
+                        center,
+                        (round(radius * 0.5), round(radius * 0.28)),
+                        np.degrees(a),
+                        0,
+                        360,
+                        1.0,
+                        -1,
+                        cv2.LINE_AA,
+                    )
                 cv2.circle(shade, (round(cx), round(cy)), max(round(radius * 0.25), 1), 0.4, -1, cv2.LINE_AA)
 
             stamp(mask, x, y, flower)
@@ -74,7 +92,9 @@ def cloth_pattern(rng, variant):
         distance, number, _, _ = masonry(4, 4, 0)
         tone = per_cell(rng, number)
         stripes = np.sin(2 * np.pi * 24 * np.where(per_cell(rng, number) > 0.5, u, v)) > 0
-        return base * (0.6 + 0.8 * per_cell(rng, number)) * (1 - 0.3 * (distance < 1)), np.where(tone > 0.5, stripes * 0.8, tone)
+        return base * (0.6 + 0.8 * per_cell(rng, number)) * (1 - 0.3 * (distance < 1)), np.where(
+            tone > 0.5, stripes * 0.8, tone
+        )
     blobs = warp(fractal(rng, 1.0, low=2, high=12), rng, 8)  # ink blots, camouflage
     return base, smoothstep(0.1, 0.3, blobs)
 
@@ -111,7 +131,9 @@ def rug(rng, variant):
         field = np.where((edge > 0.03) & (edge < 0.1), np.tile(tile.T, (SIZE // size, SIZE // size)), field)
         field = np.where((np.abs(edge - 0.11) < 0.008) | (np.abs(edge - 0.025) < 0.008), 1, field)
     elif variant == 3:
-        field = smoothstep(-0.1, 0.1, np.sin(2 * np.pi * (14 * v + 1.5 * np.abs(np.mod(u * 6, 1) - 0.5)))) * (edge > 0.03)
+        field = smoothstep(-0.1, 0.1, np.sin(2 * np.pi * (14 * v + 1.5 * np.abs(np.mod(u * 6, 1) - 0.5)))) * (
+            edge > 0.03
+        )
     elif variant == 4:
         field = (np.sin(2 * np.pi * 10 * np.maximum(x, y) ** 1.0 * 2) > 0).astype(np.float32)
     else:

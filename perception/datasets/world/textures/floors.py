@@ -21,7 +21,10 @@ def wood(rng, variant):
     if variant == 5:  # knots
         distance, _, _ = cells(rng, 3)
         ring = np.sin(distance * 1.1) * np.exp(-distance / 11)
-        shade, mask = shade + 0.3 * ring - 0.35 * np.exp(-((distance / 5) ** 2)), np.maximum(mask, np.exp(-((distance / 6) ** 2)))
+        shade, mask = (
+            shade + 0.3 * ring - 0.35 * np.exp(-((distance / 5) ** 2)),
+            np.maximum(mask, np.exp(-((distance / 6) ** 2))),
+        )
     return 1 + shade * (1.0, 1.4, 0.9, 0.7, 0.5, 1.0)[variant] + 0.015 * grain(rng), mask
 
 
@@ -68,7 +71,16 @@ def parquet(rng, variant):
 
 @texture("tiles", variants=8, scale_m=1.2)
 def tiles(rng, variant):
-    rows, columns, shift = ((4, 4, 0), (8, 8, 0), (12, 6, 0.5), (2, 2, 0), (4, 4, 0), (16, 16, 0), (8, 8, 0), (6, 2, 0.5))[variant]
+    rows, columns, shift = (
+        (4, 4, 0),
+        (8, 8, 0),
+        (12, 6, 0.5),
+        (2, 2, 0),
+        (4, 4, 0),
+        (16, 16, 0),
+        (8, 8, 0),
+        (6, 2, 0.5),
+    )[variant]
     distance, number, u, v = masonry(rows, columns, shift)
     joint = 1 - smoothstep(0.7, 1.7, distance)
     body = 1 + 0.1 * (per_cell(rng, number) - 0.5) + 0.03 * fractal(rng, 1.0) + 0.012 * grain(rng)
@@ -92,14 +104,19 @@ def tiles(rng, variant):
 @texture("hexagons", variants=1, scale_m=0.8)
 def hexagons(rng, variant):
     u, v = grid()
-    x, y = u * 8, v * 8 * 7 / 8  # 8 columns and 7 rows of near-regular hexagons would not tile: two lattices of 8 x 4 do
+    x, y = (
+        u * 8,
+        v * 8 * 7 / 8,
+    )  # 8 columns and 7 rows of near-regular hexagons would not tile: two lattices of 8 x 4 do
     y = v * 4
     a = np.stack([np.mod(x, 1) - 0.5, (np.mod(y, 1) - 0.5) * 1.732], 0)
     b = np.stack([np.mod(x + 0.5, 1) - 0.5, (np.mod(y + 0.5, 1) - 0.5) * 1.732], 0)
     first = (a**2).sum(0) < (b**2).sum(0)
     p = np.abs(np.where(first, a, b))
     edge = 0.5 - np.maximum(p[0], 0.5 * p[0] + 0.866 * p[1])
-    number = np.where(first, np.floor(x) % 8 + 8 * (np.floor(y) % 4), 32 + np.floor(x + 0.5) % 8 + 8 * (np.floor(y + 0.5) % 4))
+    number = np.where(
+        first, np.floor(x) % 8 + 8 * (np.floor(y) % 4), 32 + np.floor(x + 0.5) % 8 + 8 * (np.floor(y + 0.5) % 4)
+    )
     number = number.astype(np.int32)
     joint = 1 - smoothstep(0.03, 0.06, edge)
     return 1 + 0.25 * (per_cell(rng, number) - 0.5) + 0.02 * grain(rng), np.maximum(joint, per_cell(rng, number) > 0.8)

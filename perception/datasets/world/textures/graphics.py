@@ -77,9 +77,13 @@ def poster(rng, variant):
         for _ in range(int(rng.integers(4, 14))):
             center = tuple(int(c) for c in rng.integers(0, SIZE, 2))
             if rng.random() < 0.5:
-                cv2.circle(image, center, int(rng.integers(8, 70)), hue(rng), int(rng.choice([-1, -1, 4, 9])), cv2.LINE_AA)
+                cv2.circle(
+                    image, center, int(rng.integers(8, 70)), hue(rng), int(rng.choice([-1, -1, 4, 9])), cv2.LINE_AA
+                )
             else:
-                box = cv2.boxPoints((center, tuple(float(s) for s in rng.uniform(15, 140, 2)), float(rng.uniform(0, 90))))
+                box = cv2.boxPoints(
+                    (center, tuple(float(s) for s in rng.uniform(15, 140, 2)), float(rng.uniform(0, 90)))
+                )
                 cv2.fillPoly(image, [box.astype(np.int32)], hue(rng), cv2.LINE_AA)
     elif variant % 3 == 1:  # a picture above, text below
         image[:top] = landscape(rng)[:top]
@@ -87,7 +91,16 @@ def poster(rng, variant):
         edges = np.sort(rng.integers(0, SIZE, 4))
         for low, high in zip(edges[::2], edges[1::2], strict=True):
             image[low:high] = hue(rng)
-    write(image, word(rng, 4, 8), rng.integers(8, 30), rng.integers(top, 235), rng.uniform(1.4, 2.6), ink, rng.integers(3, 8), _FONTS[1])
+    write(
+        image,
+        word(rng, 4, 8),
+        rng.integers(8, 30),
+        rng.integers(top, 235),
+        rng.uniform(1.4, 2.6),
+        ink,
+        rng.integers(3, 8),
+        _FONTS[1],
+    )
     paragraph(rng, image, 16, top + 10, 240, 250, rng.uniform(0.3, 0.6), ink)
     return image * (1 + 0.02 * grain(rng)[..., None])
 
@@ -206,7 +219,9 @@ def spine(rng, variant):
     while x < SIZE:
         width = min(int(rng.integers(9, 34)), SIZE - x)
         colour = np.array(hue(rng, (0.0, 0.9), (0.08, 0.95)))
-        ink = np.array(hue(rng, (0, 0.6), (0.7, 1.0))) if colour.mean() < 0.3 else np.array(hue(rng, (0, 1), (0.0, 0.3)))
+        ink = (
+            np.array(hue(rng, (0, 0.6), (0.7, 1.0))) if colour.mean() < 0.3 else np.array(hue(rng, (0, 1), (0.0, 0.3)))
+        )
         image[:, x : x + width] = colour
         profile = np.sin(np.pi * (np.arange(width) + 0.5) / width) ** 0.4
         if rng.random() < 0.6:
@@ -214,7 +229,15 @@ def spine(rng, variant):
             image[y : y + int(rng.integers(3, 40)), x : x + width] = ink if rng.random() < 0.4 else hue(rng)
         if width > 10:
             strip = np.zeros((width, SIZE), np.float32)
-            write(strip, word(rng, 4, 9) + " " + word(rng, 3, 9), rng.integers(8, 50), width * 0.72, width / 44 + 0.1, (1.0,), 1 + (width > 22))
+            write(
+                strip,
+                word(rng, 4, 9) + " " + word(rng, 3, 9),
+                rng.integers(8, 50),
+                width * 0.72,
+                width / 44 + 0.1,
+                (1.0,),
+                1 + (width > 22),
+            )
             strip = np.rot90(strip, -1)[..., None]
             image[:, x : x + width] += strip * (ink - image[:, x : x + width])
         image[:, x : x + width] *= profile[None, :, None]
@@ -225,7 +248,16 @@ def spine(rng, variant):
 @texture("packet", variants=6, coloured=True)
 def packet(rng, variant):
     image = sheet(hue(rng, (0.1, 1.0), (0.4, 1.0)))
-    cv2.ellipse(image, (128, int(rng.integers(90, 170))), (int(rng.integers(50, 110)), int(rng.integers(30, 70))), 0, 0, 360, hue(rng), -1)
+    cv2.ellipse(
+        image,
+        (128, int(rng.integers(90, 170))),
+        (int(rng.integers(50, 110)), int(rng.integers(30, 70))),
+        0,
+        0,
+        360,
+        hue(rng),
+        -1,
+    )
     image[int(rng.integers(180, 235)) :] = hue(rng)
     write(image, word(rng, 4, 7), 20, 60, rng.uniform(1.3, 2.0), hue(rng, (0, 1), (0, 1)), 5, _FONTS[1])
     paragraph(rng, image, 20, 180, 236, 250, 0.35, hue(rng, (0, 0.3), (0, 1)))

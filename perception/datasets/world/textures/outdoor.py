@@ -29,7 +29,9 @@ def gravel(rng, variant):
     number = np.maximum(number, 0)
     tone = per_cell(rng, number)
     dome = np.minimum(border, 6)
-    return (0.55 + 0.9 * tone + relief(dome, 0.07)) * smoothstep(-0.5, 2.5, border) + 0.05 * grain(rng), per_cell(rng, number) > 0.6
+    return (0.55 + 0.9 * tone + relief(dome, 0.07)) * smoothstep(-0.5, 2.5, border) + 0.05 * grain(rng), per_cell(
+        rng, number
+    ) > 0.6
 
 
 @texture("paving", variants=5, scale_m=1.8)
@@ -86,7 +88,12 @@ def _leaves(rng, per_side: int, length: float):
     tone = np.zeros((SIZE, SIZE), np.float32)
     for layer in (0.65, 0.9, 1.15, 1.4):
         for x, y in points(rng, per_side, 1.5):
-            angle, size, light, hue = rng.uniform(0, 360), length * rng.uniform(0.6, 1.3), layer * rng.uniform(0.75, 1.2), rng.random()
+            angle, size, light, hue = (
+                rng.uniform(0, 360),
+                length * rng.uniform(0.6, 1.3),
+                layer * rng.uniform(0.75, 1.2),
+                rng.random(),
+            )
 
             def leaf(cx, cy, angle=angle, size=size, light=light, hue=hue):
                 center, axes = (round(cx), round(cy)), (max(round(size), 1), max(round(size * 0.45), 1))
@@ -107,7 +114,9 @@ def foliage(rng, variant):
         return shade * (1 + 0.2 * fractal(rng, 1.2)), tone * 0.6
     if variant == 4:  # far canopy: clumps with dark gaps
         clumps = fractal(rng, 0.9, low=4, high=60)
-        return np.clip(0.9 + 0.45 * clumps + relief(clumps, 0.12), 0.1, None) + 0.15 * grain(rng), smoothstep(0, 2, clumps)
+        return np.clip(0.9 + 0.45 * clumps + relief(clumps, 0.12), 0.1, None) + 0.15 * grain(rng), smoothstep(
+            0, 2, clumps
+        )
     return _leaves(rng, (9, 13, 17)[variant], (14, 9, 6)[variant])
 
 
@@ -127,5 +136,9 @@ def snow(rng, variant):
 
 @texture("sand", variants=1, scale_m=1.5)
 def sand(rng, variant):
-    ripples = warp(np.sin(2 * np.pi * 12 * np.linspace(0, 1, SIZE, endpoint=False, dtype=np.float32))[:, None].repeat(SIZE, 1), rng, 9)
+    ripples = warp(
+        np.sin(2 * np.pi * 12 * np.linspace(0, 1, SIZE, endpoint=False, dtype=np.float32))[:, None].repeat(SIZE, 1),
+        rng,
+        9,
+    )
     return 1 + 0.1 * ripples + 0.12 * grain(rng) + 0.05 * fractal(rng, 1.0)

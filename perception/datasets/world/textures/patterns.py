@@ -10,7 +10,9 @@ from .walls import relief
 @texture("noise", variants=6, scale_m=1.0)
 def noise(rng, variant):
     beta, low, high = ((0, 1, 128), (0.5, 1, 128), (1.0, 1, 128), (1.5, 1, 128), (0.3, 8, 40), (0.2, 30, 128))[variant]
-    return 1 + (0.25, 0.3, 0.3, 0.3, 0.3, 0.3)[variant] * fractal(rng, beta, low, high), smoothstep(-1, 1, fractal(rng, 1.0))
+    return 1 + (0.25, 0.3, 0.3, 0.3, 0.3, 0.3)[variant] * fractal(rng, beta, low, high), smoothstep(
+        -1, 1, fractal(rng, 1.0)
+    )
 
 
 @texture("blobs", variants=3, scale_m=1.0)
@@ -30,14 +32,18 @@ def checker(rng, variant):
 def stripes(rng, variant):
     u, v = grid()
     phase = (10 * u, 8 * u + 8 * v, 12 * v)[variant]
-    return 1 + 0.06 * grain(rng), smoothstep(-0.1, 0.1, np.sin(2 * np.pi * phase + (0.5 * fractal(rng, 1.4) if variant == 2 else 0)))
+    return 1 + 0.06 * grain(rng), smoothstep(
+        -0.1, 0.1, np.sin(2 * np.pi * phase + (0.5 * fractal(rng, 1.4) if variant == 2 else 0))
+    )
 
 
 @texture("cellular", variants=3, scale_m=1.0)
 def cellular(rng, variant):
     distance, border, number = cells(rng, (6, 12, 24)[variant])
     number = np.maximum(number, 0)
-    return 0.5 + per_cell(rng, number) + relief(np.minimum(border, 4), 0.05) + 0.04 * grain(rng), per_cell(rng, number) > 0.5
+    return 0.5 + per_cell(rng, number) + relief(np.minimum(border, 4), 0.05) + 0.04 * grain(rng), per_cell(
+        rng, number
+    ) > 0.5
 
 
 @texture("swirl", variants=2, scale_m=1.0)

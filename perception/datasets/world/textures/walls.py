@@ -9,7 +9,9 @@ from .noise import SIZE, cells, fractal, grain, grid, masonry, per_cell, points,
 
 def relief(height, strength: float = 1.0):
     """Light from the upper left on a height field: (SIZE, SIZE) brightness around 0."""
-    return strength * ((np.roll(height, 1, 1) - np.roll(height, -1, 1)) + (np.roll(height, 1, 0) - np.roll(height, -1, 0)))
+    return strength * (
+        (np.roll(height, 1, 1) - np.roll(height, -1, 1)) + (np.roll(height, 1, 0) - np.roll(height, -1, 0))
+    )
 
 
 @texture("plaster", variants=5, scale_m=1.6)
@@ -28,7 +30,9 @@ def plaster(rng, variant):
         crack = 1 - smoothstep(0.3, 1.6, warp(border, rng, 5))
         stain = smoothstep(0.6, 2.0, fractal(rng, 1.3, high=40))
         return base * (1 - 0.25 * crack * (fractal(rng, 1.0, high=10) > 0.2)) + 0.03 * grain(rng), 0.7 * stain
-    return base + 0.05 * fractal(rng, 0.9, low=3) + 0.015 * grain(rng), 0.6 * smoothstep(-0.5, 1.5, fractal(rng, 1.4, high=30))
+    return base + 0.05 * fractal(rng, 0.9, low=3) + 0.015 * grain(rng), 0.6 * smoothstep(
+        -0.5, 1.5, fractal(rng, 1.4, high=30)
+    )
 
 
 def _motif(rng, size: int):
@@ -38,7 +42,9 @@ def _motif(rng, size: int):
         center = (int(rng.integers(0, size // 2)), int(rng.integers(size // 8, size)))
         axes = (int(rng.integers(2, size // 4)), int(rng.integers(2, size // 3)))
         thick = int(rng.choice([-1, 1, 2]))
-        cv2.ellipse(small, center, axes, float(rng.uniform(0, 180)), 0, float(rng.choice([360, 220])), 1.0, thick, cv2.LINE_AA)
+        cv2.ellipse(
+            small, center, axes, float(rng.uniform(0, 180)), 0, float(rng.choice([360, 220])), 1.0, thick, cv2.LINE_AA
+        )
     return np.maximum(small, small[:, ::-1])
 
 
@@ -75,13 +81,23 @@ def wallpaper(rng, variant):
 
             stamp(mask, x, y, leaf)
         return fine, mask
-    weave = np.sin(2 * np.pi * 64 * u + fractal(rng, 1.0)) + np.sin(2 * np.pi * 64 * v + fractal(rng, 1.0))  # grass cloth
-    return 1 + 0.06 * weave + 0.05 * fractal(rng, 0.3, low=4, stretch=(0.1, 3)), 0.3 * smoothstep(0, 2, fractal(rng, 1.0))
+    weave = np.sin(2 * np.pi * 64 * u + fractal(rng, 1.0)) + np.sin(
+        2 * np.pi * 64 * v + fractal(rng, 1.0)
+    )  # grass cloth
+    return 1 + 0.06 * weave + 0.05 * fractal(rng, 0.3, low=4, stretch=(0.1, 3)), 0.3 * smoothstep(
+        0, 2, fractal(rng, 1.0)
+    )
 
 
 @texture("brick", variants=5, scale_m=1.25)
 def brick(rng, variant):
-    rows, columns, shift, joint = ((16, 5, 0.5, 1.6), (16, 6, 0.5, 1.2), (18, 5, 1 / 3, 1.4), (14, 6, 0.5, 2.2), (16, 10, 0.5, 1.6))[variant]
+    rows, columns, shift, joint = (
+        (16, 5, 0.5, 1.6),
+        (16, 6, 0.5, 1.2),
+        (18, 5, 1 / 3, 1.4),
+        (14, 6, 0.5, 2.2),
+        (16, 10, 0.5, 1.6),
+    )[variant]
     shift = 0.5 if shift != 0.5 and rows % 3 else shift
     distance, number, _, _ = masonry(rows, columns, shift if abs(shift - 0.5) < 1e-6 else 0.5)
     distance = warp(distance, rng, 0.7 + 0.4 * (variant == 3), 0.7)
@@ -125,7 +141,9 @@ def concrete(rng, variant):
     if variant == 2:  # panels with anchor holes
         distance, number, u, v = masonry(2, 2, 0)
         hole = np.minimum(np.hypot(np.abs(u - 0.5) - 0.25, np.abs(v - 0.5) - 0.25), 1)
-        return base * pores * (1 - 0.45 * (distance < 1.2)) * (1 - 0.5 * (hole < 0.022)) + 0.1 * (per_cell(rng, number) - 0.5)
+        return base * pores * (1 - 0.45 * (distance < 1.2)) * (1 - 0.5 * (hole < 0.022)) + 0.1 * (
+            per_cell(rng, number) - 0.5
+        )
     return base + 0.05 * fractal(rng, 1.0, low=2), smoothstep(0.5, 1.5, fractal(rng, 1.2))  # stained
 
 
@@ -176,7 +194,9 @@ def roof(rng, variant):
         return body * (1 - 0.5 * (distance < 1)), 0.7 * smoothstep(0.8, 2, fractal(rng, 1.0))
     if variant == 2:  # slate
         distance, number, _, v = masonry(14, 9)
-        return (0.85 + 0.3 * v + 0.4 * (per_cell(rng, number) - 0.5) + 0.06 * fractal(rng, 0.6)) * (1 - 0.5 * (distance < 1))
+        return (0.85 + 0.3 * v + 0.4 * (per_cell(rng, number) - 0.5) + 0.06 * fractal(rng, 0.6)) * (
+            1 - 0.5 * (distance < 1)
+        )
     u, _ = grid()  # standing seams
     seam = np.abs(np.mod(u * 5, 1) - 0.5) * SIZE / 5
     return 1 + 0.4 * (seam < 1.5) - 0.3 * ((seam > 1.5) & (seam < 3)) + 0.05 * fractal(rng, 1.2) + 0.02 * grain(rng)
@@ -196,7 +216,13 @@ def siding(rng, variant):
 @texture("drywall_seams", variants=1, scale_m=2.4)
 def drywall_seams(rng, variant):
     distance, number, _, _ = masonry(2, 4, 0)
-    return 1 + 0.05 * (per_cell(rng, number) - 0.5) - 0.2 * (distance < 1) + 0.02 * roll_blur(grain(rng), 1) + 0.02 * grain(rng)
+    return (
+        1
+        + 0.05 * (per_cell(rng, number) - 0.5)
+        - 0.2 * (distance < 1)
+        + 0.02 * roll_blur(grain(rng), 1)
+        + 0.02 * grain(rng)
+    )
 
 
 @texture("ceiling_tiles", variants=3, scale_m=1.2)
@@ -204,7 +230,9 @@ def ceiling_tiles(rng, variant):
     distance, _, u, v = masonry(2, 2, 0)
     if variant == 0:  # mineral fibre with fissures
         speck = smoothstep(1.0, 1.6, fractal(rng, 0.5, low=20, stretch=(0.6, 1.5)))
-        return 1 - 0.3 * speck + 0.02 * grain(rng) + 0.12 * (distance < 2.5) - 0.25 * ((distance > 2.5) & (distance < 3.6))
+        return (
+            1 - 0.3 * speck + 0.02 * grain(rng) + 0.12 * (distance < 2.5) - 0.25 * ((distance > 2.5) & (distance < 3.6))
+        )
     if variant == 1:  # perforated
         du, dv = np.mod(u * 16, 1) - 0.5, np.mod(v * 16, 1) - 0.5
         return 1 - 0.45 * (np.hypot(du, dv) < 0.26) * (distance > 8) + 0.01 * grain(rng) - 0.25 * (distance < 1.5)
