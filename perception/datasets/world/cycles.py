@@ -97,7 +97,8 @@ def _bicycle(rng, shape: Shape):
         )
     if rng.random() < 0.5:
         shape.box((rear - 0.05, 0, 2 * r + 0.08), (0.42, 0.14, 0.02), role="trim")
-        shape.box((rear - 0.27, 0, 2 * r), (0.02, 0.07, 0.06), role="lamp_rear")
+        shape.tube((rear - 0.1, 0, 2 * r + 0.08), (rear, 0, r), 0.025, sides=4, role="trim")
+        shape.box((rear - 0.26, 0, 2 * r + 0.05), (0.02, 0.07, 0.06), role="lamp_rear")
         if rng.random() < 0.3:
             shape.bevelled_box([(rear, s * 0.16, 2 * r - 0.12) for s in (1, -1)], (0.34, 0.14, 0.34), role="bag")
         elif rng.random() < 0.2:
@@ -200,7 +201,7 @@ def _motorcycle(rng, shape: Shape, kind: str):
         shape.mesh(*extrude(shield, 0.42), role="paint")
         pegs = np.array([0.18, 0, 0.36])
         if rng.random() < 0.4:
-            shape.bevelled_box((rear - 0.15, 0, seat_z + 0.24), (0.36, 0.4, 0.34), bevel=0.15, role="bag")
+            shape.bevelled_box((rear + 0.1, 0, seat_z + 0.2), (0.36, 0.4, 0.34), bevel=0.15, role="bag")
     else:
         shape.bevelled_box((0.18, 0, seat_z + 0.06), (0.62, 0.34, 0.28), bevel=0.32, role="paint")
         shape.bevelled_box((0.02, 0, 0.42), (0.55, 0.36, 0.38), bevel=0.15, role="metal")
@@ -212,5 +213,5 @@ def _motorcycle(rng, shape: Shape, kind: str):
             shape.bevelled_box((front - 0.3, 0, bar[2] + 0.06), (0.3, 0.36, 0.24), bevel=0.35, role="glass")
         pegs = np.array([-0.05 if kind != "cruiser" else 0.35, 0, 0.36])
         if rng.random() < 0.25:
-            shape.bevelled_box((rear - 0.1, 0, seat_z + 0.25), (0.4, 0.46, 0.34), bevel=0.15, role="trim")
+            shape.bevelled_box((rear + 0.06, 0, seat_z + 0.2), (0.4, 0.46, 0.34), bevel=0.15, role="trim")
     return seat, bar, pegs
