@@ -10,7 +10,7 @@ A texel is (red, green, blue, mask):
 
 Conventions: uv in tiles (1 = one repetition), u to the right, v downwards from the picture's top-left corner, seen from outside the
 surface; `footprint` is the size of one pixel on the surface, in tiles. Texels are kept as 8-bit square roots (fine steps in the
-dark), which makes the bank about 40 MB; mip levels are averaged in linear light.
+dark), mip levels are averaged in linear light.
 """
 
 from collections.abc import Callable
@@ -56,63 +56,104 @@ def texture(family: str, variants: int = 1, scale_m: float = 1.0, coloured: bool
     return register
 
 
-@dataclass(frozen=True, eq=False)
 class TextureBank:
-    """Names, families and the atlas. Texture `i` is called `names[i]`, for example `brick_2`."""
+    """Names, families and the atlas. Texture `i` is called `names[i]`, for example `brick_2`.
 
-    names: tuple[str, ...]
-    families: dict[str, tuple[int, ...]]
-    scale_m: np.ndarray  # (K,) float32 natural tile size in metres
-    coloured: np.ndarray  # (K,) bool
-    mean: np.ndarray  # (K, 4) float32
-    atlas: np.ndarray  # (H, W, 4) uint8, square-root coded
-    origin: np.ndarray  # (K * LEVELS, 2) float32, first texel of each level in the atlas (x, y)
+    names: tuple of str. families: name -> texture numbers. scale_m (K,) float32: natural tile size in metres. coloured (K,) bool.
+    atlas (H, W, 4) uint8, square-root coded. origin (K * LEVELS, 2) float32: first texel of each level in the atlas (x, y).
+    Textures are drawn when they are first looked up, each from its own random stream; `draw()` draws the rest at once (do so before
+    forking workers, that they share the memory).
+    """
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        columns = 64
+        rows = -(-len(entries) // columns)
+        width, height = _CELL
+        self._entries = list(entries)
+        self.names = tuple(f"{entry.family}_{entry.variant}" for entry in entries)
+        families: dict[str, list[int]] = {}
+        for i, entry in enumerate(entries):
+            families.setdefault(entry.family, []).append(i)
+        self.families = {family: tuple(members) for family, members in families.items()}
+        self.scale_m = np.array([entry.scale_m for entry in entries], np.float32)
+        self.coloured = np.array([entry.coloured for entry in entries])
+        self.atlas = np.zeros((rows * height, min(columns, len(entries)) * width, 4), np.uint8)
+        number = np.arange(len(entries))
+        corner = np.stack([(number % columns) * width, (number // columns) * height], 1)
+        self.origin = (corner[:, None] + np.array(_level_places())[None]).reshape(-1, 2).astype(np.float32)
+        self.pending = np.ones(len(entries), bool)  # not drawn yet
+        self._all_drawn = False
+        self._numbers = {name: i for i, name in enumerate(self.names)}
+        self._numbers |= {family: members[0] for family, members in self.families.items()}
 
     def __len__(self) -> int:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """Number of a texture by its name (`brick_2`) or a family's first texture (`brick`)."""
-        found = _numbers(self).get(name)
+        """Number of a texture by its name (`brick_2`) or a family's first texture (`brick`). Raises InputError."""
+        found = self._numbers.get(name)
         if found is None:
-            raise InputError(f"texture {name!r} is not in the bank{nearest(name, list(_numbers(self)))}")
+            raise InputError(f"texture {name!r} is not in the bank.{nearest(name, self._numbers)}")
         return found
 
     def pick(self, rng: np.random.Generator, *families: str) -> str:
-        """Name of a random texture of the given families (all textures when none is given)."""
+        """Name of a random texture of the given families (of all textures when none is given). Raises InputError."""
         if not families:
             return self.names[int(rng.integers(len(self.names)))]
         family = families[int(rng.integers(len(families)))]
         if family not in self.families:
-            raise InputError(f"texture family {family!r} is unknown{nearest(family, list(self.families))}")
+            raise InputError(f"texture family {family!r} is not in the bank.{nearest(family, self.families)}")
         members = self.families[family]
         return self.names[members[int(rng.integers(len(members)))]]
 
     def image(self, index: int) -> np.ndarray:
         """The texture at full size, (SIZE, SIZE, 4) float32."""
+        self.draw(np.array([index]))
         x, y = self.origin[index * LEVELS].astype(int)
         return _decode(self.atlas[y : y + SIZE, x : x + SIZE])
 
+    def mean(self, index: int) -> np.ndarray:
+        """Mean texel, (4,) float32."""
+        self.draw(np.array([index]))
+        x, y = self.origin[(index + 1) * LEVELS - 1].astype(int)
+        return _decode(self.atlas[y, x])
 
-_NUMBERS: dict[int, dict[str, int]] = {}
+    def draw(self, index: np.ndarray | None = None) -> None:
+        """Draw those of the textures `index` (N,) that are still missing; all of them without an argument."""
+        if self._all_drawn:
+            return
+        wanted = self.pending
+        if index is not None:
+            wanted = wanted & (np.bincount(index, minlength=len(self)) > 0)
+        for i in np.flatnonzero(wanted):
+            self._place(int(i), _draw(self._entries[i]))
+            self.pending[i] = False
+        self._all_drawn = not self.pending.any()
+
+    def _place(self, number: int, image: np.ndarray) -> None:
+        for level in range(LEVELS):
+            size = SIZE >> level
+            if level:
+                image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA).reshape(size, size, 4)
+            left, top = self.origin[number * LEVELS + level].astype(int)
+            framed = cv2.copyMakeBorder(_encode(image), 1, 1, 1, 1, cv2.BORDER_WRAP)
+            self.atlas[top - 1 : top + size + 1, left - 1 : left + size + 1] = framed
 
 
-def _numbers(bank: TextureBank) -> dict[str, int]:
-    table = _NUMBERS.get(id(bank))
-    if table is None:
-        table = {name: i for i, name in enumerate(bank.names)}
-        table |= {family: members[0] for family, members in bank.families.items()}
-        _NUMBERS[id(bank)] = table
-    return table
+_CODE = np.array([255 / np.sqrt(_FULL)] * 3 + [255], np.float32)
 
 
 def _encode(image: np.ndarray) -> np.ndarray:
-    rgb = np.sqrt(np.clip(image[..., :3] / _FULL, 0, 1)) * 255
-    return np.concatenate([rgb, np.clip(image[..., 3:], 0, 1) * 255], -1).round().astype(np.uint8)
+    """(..., 4) float32 factor and mask -> uint8 code."""
+    code = np.maximum(image, 0)
+    np.sqrt(code[..., :3], out=code[..., :3])
+    code *= _CODE
+    code += np.float32(0.5)
+    return np.minimum(code, 255, out=code).astype(np.uint8)
 
 
 def _decode(texels: np.ndarray) -> np.ndarray:
-    """(..., 4) uint8 or float32 code -> float32 factor and mask."""
+    """(..., 4) uint8 code -> float32 factor and mask."""
     out = texels.astype(np.float32)
     out *= np.float32(1 / 255)
     rgb = out[..., :3]
@@ -122,19 +163,19 @@ def _decode(texels: np.ndarray) -> np.ndarray:
 
 
 def _draw(entry: _Entry) -> np.ndarray:
-    # One stream a texture, keyed by its name: adding a texture leaves the others as they are.
+    """(SIZE, SIZE, 4) float32 of one texture, from a random stream of its own: adding a texture leaves the others as they are."""
     key = int.from_bytes(f"{entry.family}_{entry.variant}".encode(), "little")
     drawn = entry.draw(np.random.Generator(np.random.PCG64(np.random.SeedSequence(key))), entry.variant)
     image, mask = drawn if isinstance(drawn, tuple) else (drawn, None)
-    image = np.asarray(image, np.float32)
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, -1)
+    image = np.maximum(image, 0, dtype=np.float32)
     if not entry.coloured:
-        image = np.clip(image, 0.0, None)
         for _ in range(2):  # the second pass makes up for what the first one clips
-            image = np.clip(image / max(float(image.mean()), 1e-3), 0, _FULL)
-    mask = np.zeros(image.shape[:2], np.float32) if mask is None else np.asarray(mask, np.float32)
-    return np.concatenate([image, mask[..., None]], -1)
+            image = np.minimum(image * np.float32(1 / max(float(image.mean()), 1e-3)), np.float32(_FULL))
+    texel = np.zeros((SIZE, SIZE, 4), np.float32)
+    texel[..., :3] = image if image.ndim == 3 else image[..., None]
+    if mask is not None:
+        texel[..., 3] = np.clip(mask, 0, 1)
+    return texel
 
 
 def _level_places() -> list[tuple[int, int]]:
@@ -153,37 +194,10 @@ def _level_places() -> list[tuple[int, int]]:
 
 @cache
 def texture_bank() -> TextureBank:
-    """All registered textures, drawn once a process (deterministic; about a second)."""
+    """The bank of all registered textures, one a process."""
     from . import fabrics, floors, graphics, outdoor, patterns, walls  # noqa: F401  (they register their families)
 
-    columns = 64
-    rows = -(-len(_ENTRIES) // columns)
-    width, height = _CELL
-    atlas = np.zeros((rows * height, min(columns, len(_ENTRIES)) * width, 4), np.uint8)
-    origin = np.zeros((len(_ENTRIES), LEVELS, 2), np.float32)
-    mean = np.zeros((len(_ENTRIES), 4), np.float32)
-    families: dict[str, list[int]] = {}
-    for i, entry in enumerate(_ENTRIES):
-        families.setdefault(entry.family, []).append(i)
-        level_image = _draw(entry)
-        mean[i] = level_image.mean((0, 1))
-        for level, (x, y) in enumerate(_level_places()):
-            size = SIZE >> level
-            if level:
-                level_image = cv2.resize(level_image, (size, size), interpolation=cv2.INTER_AREA).reshape(size, size, 4)
-            left, top = (i % columns) * width + x, (i // columns) * height + y
-            framed = cv2.copyMakeBorder(_encode(level_image), 1, 1, 1, 1, cv2.BORDER_WRAP)
-            atlas[top - 1 : top + size + 1, left - 1 : left + size + 1] = framed
-            origin[i, level] = left, top
-    return TextureBank(
-        names=tuple(f"{entry.family}_{entry.variant}" for entry in _ENTRIES),
-        families={family: tuple(members) for family, members in families.items()},
-        scale_m=np.array([entry.scale_m for entry in _ENTRIES], np.float32),
-        coloured=np.array([entry.coloured for entry in _ENTRIES]),
-        mean=mean,
-        atlas=atlas,
-        origin=origin.reshape(-1, 2),
-    )
+    return TextureBank(_ENTRIES)
 
 
 def sample(
@@ -201,6 +215,7 @@ def sample(
     Returns (N, 4) float32: colour factor and mask, see the module's text.
     """
     count = len(index)
+    bank.draw(index)
     pixels = np.broadcast_to(np.asarray(footprint, np.float32), (count,)) * np.float32(SIZE)
     level = np.log2(np.maximum(pixels, np.float32(1e-6))) - np.float32(sharpness)
     first = np.asarray(index, np.int32) * np.int32(LEVELS)

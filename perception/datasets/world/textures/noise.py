@@ -3,7 +3,7 @@
 Everything is (SIZE, SIZE) float32 and tiles without a seam. Rows grow downwards, columns to the right.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -38,13 +38,23 @@ def fractal(
 
     `stretch` = (along u, along v): values above 1 draw the structures out along that direction.
     """
+    amplitude = _amplitude(float(beta), float(low), float(high), tuple(float(x) for x in stretch))
+    phase = rng.random(amplitude.shape, dtype=np.float32) * np.float32(2 * np.pi)
+    spectrum = np.empty(amplitude.shape, np.complex64)
+    np.multiply(amplitude, np.cos(phase), out=spectrum.real)
+    np.multiply(amplitude, np.sin(phase), out=spectrum.imag)
+    noise = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
+    deviation = float(np.sqrt(np.vdot(noise, noise) / noise.size))
+    noise *= np.float32(1 / max(deviation, 1e-9))
+    return noise
+
+
+@lru_cache(maxsize=64)
+def _amplitude(beta: float, low: float, high: float, stretch: tuple[float, float]) -> Array:
     rows, columns = _frequencies()
     radius = np.hypot(columns * stretch[0], rows * stretch[1])
-    amplitude = np.where((radius >= low) & (radius <= high), np.maximum(radius, 0.5) ** -(beta + 1e-6), 0)
-    phase = rng.random(amplitude.shape, dtype=np.float32) * np.float32(2 * np.pi)
-    noise = np.fft.irfft2(amplitude * np.exp(1j * phase), s=(SIZE, SIZE)).astype(np.float32)
-    noise -= noise.mean()
-    return noise / max(float(noise.std()), 1e-9)
+    inside = (radius >= low) & (radius <= high) & (radius > 0)  # frequency 0 is left out: zero mean
+    return np.where(inside, np.maximum(radius, 0.5) ** -beta, 0).astype(np.float32)
 
 
 def grain(rng: np.random.Generator) -> Array:
