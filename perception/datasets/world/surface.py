@@ -84,10 +84,15 @@ def smooth_normals(posed: PosedScene, triangle, barycentric, normal, view, mater
     corners = posed.mesh.triangles[triangle[wanted]]
     vertex = vertex_normals(posed)
     u, v = barycentric[wanted, :1], barycentric[wanted, 1:]
-    mixed = vertex[corners[:, 0]] * (1 - u - v) + vertex[corners[:, 1]] * u + vertex[corners[:, 2]] * v
     flat = normal[wanted]
-    # Triangles whose winding disagrees with the ray's side are flipped with their flat normal.
-    mixed *= np.sign(np.einsum("ij,ij->i", mixed, flat))[:, None]
+    mixed = np.zeros_like(flat)
+    for k, weight in enumerate((1 - u - v, u, v)):
+        corner = vertex[corners[:, k]]
+        agreement = np.einsum("ij,ij->i", corner, flat)
+        # Windings that disagree with the ray's side are flipped; sharp corners (boxes) keep the flat normal.
+        corner = corner * np.sign(agreement)[:, None]
+        corner = np.where((np.abs(agreement) < 0.64)[:, None], flat, corner)
+        mixed += weight * corner
     mixed += flat * np.float32(0.05)
     away = np.einsum("ij,ij->i", mixed, view[wanted]) > 0
     mixed[away] = flat[away]
@@ -98,7 +103,7 @@ def smooth_normals(posed: PosedScene, triangle, barycentric, normal, view, mater
 
 
 def vertex_normals(posed: PosedScene) -> np.ndarray:
-    """(V, 3) float32 mean of the adjoining triangles' normals weighted by area, not normalised."""
+    """(V, 3) float32 mean of the adjoining triangles' normals weighted by area; 0 where nothing is smooth."""
     normals = posed.__dict__.get("_vertex_normals")
     if normals is None:
         mesh = posed.mesh
@@ -111,5 +116,6 @@ def vertex_normals(posed: PosedScene) -> np.ndarray:
         for k in range(3):
             weights = np.repeat(area[:, k], 3)
             normals[:, k] = np.bincount(flat, weights, minlength=len(normals))
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         posed.__dict__["_vertex_normals"] = normals
     return normals

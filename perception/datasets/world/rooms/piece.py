@@ -64,10 +64,29 @@ def _pillow() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([v1, v2]).astype(np.float32), np.concatenate([t1, t2[:, ::-1] + len(v1)]).astype(np.int32)
 
 
+@cache
+def _sharp_box() -> tuple[np.ndarray, np.ndarray]:
+    """Unit cube whose faces share no vertices, so that smooth materials keep its edges."""
+    v, t = unit_box()
+    faces = [np.unique(t[2 * k : 2 * k + 2]) for k in range(6)]
+    triangles = [np.searchsorted(faces[k], t[2 * k : 2 * k + 2]) + 4 * k for k in range(6)]
+    return v[np.concatenate(faces)], np.concatenate(triangles).astype(np.int32)
+
+
+@cache
+def _sharp_cylinder(sides: int, taper: float, caps: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Unit cylinder whose caps have vertices of their own."""
+    v, t = unit_cylinder(sides, taper)
+    side, cap = t[: 2 * sides], t[2 * sides :]
+    if not caps:
+        return v, side
+    return np.concatenate([v, v]), np.concatenate([side, cap + len(v)]).astype(np.int32)
+
+
 _TEMPLATES = {
-    "box": unit_box,
+    "box": _sharp_box,
     "rounded": unit_bevelled_box,
-    "cylinder": unit_cylinder,
+    "cylinder": _sharp_cylinder,
     "sphere": unit_sphere,
     "soft": _soft,
     "pillow": _pillow,
