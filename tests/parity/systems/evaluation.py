@@ -51,7 +51,9 @@ def _nuscenes(case: Case):
     for side in ("gt", "pred"):
         own = {name[len(side) + 1 :]: value for name, value in i.items() if name.startswith(f"{side}_")}
         columns = {"velocity": own["vel"]}
-        columns |= {new: own[old] for new, old in (("attribute", "attr"), ("score", "score"), ("track", "track")) if old in own}
+        columns |= {
+            new: own[old] for new, old in (("attribute", "attr"), ("score", "score"), ("track", "track")) if old in own
+        }
         if side == "gt":
             columns["points"] = own["lidar_pts"] + own["radar_pts"]
         tables.append(NuScenesBoxes.make(own["sample"], own["class"], own["xyz"], own["wlh"], own["quat"], **columns))
@@ -84,6 +86,16 @@ def nuscenes_eval(case: Case) -> Iterator[Check]:
         yield Check(name, found[name], expected)
 
 
+def nuscenes_tracking(case: Case) -> Iterator[Check]:
+    """AMOTA, AMOTP and the other figures by class, and their curves over recall."""
+    from perception.evaluation.nuscenes_tracking import evaluate_tracking
+
+    result = evaluate_tracking(*_nuscenes(case))
+    found = {"label_metrics": result.label_metrics, "all": result.overall, **result.curves}
+    for name, expected in case.outputs.items():
+        yield Check(name, found[name], expected)
+
+
 def occ3d_miou(case: Case) -> Iterator[Check]:
     """Confusion, IoU and mIoU of coarse label grids, repeated to 200 x 200 x 16."""
     from perception.evaluation.occupancy import OccupancyEvaluator
@@ -112,4 +124,9 @@ def occ3d_miou(case: Case) -> Iterator[Check]:
     yield Check("miou_percent_rounded", round(100 * miou, 2), case.outputs["miou_percent_rounded"])
 
 
-KINDS = {"kitti_eval": kitti_eval, "nuscenes_eval": nuscenes_eval, "occ3d_miou": occ3d_miou}
+KINDS = {
+    "kitti_eval": kitti_eval,
+    "nuscenes_eval": nuscenes_eval,
+    "nuscenes_tracking": nuscenes_tracking,
+    "occ3d_miou": occ3d_miou,
+}
