@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from perception.datasets.transforms.kitti_official import official_targets, official_transform
+from perception.io.kitti import parse_labels
 from perception.models.monodetr import MonoDETR
 from perception.models.monodetr.depth_bins import DepthBins
 from perception.models.monodetr.losses import MonoCriterion
+from perception.models.monodetr.model import KITTI_CLASSES
 from perception.models.monodetr.postprocess import decode_official, rank
-from perception.models.monodetr.targets import MonoTargets
+from perception.models.monodetr.targets import MonoTargets, centre_boxes, encode_heading
 from perception.models.monodetr.weights import load_official
 from tests.parity.runner import Case, Check
 
@@ -98,14 +101,10 @@ def network(case: Case) -> Iterator[Check]:
         elif hasattr(module, "dropout") and isinstance(module.dropout, float):
             module.dropout = 0.0
     trained = model(image, focals, heights)
-    for check in stacked_checks(_final_layer(case), [trained], "train_"):
+    for check in stacked_checks(case, [trained], "train_"):
         actual = check.actual[0]
         stride = round(actual.shape[1] / out[check.name].shape[1])
         yield Check(check.name, actual[:, ::stride], out[check.name])
-
-
-def _final_layer(case: Case) -> Case:
-    return case
 
 
 def detection_checks(case: Case, ranked, projections, sizes, bins: int) -> Iterator[Check]:
@@ -231,4 +230,51 @@ def padded_targets(inputs: dict[str, torch.Tensor]) -> MonoTargets:
     )
 
 
-KINDS = {"monodetr": network, "monodetr_loss": losses}
+def targets(case: Case) -> Iterator[Check]:
+    """Rows of dropped objects are zero in the reference, so ours are zeroed too."""
+    labels = parse_labels("\n".join(map(str, case.inputs["label_lines"])))
+    image = case.inputs["image"].astype(np.uint8)
+    size, resolution = tuple(case.reference["image_size"]), tuple(case.reference["resolution"])
+    rows = len(next(v for k, v in case.outputs.items() if k.endswith("/labels")))
+    for name, variant in case.reference["variants"].items():
+        crop = variant if isinstance(variant, dict) else {}
+        found = official_targets(
+            labels,
+            case.inputs["P2"].astype(np.float64),
+            size,
+            resolution,
+            KITTI_CLASSES,
+            wanted=case.reference["overrides"].get("writelist"),
+            flip="flip" in name,
+            **crop,
+        )
+        keep, transform = found["keep"], found["transform"]
+        affine = official_transform(size, resolution, **crop)
+        encoded = centre_boxes(torch.from_numpy(found["centers2d"]), torch.from_numpy(found["boxes2d"]), resolution)
+        bins, residuals = encode_heading(torch.from_numpy(found["alpha3d"]), 12)
+        left, top, right, bottom = (found["boxes2d"] / np.array([*resolution, *resolution])).T
+        values = {
+            "labels": found["labels3d"],
+            "boxes": np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], 1),
+            "boxes_3d": encoded.numpy(),
+            "depth": found["depths"][:, None],
+            "size_3d": found["sizes"],
+            "heading_bin": bins.numpy()[:, None],
+            "heading_res": residuals.numpy()[:, None],
+            "mask_2d": keep,
+        }
+        yield Check(f"{name}/trans", affine.matrix, case.outputs[f"{name}/trans"])
+        yield Check(f"{name}/trans_inv", affine.inverse().matrix, case.outputs[f"{name}/trans_inv"])
+        warped = torch.from_numpy(transform.apply(image, "linear").transpose(2, 0, 1).copy())
+        mean, std = (torch.tensor(x).view(3, 1, 1) for x in (MonoDETR.mean, MonoDETR.std))
+        step_y, step_x = (
+            n // s for n, s in zip(warped.shape[1:], case.outputs[f"{name}/image"].shape[1:], strict=True)
+        )
+        pixels = ((warped / 255 - mean) / std)[:, 5::step_y, 3::step_x]
+        yield Check(f"{name}/image", pixels, case.outputs[f"{name}/image"], atol=0.03)
+        for key, value in values.items():
+            value = np.where(keep.reshape(-1, *[1] * (value.ndim - 1)), value, 0)[:rows]
+            yield Check(f"{name}/{key}", value, case.outputs[f"{name}/{key}"])
+
+
+KINDS = {"monodetr": network, "monodetr_loss": losses, "monodetr_targets": targets}
