@@ -128,7 +128,9 @@ class Piece:
         """A pillow lying flat."""
         self._put(("pillow",), centre, size, material, **turn)
 
-    def cylinder(self, centre: Vector, size: Vector, material: int, sides: int = 12, taper: float = 1.0, caps=True, **turn) -> None:
+    def cylinder(
+        self, centre: Vector, size: Vector, material: int, sides: int = 12, taper: float = 1.0, caps=True, **turn
+    ) -> None:
         """Along z; size = two diameters and the height; `taper` = top / bottom diameter."""
         self._put(("cylinder", sides, taper, caps), centre, size, material, **turn)
 
@@ -136,7 +138,9 @@ class Piece:
         """An ellipsoid."""
         self._put(("sphere", level), centre, size, material, **turn)
 
-    def tube(self, start: Vector, end: Vector, diameter: float, material: int, sides: int = 8, taper: float = 1.0) -> None:
+    def tube(
+        self, start: Vector, end: Vector, diameter: float, material: int, sides: int = 8, taper: float = 1.0
+    ) -> None:
         """A rod between two points."""
         if np.ndim(start) > 1:
             for a, b in zip(start, end, strict=True):
