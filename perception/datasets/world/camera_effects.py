@@ -141,11 +141,11 @@ def _noise(image: np.ndarray, rng, strength: Strength) -> np.ndarray:
         part = field[rows][:, columns]
     else:
         part = field[y : y + height, x : x + width]
-    shot = float(np.exp(rng.normal(np.log(0.012), 0.9))) * strength.noise
-    read = float(np.exp(rng.normal(np.log(0.004), 0.8))) * strength.noise
+    shot = float(np.exp(rng.normal(np.log(0.005), 0.8))) * strength.noise
+    read = float(np.exp(rng.normal(np.log(0.002), 0.7))) * strength.noise
     deviation = np.maximum(image, 0)
-    deviation *= np.float32(min(shot, 0.08) ** 2 * 8)
-    deviation += np.float32(min(read, 0.03) ** 2)
+    deviation *= np.float32(min(shot, 0.035) ** 2 * 8)
+    deviation += np.float32(min(read, 0.012) ** 2)
     np.sqrt(deviation, out=deviation)
     deviation *= part
     deviation += image

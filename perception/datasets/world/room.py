@@ -49,6 +49,7 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     _finish_shell(kit, shell, room, thickness, mood)
     furnisher = Furnisher(room, glow, mood.lamp_colour, mood.lit)
     plan(furnisher)
+    furnisher.fill_up(kit.between(0.18, 0.5))
     if kit.chance(0.1) and room.area > 5:
         furnisher.standing()
     if kit.wild:
@@ -321,36 +322,33 @@ def _floating(kit: Kit, room: Room) -> None:
                 break
 
 
-def _stations(kit: Kit, room: Room) -> np.ndarray:
-    """Places for a camera: free spots, mostly towards the walls, looking at furniture at least a step away."""
+def _stations(kit: Kit, room: Room, count: int = 24) -> np.ndarray:
+    """Places for a camera (count, 4): free spots at eye height whose heading takes in many things that are a step away or more."""
     rng = kit.rng
-    targets = np.array([o.motion.position for o in room.objects if max(o.size) > 0.3] or [[room.size[0] / 2, room.size[1] / 2, 1.0]])
+    big = [o for o in room.objects if max(o.size) > 0.3]
+    targets = np.array([o.motion.position for o in big] or [[room.size[0] / 2, room.size[1] / 2, 1.0]])
+    weight = np.array([min(max(o.size), 2.0) for o in big] or [1.0])
     x0, y0, x1, y1 = room.bounds
-    stations = []
-    margin = min(0.3, (min(room.size) - 0.1) / 2)
-    for _ in range(200):
-        x, y = rng.uniform(x0 + margin, x1 - margin), rng.uniform(y0 + margin, y1 - margin)
-        z = float(np.clip(rng.normal(1.45, 0.28), 0.7, min(2.0, room.height - 0.25)))
-        if not room.fits((x - 0.22, y - 0.22, x + 0.22, y + 0.22), z - 0.25, z + 0.2, 0.0):
-            blocked = [o for o in room.obstacles if o[4] == 0.0 and o[5] == 2.0]  # doorways are fine to stand in
-            if not any(o[0] < x < o[2] and o[1] < y < o[3] for o in blocked) or any(
-                o[0] - 0.22 < x < o[2] + 0.22 and o[1] - 0.22 < y < o[3] + 0.22 and o[4] < z + 0.2 and o[5] > z - 0.25
-                for o in room.obstacles
-                if o not in blocked
-            ):
-                continue
-        offset = targets - [x, y, z]
-        distance = np.hypot(offset[:, 0], offset[:, 1])
-        good = np.flatnonzero(distance > min(1.1, max(room.size) / 3))
-        if not len(good):
-            continue
-        yaw = np.arctan2(offset[good, 1], offset[good, 0])
-        # the heading with most things within 30 degrees, out of three random ones
-        choice = max(rng.choice(good, 3), key=lambda k: np.sum(np.cos(yaw - np.arctan2(offset[k, 1], offset[k, 0])) > 0.87))
-        heading = float(np.arctan2(offset[choice, 1], offset[choice, 0]) + rng.normal(0, 0.15))
-        stations.append((x, y, z, heading))
-        if len(stations) >= 24:
-            break
-    if not stations:
-        stations = [((x0 + x1) / 2, (y0 + y1) / 2, 1.5, float(rng.uniform(-3, 3)))]
-    return np.array(stations, np.float32)
+    margin = min(0.28, (min(room.size) - 0.1) / 2)
+    n = 160
+    place = rng.uniform((x0 + margin, y0 + margin), (x1 - margin, y1 - margin), (n, 2))
+    z = np.clip(rng.normal(1.42, 0.3, n), 0.7, min(2.0, room.height - 0.25))
+    boxes = np.array([o for o in room.obstacles if (o[4], o[5]) != (0.0, 2.0)] or [(0, 0, 0, 0, 9, 9)])  # doorways may be stood in
+    b = boxes[None]
+    near = (place[:, :1] > b[..., 0] - 0.24) & (place[:, :1] < b[..., 2] + 0.24) & (place[:, 1:] > b[..., 1] - 0.24)
+    near &= (place[:, 1:] < b[..., 3] + 0.24) & (z[:, None] > b[..., 4] - 0.25) & (z[:, None] < b[..., 5] + 0.3)
+    free = np.flatnonzero(~near.any(1))
+    if not len(free):
+        return np.array([[(x0 + x1) / 2, (y0 + y1) / 2, 1.5, rng.uniform(-3, 3)]], np.float32)
+    place, z = place[free], z[free]
+    offset = targets[None, :, :2] - place[:, None]
+    distance = np.hypot(offset[..., 0], offset[..., 1])
+    angle = np.arctan2(offset[..., 1], offset[..., 0])
+    value = weight * np.clip((distance - 0.7) / 0.8, 0, 1) / (1 + 0.15 * distance)
+    heading = rng.uniform(-np.pi, np.pi, (len(free), 8))
+    seen = np.cos(angle[:, None] - heading[..., None]) > 0.84
+    score = (seen * value[:, None]).sum(-1) * np.exp(rng.normal(0, 0.35, heading.shape))
+    best = np.argmax(score, 1)
+    rows = np.arange(len(free))
+    order = np.argsort(-score[rows, best])[:count]
+    return np.column_stack([place, z, heading[rows, best]])[order].astype(np.float32)

@@ -216,6 +216,16 @@ class Furnisher:
             else:
                 room.pool.setdefault("plant", []).append(tall)
 
+    def fill_up(self, share: float, most: int = 7) -> None:
+        """Add furniture that suits the room until it covers this share of the floor (or `most` pieces are in)."""
+        kit, room = self.kit, self.room
+        extra = _EXTRA.get(room.kind, _EXTRA[""])
+        for _ in range(most):
+            covered = sum((o[2] - o[0]) * (o[3] - o[1]) for o in room.obstacles if o[4] < 0.3 and (o[4], o[5]) != (0.0, 2.0))
+            if covered > share * room.area:
+                return
+            kit.pick(extra)(self)
+
     def floor_clutter(self, count: float, makers=clutter.FLOOR) -> None:
         """Things left on the floor, more often along the walls."""
         for _ in range(int(self.kit.rng.poisson(count))):
@@ -790,6 +800,55 @@ def library(f: Furnisher) -> None:
     f.decorate(1.5, 1.0)
     f.floor_clutter(2.5)
 
+
+def _seat(f: Furnisher) -> None:
+    f.room.against(f.chair(), gap=0.05)
+
+
+def _armchair(f: Furnisher) -> None:
+    f.room.against(seating.armchair(f.kit), gap=0.08, before_windows=0.8)
+
+
+def _chest(f: Furnisher) -> None:
+    f.cupboard(storage.chest)
+
+
+def _sideboard(f: Furnisher) -> None:
+    f.cupboard(storage.sideboard)
+
+
+def _wardrobe(f: Furnisher) -> None:
+    f.cupboard(storage.wardrobe, (clutter.carton, clutter.bag), 1.2)
+
+
+def _filing(f: Furnisher) -> None:
+    f.cupboard(storage.filing_cabinet, clutter.DESK)
+
+
+def _plant(f: Furnisher) -> None:
+    f.room.against(decor.plant(f.kit, f.kit.between(0.6, 1.8)), gap=0.03, before_windows=1.0)
+
+
+def _desk(f: Furnisher) -> None:
+    desk_place(f)
+
+
+def _heap(f: Furnisher) -> None:
+    f.floor_clutter(3)
+
+
+_EXTRA = {
+    "": (Furnisher.bookcase, _seat, _armchair, _chest, _sideboard, _plant, _heap),
+    "bedroom": (_chest, _wardrobe, Furnisher.bookcase, _armchair, _desk, _heap, _plant),
+    "nursery": (_chest, _wardrobe, Furnisher.bookcase, _heap, _desk),
+    "living": (Furnisher.bookcase, _armchair, _sideboard, _chest, _plant, dining_set, _desk),
+    "office": (_desk, _desk, Furnisher.bookcase, _filing, _plant, _heap),
+    "classroom": (_desk, Furnisher.bookcase, _filing, _seat),
+    "kitchen": (_sideboard, _seat, dining_set, _heap),
+    "bathroom": (_chest, _heap, towel, _plant),
+    "hall": (_sideboard, _plant, dining_set, _armchair),
+    "store": (_heap, Furnisher.bookcase),
+}
 
 # plan -> (weight, (short side low, high), (long side low, high), height low, high)
 PLANS = {
