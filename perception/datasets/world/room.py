@@ -33,11 +33,15 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     """Build a furnished room. style: "plausible" or "wild" (random finishes, floating shapes). kind: one of `ROOM_KINDS` or None
     for a random one. Raises InputError for an unknown kind."""
     if kind is not None and kind not in ROOM_KINDS:
-        raise InputError(f"room kind {kind!r} is unknown; known are {', '.join(ROOM_KINDS)}.{nearest(kind, ROOM_KINDS)}")
+        raise InputError(
+            f"room kind {kind!r} is unknown; known are {', '.join(ROOM_KINDS)}.{nearest(kind, ROOM_KINDS)}"
+        )
     kit = Kit(rng, style)
     plans = list(PLANS)
     weights = np.array([PLANS[p][0] for p in plans])
-    plan = plans[int(rng.choice(len(plans), p=weights / weights.sum()))] if kind is None else plans[ROOM_KINDS.index(kind)]
+    plan = (
+        plans[int(rng.choice(len(plans), p=weights / weights.sum()))] if kind is None else plans[ROOM_KINDS.index(kind)]
+    )
     kind = plan.__name__
     room, thickness = _outline(kit, plan, kind)
     _cut_openings(kit, room)
@@ -55,13 +59,14 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     if kit.wild:
         _floating(kit, room)
     stations = _stations(kit, room)
-    _annexes(kit, shell, room, thickness, furnisher)
+    annexes = _annexes(kit, shell, room, thickness, furnisher)
     outer = [w for w in room.walls if any(o.kind == "window" and o.pane == "open" for o in w.openings)]
     if outer:
         surroundings(shell, outer, kit.pick((0.4, 0.4, 3.2, 6.0, 15.0)), mood.night)
     lighting = light_room(kit, room, mood)
     static: Mesh = shell.finish()
     info = {"room": kind, "mood": mood.name, "objects": len(room.objects)}
+    info |= {"height": room.height, "bounds": room.bounds, "annexes": annexes}
     return Scene(seed, "room", style, mood.name, static, room.objects, kit.table, lighting, None, stations, info)
 
 
@@ -80,7 +85,14 @@ def _outline(kit: Kit, plan, kind: str) -> tuple[Room, float]:
     notch = None
     if kit.chance(0.18) and min(a, b) > 3.0 and kind != "corridor":  # an L
         nw, nd = width * kit.between(0.2, 0.45), depth * kit.between(0.2, 0.45)
-        corners = [(0.0, 0.0), (width, 0.0), (width, depth - nd), (width - nw, depth - nd), (width - nw, depth), (0.0, depth)]
+        corners = [
+            (0.0, 0.0),
+            (width, 0.0),
+            (width, depth - nd),
+            (width - nw, depth - nd),
+            (width - nw, depth),
+            (0.0, depth),
+        ]
         notch = (width - nw, depth - nd, width, depth)
         if kit.chance(0.5):
             corners = [(width - x, y) for x, y in corners][::-1]
@@ -125,7 +137,9 @@ def _cut_openings(kit: Kit, room: Room) -> None:
             centre = kit.between(width / 2 + 0.15, w.length - width / 2 - 0.15)
             top = min(kit.between(2.05, 2.4), room.height - 0.12) if wide else height
             if w.free(centre - width / 2, centre + width / 2, 0, top, 0.2):
-                hole = w.hole("passage" if wide or (kit.chance(0.15) and all(w.extend)) else "door", centre, width, 0.0, top)
+                hole = w.hole(
+                    "passage" if wide or (kit.chance(0.15) and all(w.extend)) else "door", centre, width, 0.0, top
+                )
                 doors += 1
                 near, out = w.point(centre, 0.0), w.point(centre, 0.85)
                 reach = np.abs(w.along) * (hole.s1 - hole.s0) / 2
@@ -168,15 +182,14 @@ def _finish_shell(kit: Kit, shell: Shell, room: Room, thickness: float, mood) ->
     shell.box((*centre, h + 0.1), (*size, 0.2), ceiling, ID["ceiling"])
     skirt = kit.trim if kit.chance(0.6) else kit.wood()
     with_skirt, skirt_height = kit.chance(0.85), kit.between(0.05, 0.16)
-    cornice, dado = kit.chance(0.25), kit.chance(0.12)
+    cornice, dado, rail = kit.chance(0.25), kit.chance(0.12), kit.between(0.9, 1.0)
     panel = kit.paint() if kit.chance(0.5) else kit.wood()
     radiator = _radiator_material(kit)
     for i, wall in enumerate(room.walls):
         build_wall(shell, wall, accent if i == accent_wall else wall_material, t)
         if dado:
-            top = kit.between(0.9, 1.0) if i == 0 else top
-            skirting(shell, wall, panel, 0.0, top, 0.012)
-            skirting(shell, wall, kit.trim, top, top + 0.05, 0.03)
+            skirting(shell, wall, panel, 0.0, rail, 0.012)
+            skirting(shell, wall, kit.trim, rail, rail + 0.05, 0.03)
         if with_skirt:
             skirting(shell, wall, skirt, 0.0, skirt_height, 0.016)
         if cornice:
@@ -249,7 +262,10 @@ def _ceiling_extras(kit: Kit, shell: Shell, room: Room, ceiling: int) -> None:
         if plain:
             wall = kit.pick(plain)
             low, reach = kit.between(0.9, 1.5), kit.between(1.0, 1.8)
-            corners = [(*wall.point(s, d), z) for s, d, z in ((0, 0, low), (wall.length, 0, low), (wall.length, reach, h), (0, reach, h))]
+            corners = [
+                (*wall.point(s, d), z)
+                for s, d, z in ((0, 0, low), (wall.length, 0, low), (wall.length, reach, h), (0, reach, h))
+            ]
             shell.builder.quad(corners, material=ceiling, semantic=ID["ceiling"])
             wall.taken.append((0, wall.length, low - 0.05, h))
             a, b = wall.point(0, 0), wall.point(wall.length, reach * 0.8)
@@ -258,20 +274,35 @@ def _ceiling_extras(kit: Kit, shell: Shell, room: Room, ceiling: int) -> None:
     elif kit.chance(0.3):
         for _ in range(int(kit.rng.integers(1, 4))):
             s = kit.between(0.1, 0.3)
-            shell.box((kit.between(x0 + 0.4, x1 - 0.4), kit.between(y0 + 0.4, y1 - 0.4), h - 0.01), (s, s, 0.03), kit.trim, ID["ceiling"])
+            shell.box(
+                (kit.between(x0 + 0.4, x1 - 0.4), kit.between(y0 + 0.4, y1 - 0.4), h - 0.01),
+                (s, s, 0.03),
+                kit.trim,
+                ID["ceiling"],
+            )
 
 
-def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnisher) -> None:
-    """The room or passage behind each open doorway."""
+def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnisher) -> list[tuple]:
+    """The room or passage behind each open doorway; returns their bounds (x0, y0, x1, y1)."""
+    built = []
     for wall in room.walls:
-        holes = [o for o in wall.openings if o.kind == "passage" or (o.kind == "door" and o.pane in ("ajar", "away", "none"))]
+        holes = [
+            o for o in wall.openings if o.kind == "passage" or (o.kind == "door" and o.pane in ("ajar", "away", "none"))
+        ]
         if not holes:
             continue
         depth, h = kit.between(1.6, 4.5), room.height
         s0 = max(min(o.s0 for o in holes) - kit.between(0.3, 2.0), -0.5)
         s1 = min(max(o.s1 for o in holes) + kit.between(0.3, 2.0), wall.length + 0.5)
         d1, d0 = -thickness, -thickness - depth
-        shell.on_wall(wall, (s0 - 0.2, s1 + 0.2), (d0 - 0.2, d1), (-0.2, 0.0), kit.floor(kit.pick(("living", "corridor"))), ID["floor"])
+        shell.on_wall(
+            wall,
+            (s0 - 0.2, s1 + 0.2),
+            (d0 - 0.2, d1),
+            (-0.2, 0.0),
+            kit.floor(kit.pick(("living", "corridor"))),
+            ID["floor"],
+        )
         shell.on_wall(wall, (s0 - 0.2, s1 + 0.2), (d0 - 0.2, d1), (h, h + 0.2), kit.ceiling(), ID["ceiling"])
         material = kit.wall("living")
         far = Wall(wall.point(s0, d0), wall.normal, s1 - s0, h)
@@ -296,13 +327,22 @@ def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnish
         f = Furnisher(annex, main.glow, main.lamp_colour, main.lit)
         f._books, f._rows, f._chair_parts = main._books, main._rows, main._chair_parts
         for _ in range(int(kit.rng.integers(1, 4))):
-            kit.pick((f.bookcase, lambda f=f: f.cupboard(storage.chest), lambda f=f: f.cupboard(storage.sideboard), lambda a=annex, f=f: a.against(f.chair(), gap=0.05)))()
+            kit.pick(
+                (
+                    f.bookcase,
+                    lambda f=f: f.cupboard(storage.chest),
+                    lambda f=f: f.cupboard(storage.sideboard),
+                    lambda a=annex, f=f: a.against(f.chair(), gap=0.05),
+                )
+            )()
         f.decorate(1.2, 0.6)
         f.floor_clutter(0.7)
         if main.lit or kit.chance(0.3):
             at = wall.point((s0 + s1) / 2, (d0 + d1) / 2)
             strength = kit.between(0.3, 1.2)
             room.lamps.append((np.array([at[0], at[1], h - 0.35]), np.asarray(main.lamp_colour), strength, -1.0))
+        built.append(annex.bounds)
+    return built
 
 
 def _floating(kit: Kit, room: Room) -> None:
@@ -333,7 +373,9 @@ def _stations(kit: Kit, room: Room, count: int = 24) -> np.ndarray:
     n = 160
     place = rng.uniform((x0 + margin, y0 + margin), (x1 - margin, y1 - margin), (n, 2))
     z = np.clip(rng.normal(1.42, 0.3, n), 0.7, min(2.0, room.height - 0.25))
-    boxes = np.array([o for o in room.obstacles if (o[4], o[5]) != (0.0, 2.0)] or [(0, 0, 0, 0, 9, 9)])  # doorways may be stood in
+    boxes = np.array(
+        [o for o in room.obstacles if (o[4], o[5]) != (0.0, 2.0)] or [(0, 0, 0, 0, 9, 9)]
+    )  # doorways may be stood in
     b = boxes[None]
     near = (place[:, :1] > b[..., 0] - 0.24) & (place[:, :1] < b[..., 2] + 0.24) & (place[:, 1:] > b[..., 1] - 0.24)
     near &= (place[:, 1:] < b[..., 3] + 0.24) & (z[:, None] > b[..., 4] - 0.25) & (z[:, None] < b[..., 5] + 0.3)

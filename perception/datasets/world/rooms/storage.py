@@ -9,7 +9,6 @@ from perception.datasets.world.mesh import MeshBuilder
 from perception.datasets.world.rooms.kit import Kit, vary
 from perception.datasets.world.rooms.piece import Part, Piece
 
-
 # cloth and paper covers: earthy and dark ones, white ones, a few loud
 _COVERS = (
     "#6e2b25", "#8c3b2e", "#3b2a22", "#5a4632", "#24344a", "#2f4f6b", "#1d2a22", "#31523c", "#7d6a45", "#b59a63", "#d8c9a3", "#ece6d6",
