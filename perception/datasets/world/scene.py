@@ -7,13 +7,13 @@ x forward, y left, z up; ``size`` is (length, width, height) of the box that jus
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from perception.datasets.world.classes import CATEGORIES
-from perception.datasets.world.lighting import Lighting
+from perception.datasets.world.lighting import Lamps, Lighting
 from perception.datasets.world.materials import MaterialTable
 from perception.datasets.world.mesh import Mesh, pose
 from perception.datasets.world.raycast import PosedScene
@@ -148,7 +148,8 @@ class Scene:
     """Everything there is, from one seed.
 
     route: where a vehicle with cameras drives (streets); None in rooms. stations: (K, 4) float32 x, y, z, yaw: good places for a
-    hand-held camera (z = eye height included), always at least one. info: free notes of the generator (plain values)."""
+    hand-held camera (z = eye height included), always at least one. info: free notes of the generator (plain values).
+    mobile_lamps: (object id, lamps in that object's frame); id 0 = the vehicle on the route."""
 
     seed: int
     kind: str
@@ -161,6 +162,7 @@ class Scene:
     route: Route | None = None
     stations: np.ndarray = field(default_factory=lambda: np.array([[0, 0, 1.5, 0]], np.float32))
     info: dict = field(default_factory=dict)
+    mobile_lamps: list[tuple[int, Lamps]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._posed: OrderedDict[float, PosedScene] = OrderedDict()
@@ -181,15 +183,29 @@ class Scene:
 
     def at(self, time: float = 0.0) -> PosedScene:
         """The scene posed at `time` seconds. The last two instants are kept."""
-        key = float(time) if any(item.motion.moving for item in self.objects) else 0.0
+        moving = self.mobile_lamps or any(item.motion.moving for item in self.objects)
+        key = float(time) if moving else 0.0
         posed = self._posed.get(key)
         if posed is None:
-            posed = self._posed[key] = PosedScene(key, self._mesh_at(key), self.materials, self.lighting, self._shared)
+            posed = self._posed[key] = PosedScene(
+                key, self._mesh_at(key), self.materials, self.lighting_at(key), self._shared
+            )
             while len(self._posed) > 2:
                 self._posed.popitem(last=False)
         else:
             self._posed.move_to_end(key)
         return posed
+
+    def lighting_at(self, time: float) -> Lighting:
+        """The light with the lamps of vehicles where they are at `time`."""
+        if not self.mobile_lamps:
+            return self.lighting
+        lamps = self.lighting.lamps
+        for owner, own in self.mobile_lamps:
+            world = self.route.pose(time) if owner == 0 else self.object(owner).pose(time)
+            position = own.position @ world[:3, :3].T + world[:3, 3]
+            lamps = lamps.joined(replace(own, position=position, direction=own.direction @ world[:3, :3].T))
+        return replace(self.lighting, lamps=lamps)
 
     def _mesh_at(self, time: float) -> Mesh:
         combined = self.combined

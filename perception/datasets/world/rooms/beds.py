@@ -61,7 +61,12 @@ def bed(kit: Kit, width: float | None = None, low: bool = False) -> Part:
         count = int(kit.rng.integers(1, 6))
         for k in range(count):
             w = (width + 0.1) / count
-            piece.soft((-length / 2 - 0.05, (k - (count - 1) / 2) * w, head * 0.62), (0.1, w * 0.99, head * 0.76), soft, power=0.25)
+            piece.soft(
+                (-length / 2 - 0.05, (k - (count - 1) / 2) * w, head * 0.62),
+                (0.1, w * 0.99, head * 0.76),
+                soft,
+                power=0.25,
+            )
     elif roll < 0.85:  # bars
         for sy in (-1, 1):
             piece.cylinder((-length / 2 - 0.03, sy * width / 2, head / 2), (0.045, 0.045, head), frame)
@@ -82,10 +87,25 @@ def bed(kit: Kit, width: float | None = None, low: bool = False) -> Part:
             upright = row == 0 and kit.chance(0.4)
             where = (-length / 2 + 0.18 + 0.2 * row, y, z + (0.22 if upright else 0.07 + 0.03 * row))
             cover = linen if row < 2 else kit.fabric(0.7)
-            piece.pillow(where, size, cover, pitch=(1.1 if upright else 0.25) + kit.between(-0.1, 0.1), yaw=kit.between(-0.12, 0.12))
+            piece.pillow(
+                where,
+                size,
+                cover,
+                pitch=(1.1 if upright else 0.25) + kit.between(-0.1, 0.1),
+                yaw=kit.between(-0.12, 0.12),
+            )
     if kit.chance(0.92):
         x0 = -length / 2 + kit.between(0.4, 0.8)
-        blanket(piece, kit, x0, length / 2 + 0.02, width, z, kit.between(0.08, thick + 0.12), kit.linen() if kit.chance(0.5) else kit.fabric(0.5))
+        blanket(
+            piece,
+            kit,
+            x0,
+            length / 2 + 0.02,
+            width,
+            z,
+            kit.between(0.08, thick + 0.12),
+            kit.linen() if kit.chance(0.5) else kit.fabric(0.5),
+        )
         if kit.chance(0.35):  # throw at the foot
             a = kit.between(0.15, length / 2 - 0.6)
             blanket(piece, kit, a, a + kit.between(0.35, 0.6), width, z + 0.03, kit.between(0.1, 0.3), kit.fabric(0.6))

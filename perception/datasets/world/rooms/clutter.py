@@ -13,7 +13,9 @@ def cup(kit: Kit) -> Part:
     piece = Piece(kit, "clutter", "cup")
     r, h = kit.between(0.032, 0.05), kit.between(0.07, 0.13)
     material = kit.ceramic(0.4)
-    piece.lathe([(r * 0.8, 0), (r, h * 0.3), (r, h), (r * 0.9, h), (r * 0.88, h * 0.25), (0, h * 0.25)], (0, 0, 0), material)
+    piece.lathe(
+        [(r * 0.8, 0), (r, h * 0.3), (r, h), (r * 0.9, h), (r * 0.88, h * 0.25), (0, h * 0.25)], (0, 0, 0), material
+    )
     piece.tube((0, r, h * 0.8), (0, r * 1.6, h * 0.6), 0.012, material, sides=5)
     piece.tube((0, r * 1.6, h * 0.6), (0, r, h * 0.25), 0.012, material, sides=5)
     return piece.finish()
@@ -25,11 +27,17 @@ def bottle(kit: Kit) -> Part:
     r, h = kit.between(0.03, 0.05), kit.between(0.16, 0.34)
     glass = kit.plastic(any_colour(kit.rng, (0.0, 0.8), (0.05, 0.7)), 0.7)
     neck, shoulder = kit.between(0.25, 0.8), kit.between(0.5, 0.75)
-    piece.lathe([(0, 0), (r, 0), (r, h * shoulder), (r * neck, h * (shoulder + 0.15)), (r * neck, h * 0.95), (0, h * 0.95)], (0, 0, 0), glass)
+    piece.lathe(
+        [(0, 0), (r, 0), (r, h * shoulder), (r * neck, h * (shoulder + 0.15)), (r * neck, h * 0.95), (0, h * 0.95)],
+        (0, 0, 0),
+        glass,
+    )
     piece.cylinder((0, 0, h * 0.96), (r * neck * 2.2, r * neck * 2.2, h * 0.08), kit.plastic(), sides=10)
     if kit.chance(0.7):
         z = h * shoulder * 0.5
-        piece.cylinder((0, 0, z), (2 * r + 0.002, 2 * r + 0.002, h * shoulder * 0.6), kit.printed("packet"), sides=14, caps=False)
+        piece.cylinder(
+            (0, 0, z), (2 * r + 0.002, 2 * r + 0.002, h * shoulder * 0.6), kit.printed("packet"), sides=14, caps=False
+        )
     return piece.finish()
 
 
@@ -37,12 +45,21 @@ def bowl(kit: Kit) -> Part:
     """Bowl, sometimes with fruit."""
     piece = Piece(kit, "clutter", "bowl")
     r, h = kit.between(0.06, 0.17), kit.between(0.05, 0.11)
-    piece.lathe([(r * 0.4, 0), (r * 0.8, h * 0.5), (r, h), (r * 0.95, h), (r * 0.7, h * 0.4), (0, h * 0.2)], (0, 0, 0), kit.ceramic(0.4) if kit.chance(0.7) else kit.wood())
+    piece.lathe(
+        [(r * 0.4, 0), (r * 0.8, h * 0.5), (r, h), (r * 0.95, h), (r * 0.7, h * 0.4), (0, h * 0.2)],
+        (0, 0, 0),
+        kit.ceramic(0.4) if kit.chance(0.7) else kit.wood(),
+    )
     if kit.chance(0.5):
         for _ in range(int(kit.rng.integers(2, 8))):
             a, q, size = kit.between(0, 6.3), kit.between(0, 0.6) * r, kit.between(0.05, 0.08)
             colour = kit.pick(((0.5, 0.04, 0.02), (0.6, 0.25, 0.01), (0.25, 0.4, 0.03), (0.65, 0.5, 0.05)))
-            piece.sphere((q * np.cos(a), q * np.sin(a), h * 0.75 + kit.between(0, 0.03)), (size, size, size), kit.plastic(colour), level=1)
+            piece.sphere(
+                (q * np.cos(a), q * np.sin(a), h * 0.75 + kit.between(0, 0.03)),
+                (size, size, size),
+                kit.plastic(colour),
+                level=1,
+            )
     return piece.finish()
 
 
@@ -112,9 +129,13 @@ def gadget(kit: Kit) -> Part:
         piece.rounded((0, 0, 0.01), (0.18, 0.045, 0.02), dark, bevel=0.2)
     elif kind == "speaker":
         s = kit.between(0.6, 1.6)
-        piece.rounded((0, 0, 0.12 * s), (0.14 * s, 0.14 * s, 0.24 * s), kit.wood() if kit.chance(0.4) else dark, bevel=0.04)
+        piece.rounded(
+            (0, 0, 0.12 * s), (0.14 * s, 0.14 * s, 0.24 * s), kit.wood() if kit.chance(0.4) else dark, bevel=0.04
+        )
         for z, d in ((0.075, 0.11), (0.18, 0.06)):
-            piece.cylinder((0.07 * s, 0, z * s), (d * s, d * s, 0.012), kit.plastic((0.02, 0.02, 0.02)), sides=16, pitch=np.pi / 2)
+            piece.cylinder(
+                (0.07 * s, 0, z * s), (d * s, d * s, 0.012), kit.plastic((0.02, 0.02, 0.02)), sides=16, pitch=np.pi / 2
+            )
     else:
         piece.rounded((0, 0, 0.08), (0.1, 0.28, 0.16), kit.plastic(), bevel=0.08)
         piece.cylinder((0.052, -0.06, 0.08), (0.11, 0.11, 0.01), kit.metal(), sides=16, pitch=np.pi / 2)
@@ -128,7 +149,11 @@ def kitchen_thing(kit: Kit) -> Part:
     kind = kit.pick(("kettle", "toaster", "pot", "pan", "microwave", "block", "coffee", "jar", "plates"))
     metal, dark = kit.metal(), kit.plastic((0.02, 0.02, 0.02))
     if kind == "kettle":
-        piece.lathe([(0.085, 0), (0.09, 0.08), (0.06, 0.2), (0.02, 0.22), (0, 0.23)], (0, 0, 0), metal if kit.chance(0.5) else kit.plastic())
+        piece.lathe(
+            [(0.085, 0), (0.09, 0.08), (0.06, 0.2), (0.02, 0.22), (0, 0.23)],
+            (0, 0, 0),
+            metal if kit.chance(0.5) else kit.plastic(),
+        )
         piece.tube((0, 0.06, 0.2), (0, 0.13, 0.15), 0.022, dark)
         piece.tube((0, 0.13, 0.15), (0, 0.1, 0.05), 0.022, dark)
         piece.tube((0, -0.06, 0.14), (0, -0.11, 0.18), 0.03, metal, taper=0.6)
@@ -190,10 +215,21 @@ def carton(kit: Kit, size: float | None = None) -> Part:
         piece.box((s * x / 2, 0, z / 2), (t, y, z), board)
         piece.box((0, s * y / 2, z / 2), (x, t, z), board)
         lean = kit.between(0.4, 1.9)
-        piece.box((s * (x / 2 + np.sin(lean) * x * 0.2), 0, z + np.cos(lean) * x * 0.2), (t / 2, y, x * 0.4), board, pitch=s * lean)
+        piece.box(
+            (s * (x / 2 + np.sin(lean) * x * 0.2), 0, z + np.cos(lean) * x * 0.2),
+            (t / 2, y, x * 0.4),
+            board,
+            pitch=s * lean,
+        )
     for _ in range(int(kit.rng.integers(0, 5))):
         d = kit.between(0.2, 0.45) * x
-        piece.soft((kit.between(-0.25, 0.25) * x, kit.between(-0.25, 0.25) * y, z * kit.between(0.4, 1.0)), (d, d, d), kit.fabric(0.5), power=0.5, yaw=kit.between(0, 3))
+        piece.soft(
+            (kit.between(-0.25, 0.25) * x, kit.between(-0.25, 0.25) * y, z * kit.between(0.4, 1.0)),
+            (d, d, d),
+            kit.fabric(0.5),
+            power=0.5,
+            yaw=kit.between(0, 3),
+        )
     return piece.finish()
 
 
@@ -201,12 +237,16 @@ def basket(kit: Kit) -> Part:
     """Round basket or waste-paper bin."""
     piece = Piece(kit, "clutter", "basket")
     r, h = kit.between(0.11, 0.24), kit.between(0.2, 0.5)
-    skin = kit.add("wicker", (0.42, 0.3, 0.17)) if kit.chance(0.5) else (kit.metal() if kit.chance(0.5) else kit.plastic())
+    skin = (
+        kit.add("wicker", (0.42, 0.3, 0.17)) if kit.chance(0.5) else (kit.metal() if kit.chance(0.5) else kit.plastic())
+    )
     piece.lathe([(0, 0.01), (r * 0.8, 0.01), (r, h), (r * 0.94, h), (r * 0.76, 0.03), (0, 0.03)], (0, 0, 0), skin)
     if kit.chance(0.6):
         for _ in range(int(kit.rng.integers(1, 6))):
             a, d = kit.between(0, 6.3), r * kit.between(0.5, 0.9)
-            piece._builder.blob(kit.rng, (0.3 * r * np.cos(a), 0.3 * r * np.sin(a), h * 0.85), (d, d, d), 0.3, material=kit.fabric(0.4))
+            piece._builder.blob(
+                kit.rng, (0.3 * r * np.cos(a), 0.3 * r * np.sin(a), h * 0.85), (d, d, d), 0.3, material=kit.fabric(0.4)
+            )
     return piece.finish()
 
 
@@ -271,15 +311,31 @@ def toy(kit: Kit) -> Part:
 
     if kind == "ball":
         d = kit.between(0.07, 0.6) if kit.chance(0.3) else kit.between(0.08, 0.25)
-        piece.sphere((0, 0, d / 2), (d, d, d), kit.add("stripes_2", any_colour(kit.rng), any_colour(kit.rng), 0.3, smooth=True), level=2)
+        piece.sphere(
+            (0, 0, d / 2),
+            (d, d, d),
+            kit.add("stripes_2", any_colour(kit.rng), any_colour(kit.rng), 0.3, smooth=True),
+            level=2,
+        )
     elif kind == "blocks":
         for _ in range(int(kit.rng.integers(3, 10))):
             s = kit.between(0.03, 0.07)
-            piece.box((kit.between(-0.2, 0.2), kit.between(-0.2, 0.2), s / 2), (s, s * kit.pick((1, 1, 2)), s), bright(), yaw=kit.between(0, 3))
+            piece.box(
+                (kit.between(-0.2, 0.2), kit.between(-0.2, 0.2), s / 2),
+                (s, s * kit.pick((1, 1, 2)), s),
+                bright(),
+                yaw=kit.between(0, 3),
+            )
     elif kind == "bear":
         fur = kit.add("fur", kit.pick(((0.35, 0.2, 0.1), (0.6, 0.5, 0.35), (0.5, 0.5, 0.5))), scale=0.3, smooth=True)
         s = kit.between(0.6, 2.0)
-        for c, d in (((0, 0, 0.1), 0.16), ((0.01, 0, 0.22), 0.13), ((0.06, 0, 0.21), 0.06), ((0, 0.05, 0.29), 0.05), ((0, -0.05, 0.29), 0.05)):
+        for c, d in (
+            ((0, 0, 0.1), 0.16),
+            ((0.01, 0, 0.22), 0.13),
+            ((0.06, 0, 0.21), 0.06),
+            ((0, 0.05, 0.29), 0.05),
+            ((0, -0.05, 0.29), 0.05),
+        ):
             piece.sphere(tuple(s * q for q in c), (s * d,) * 3, fur, level=1)
         for y in (-0.07, 0.07):
             piece.sphere((s * 0.09, s * y, s * 0.035), (s * 0.13, s * 0.06, s * 0.06), fur, level=1)
@@ -293,7 +349,9 @@ def toy(kit: Kit) -> Part:
         piece.rounded((-0.02, 0, 0.09), (0.11, 0.085, 0.045), bright(), bevel=0.2)
         for sx in (-0.065, 0.065):
             for sy in (-0.05, 0.05):
-                piece.cylinder((sx, sy, 0.025), (0.05, 0.05, 0.02), kit.plastic((0.02, 0.02, 0.02)), sides=10, roll=np.pi / 2)
+                piece.cylinder(
+                    (sx, sy, 0.025), (0.05, 0.05, 0.02), kit.plastic((0.02, 0.02, 0.02)), sides=10, roll=np.pi / 2
+                )
     return piece.finish()
 
 
@@ -315,7 +373,9 @@ def ornament(kit: Kit) -> Part:
         d = kit.between(0.15, 0.32)
         piece.cylinder((0, 0, 0.012), (d * 0.6, d * 0.6, 0.024), kit.wood(), sides=14)
         piece.tube((0, 0, 0), (0, 0, d * 0.3), 0.015, kit.metal())
-        piece.sphere((0, 0, d * 0.78), (d, d, d), kit.add("blobs", (0.05, 0.18, 0.4), (0.3, 0.35, 0.12), 0.5, smooth=True))
+        piece.sphere(
+            (0, 0, d * 0.78), (d, d, d), kit.add("blobs", (0.05, 0.18, 0.4), (0.3, 0.35, 0.12), 0.5, smooth=True)
+        )
     elif kind == "photo":
         h = kit.between(0.12, 0.3)
         w = h * kit.pick((0.7, 1.3))
@@ -324,13 +384,26 @@ def ornament(kit: Kit) -> Part:
     elif kind == "knot":
         a = np.linspace(0, 2 * np.pi, 25)
         s = kit.between(0.05, 0.12)
-        p = np.stack([s * (np.sin(a) + 2 * np.sin(2 * a)) / 2, s * np.sin(3 * a), s * (np.cos(a) - 2 * np.cos(2 * a)) / 2 + s * 1.6], -1)
+        p = np.stack(
+            [
+                s * (np.sin(a) + 2 * np.sin(2 * a)) / 2,
+                s * np.sin(3 * a),
+                s * (np.cos(a) - 2 * np.cos(2 * a)) / 2 + s * 1.6,
+            ],
+            -1,
+        )
         piece.tube(p[:-1], p[1:], s * 0.3, kit.metal(), sides=6)
     else:
         z, material = 0.0, kit.ceramic() if kit.chance(0.5) else kit.wood()
         for _ in range(int(kit.rng.integers(2, 5))):
             s = kit.between(0.04, 0.12)
-            piece.soft((0, 0, z + s / 2), (s, s * kit.between(0.7, 1.3), s), material, power=kit.pick((0.3, 0.7, 1.0)), yaw=kit.between(0, 3))
+            piece.soft(
+                (0, 0, z + s / 2),
+                (s, s * kit.between(0.7, 1.3), s),
+                material,
+                power=kit.pick((0.3, 0.7, 1.0)),
+                yaw=kit.between(0, 3),
+            )
             z += s * 0.95
     return piece.finish()
 
@@ -344,7 +417,11 @@ def roll_holder(kit: Kit) -> Part:
     else:
         for _ in range(int(kit.rng.integers(1, 5))):
             h, r = kit.between(0.08, 0.22), kit.between(0.02, 0.035)
-            piece.lathe([(r, 0), (r, h * 0.8), (r * 0.4, h * 0.9), (r * 0.4, h), (0, h)], (0, kit.between(-0.12, 0.12), 0), kit.plastic())
+            piece.lathe(
+                [(r, 0), (r, h * 0.8), (r * 0.4, h * 0.9), (r * 0.4, h), (0, h)],
+                (0, kit.between(-0.12, 0.12), 0),
+                kit.plastic(),
+            )
     return piece.finish()
 
 

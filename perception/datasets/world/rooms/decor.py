@@ -49,7 +49,9 @@ def table_lamp(kit: Kit, glow: int) -> tuple[Part, float]:
     body = kit.ceramic(0.3) if kit.chance(0.6) else kit.wood()
     r = kit.between(0.04, 0.1)
     z = np.linspace(0, height * 0.62, 7)
-    profile = np.stack([np.maximum(r * (0.55 + 0.45 * np.sin(z * kit.between(9, 22) + kit.between(0, 6))), 0.012), z], -1)
+    profile = np.stack(
+        [np.maximum(r * (0.55 + 0.45 * np.sin(z * kit.between(9, 22) + kit.between(0, 6))), 0.012), z], -1
+    )
     profile[0, 0] = r
     piece.lathe(profile, (0, 0, 0), body)
     piece.tube((0, 0, height * 0.6), (0, 0, height), 0.014, kit.trim, sides=5)
@@ -75,10 +77,17 @@ def pendant(kit: Kit, glow: int, drop: float) -> Part:
             piece.tube((0, 0, -drop), end, 0.016, metal, sides=5)
             piece.sphere(end, (0.13, 0.13, 0.13), glow, level=1)
     elif kind == "ring":
-        piece.lathe([(size * 0.7, -0.03), (size * 0.75, 0), (size * 0.7, 0.03), (size * 0.62, 0), (size * 0.7, -0.03)], (0, 0, -drop), glow, sides=24)
+        piece.lathe(
+            [(size * 0.7, -0.03), (size * 0.75, 0), (size * 0.7, 0.03), (size * 0.62, 0), (size * 0.7, -0.03)],
+            (0, 0, -drop),
+            glow,
+            sides=24,
+        )
         for k in range(3):
             a = k * 2 * np.pi / 3
-            piece.tube((size * 0.7 * np.cos(a), size * 0.7 * np.sin(a), -drop), (0, 0, -drop * 0.3), 0.006, cord, sides=4)
+            piece.tube(
+                (size * 0.7 * np.cos(a), size * 0.7 * np.sin(a), -drop), (0, 0, -drop * 0.3), 0.006, cord, sides=4
+            )
     else:
         blade, turn = kit.wood(), kit.between(0, 1)
         for k in range(int(kit.rng.integers(3, 6))):
@@ -98,7 +107,9 @@ def ceiling_light(kit: Kit, glow: int, long: bool) -> Part:
         piece.box((0, 0, -0.062), (length * 0.95, width * 0.88, 0.01), glow)
     elif kit.chance(0.5):
         size = kit.between(0.25, 0.45)
-        piece.lathe([(0.0, -0.11), (size * 0.3, -0.095), (size * 0.5, -0.03), (size * 0.5, 0)], (0, 0, 0), glow, sides=20)
+        piece.lathe(
+            [(0.0, -0.11), (size * 0.3, -0.095), (size * 0.5, -0.03), (size * 0.5, 0)], (0, 0, 0), glow, sides=20
+        )
     else:  # track with spots
         metal = kit.plastic()
         piece.box((0, 0, -0.015), (0.03, 1.0, 0.03), metal)
@@ -158,12 +169,19 @@ def wall_clock(kit: Kit) -> Part:
     size = kit.between(0.2, 0.4)
     dark = kit.plastic((0.02, 0.02, 0.02))
     piece.cylinder((0.02, 0, 0), (size, size, 0.04), kit.plastic(), sides=24, pitch=np.pi / 2)
-    piece.cylinder((0.023, 0, 0), (size * 0.9, size * 0.9, 0.04), kit.plastic((0.75, 0.75, 0.72)), sides=24, pitch=np.pi / 2)
+    piece.cylinder(
+        (0.023, 0, 0), (size * 0.9, size * 0.9, 0.04), kit.plastic((0.75, 0.75, 0.72)), sides=24, pitch=np.pi / 2
+    )
     for k in range(12):
         a = k * np.pi / 6
         piece.box((0.044, 0.39 * size * np.sin(a), 0.39 * size * np.cos(a)), (0.003, 0.014, 0.03), dark, roll=-a)
     for length, a in ((0.22, kit.between(0, 6.3)), (0.33, kit.between(0, 6.3))):
-        piece.box((0.047, length / 2 * size * np.sin(a), length / 2 * size * np.cos(a)), (0.003, 0.012, length * size), dark, roll=-a)
+        piece.box(
+            (0.047, length / 2 * size * np.sin(a), length / 2 * size * np.cos(a)),
+            (0.003, 0.012, length * size),
+            dark,
+            roll=-a,
+        )
     return piece.finish()
 
 
@@ -197,7 +215,11 @@ def television(kit: Kit, width: float | None = None, wall: bool = False) -> Part
     height = width * 0.58
     bezel = kit.plastic((0.012, 0.012, 0.013), 0.4)
     off = kit.chance(0.55)
-    face = kit.add("", (0.008, 0.008, 0.01), specular=0.8, roughness=0.08) if off else kit.printed("screen_4", "screen_2", "painting", emission=kit.between(0.4, 1.2))
+    face = (
+        kit.add("", (0.008, 0.008, 0.01), specular=0.8, roughness=0.08)
+        if off
+        else kit.printed("screen_4", "screen_2", "painting", emission=kit.between(0.4, 1.2))
+    )
     z = 0.0 if wall else height / 2 + kit.between(0.04, 0.09)
     x = 0.035 if wall else 0.0
     piece.box((x, 0, z), (0.045, width, height), bezel)
@@ -215,7 +237,11 @@ def monitor(kit: Kit) -> Part:
     height = width * kit.pick((0.57, 0.57, 0.63, 0.75))
     bezel = kit.plastic((0.015, 0.015, 0.016)) if kit.chance(0.75) else kit.plastic((0.6, 0.6, 0.58))
     on = kit.chance(0.65)
-    face = kit.printed("screen", emission=kit.between(0.4, 1.0)) if on else kit.add("", (0.01, 0.01, 0.012), specular=0.6, roughness=0.15)
+    face = (
+        kit.printed("screen", emission=kit.between(0.4, 1.0))
+        if on
+        else kit.add("", (0.01, 0.01, 0.012), specular=0.6, roughness=0.15)
+    )
     z = kit.between(0.1, 0.18) + height / 2
     tilt = kit.between(-0.15, 0.03)
     piece.box((0, 0, z), (0.035, width, height), bezel, pitch=tilt)
@@ -236,7 +262,13 @@ def laptop(kit: Kit) -> Part:
     piece.box((-0.02, 0, 0.0185), (depth * 0.5, width * 0.9, 0.002), kit.printed("keyboard"), fit=True)
     x, z = -depth / 2 - np.sin(lean) * depth / 2, 0.012 + np.cos(lean) * depth / 2
     piece.box((x, 0, z), (0.012, width, depth), skin, pitch=-lean)
-    piece.box((x + 0.0065, 0, z + 0.001), (0.002, width * 0.94, depth * 0.9), kit.printed("screen", emission=kit.between(0.3, 0.9)), fit=True, pitch=-lean)
+    piece.box(
+        (x + 0.0065, 0, z + 0.001),
+        (0.002, width * 0.94, depth * 0.9),
+        kit.printed("screen", emission=kit.between(0.3, 0.9)),
+        fit=True,
+        pitch=-lean,
+    )
     return piece.finish()
 
 
@@ -258,15 +290,35 @@ def plant(kit: Kit, height: float | None = None) -> Part:
     pot_height = min(0.1 + height * 0.22, 0.45) * kit.between(0.8, 1.2)
     radius = pot_height * kit.between(0.4, 0.6)
     pot = kit.ceramic(0.35) if kit.chance(0.7) else kit.add("wicker", (0.4, 0.27, 0.15))
-    piece.lathe([(radius * 0.72, 0), (radius * 0.9, pot_height * 0.5), (radius, pot_height), (radius * 0.88, pot_height), (radius * 0.85, pot_height * 0.9), (0, pot_height * 0.9)], (0, 0, 0), pot)
+    piece.lathe(
+        [
+            (radius * 0.72, 0),
+            (radius * 0.9, pot_height * 0.5),
+            (radius, pot_height),
+            (radius * 0.88, pot_height),
+            (radius * 0.85, pot_height * 0.9),
+            (0, pot_height * 0.9),
+        ],
+        (0, 0, 0),
+        pot,
+    )
     leaf, stem = kit.leaf(), kit.add("bark", (0.16, 0.11, 0.07), scale=0.2)
     tall = height - pot_height
-    kind = kit.pick(("palm", "leafy", "leafy", "bush", "snake", "cactus")) if tall > 0.12 else kit.pick(("leafy", "cactus", "bush"))
+    kind = (
+        kit.pick(("palm", "leafy", "leafy", "bush", "snake", "cactus"))
+        if tall > 0.12
+        else kit.pick(("leafy", "cactus", "bush"))
+    )
     z0 = pot_height * 0.9
     if kind == "cactus":
         for _ in range(int(rng.integers(1, 4))):
             h = tall * kit.between(0.5, 1)
-            piece.soft((kit.between(-0.4, 0.4) * radius, kit.between(-0.4, 0.4) * radius, z0 + h / 2), (radius * 0.6, radius * 0.6, h), leaf, power=0.7)
+            piece.soft(
+                (kit.between(-0.4, 0.4) * radius, kit.between(-0.4, 0.4) * radius, z0 + h / 2),
+                (radius * 0.6, radius * 0.6, h),
+                leaf,
+                power=0.7,
+            )
     elif kind == "snake":
         for _ in range(int(rng.integers(6, 14))):
             a, lean, h = kit.between(0, 6.3), kit.between(0, 0.3), tall * kit.between(0.6, 1.05)
@@ -301,7 +353,9 @@ def plant(kit: Kit, height: float | None = None) -> Part:
             y = sheet[..., 1]
             sheets.append(np.stack([np.cos(a) * x - np.sin(a) * y, np.sin(a) * x + np.cos(a) * y, z], -1) + at)
         _sheets(piece, sheets, leaf)
-        piece.tube((0, 0, z0 * 0.9), (0, 0, z0 + tall * (0.5 if kind == "palm" else 0.85)), 0.02 + 0.015 * tall, stem, sides=6)
+        piece.tube(
+            (0, 0, z0 * 0.9), (0, 0, z0 + tall * (0.5 if kind == "palm" else 0.85)), 0.02 + 0.015 * tall, stem, sides=6
+        )
     return piece.finish()
 
 

@@ -35,14 +35,27 @@ def base_units(kit: Kit, design: KitchenDesign, width: float) -> Part:
         x = d / 2 - 0.02
         roll = kit.rng.random()
         if roll < 0.18:  # oven below a hob
-            piece.box((x + 0.01, y, h * 0.5), (0.03, w * 0.97, h * 0.68), design.dark if kit.chance(0.6) else design.steel)
+            piece.box(
+                (x + 0.01, y, h * 0.5), (0.03, w * 0.97, h * 0.68), design.dark if kit.chance(0.6) else design.steel
+            )
             piece.box((x + 0.045, y, h * 0.74), (0.025, w * 0.8, 0.02), design.steel)
             piece.box((0.0, y, h + 0.004), (d * 0.82, w * 0.95, 0.008), design.dark)
             for sx in (-1, 1):
                 for sy in (-1, 1):
-                    piece.cylinder((sx * d * 0.19, y + sy * w * 0.22, h + 0.012), (0.17, 0.17, 0.012), design.steel if kit.chance(0.5) else design.dark, sides=14)
+                    piece.cylinder(
+                        (sx * d * 0.19, y + sy * w * 0.22, h + 0.012),
+                        (0.17, 0.17, 0.012),
+                        design.steel if kit.chance(0.5) else design.dark,
+                        sides=14,
+                    )
             for j in range(4):
-                piece.cylinder((x + 0.035, y + (j - 1.5) * 0.09, h * 0.86), (0.035, 0.035, 0.03), design.steel, sides=10, pitch=np.pi / 2)
+                piece.cylinder(
+                    (x + 0.035, y + (j - 1.5) * 0.09, h * 0.86),
+                    (0.035, 0.035, 0.03),
+                    design.steel,
+                    sides=10,
+                    pitch=np.pi / 2,
+                )
         elif roll < 0.36:  # sink with a tap
             piece.box((0.02, y, h + 0.003), (d * 0.72, w * 0.9, 0.006), design.steel)
             piece.box((0.02, y, h + 0.0035), (d * 0.56, w * 0.7, 0.008), kit.metal((0.12, 0.12, 0.125)))
@@ -80,7 +93,9 @@ def wall_units(kit: Kit, design: KitchenDesign, width: float) -> Part:
             continue
         piece.box((0, y, h / 2), (d, w - 0.004, h), design.upper)
         piece.box((d / 2 + 0.01, y, h / 2), (0.02, w - 0.01, h - 0.01), design.upper)
-        piece.box((d / 2 + 0.032, y + (w * 0.4 if k % 2 == 0 else -w * 0.4), h * 0.2), (0.016, 0.014, 0.13), design.handle)
+        piece.box(
+            (d / 2 + 0.032, y + (w * 0.4 if k % 2 == 0 else -w * 0.4), h * 0.2), (0.016, 0.014, 0.13), design.handle
+        )
     return piece.finish()
 
 
@@ -94,7 +109,12 @@ def refrigerator(kit: Kit) -> Part:
     piece.box((-0.02, 0, h / 2), (d - 0.05, w, h), skin)
     for low, high in ((0.03, split), (split, h)):
         piece.rounded((d / 2 - 0.02, 0, (low + high) / 2), (0.06, w - 0.004, high - low - 0.01), skin, bevel=0.06)
-        piece.tube((d / 2 + 0.045, w * 0.42, low + (high - low) * 0.25), (d / 2 + 0.045, w * 0.42, high - (high - low) * 0.2), 0.022, handle)
+        piece.tube(
+            (d / 2 + 0.045, w * 0.42, low + (high - low) * 0.25),
+            (d / 2 + 0.045, w * 0.42, high - (high - low) * 0.2),
+            0.022,
+            handle,
+        )
     for _ in range(int(kit.rng.integers(0, 5))):
         size = kit.between(0.06, 0.2)
         at = (d / 2 + 0.013, kit.between(-0.35, 0.3) * w, kit.between(split + 0.1, h - 0.15))
@@ -106,7 +126,11 @@ def refrigerator(kit: Kit) -> Part:
 def washing_machine(kit: Kit) -> Part:
     """Front loader."""
     piece = Piece(kit, "cabinet", "washing machine")
-    white, dark, steel = kit.plastic((0.78, 0.78, 0.77)), kit.plastic((0.03, 0.03, 0.035), 0.6), kit.metal((0.5, 0.5, 0.5))
+    white, dark, steel = (
+        kit.plastic((0.78, 0.78, 0.77)),
+        kit.plastic((0.03, 0.03, 0.035), 0.6),
+        kit.metal((0.5, 0.5, 0.5)),
+    )
     piece.rounded((0, 0, 0.425), (0.58, 0.6, 0.85), white, bevel=0.02)
     piece.cylinder((0.3, 0, 0.42), (0.38, 0.38, 0.05), steel, sides=22, pitch=np.pi / 2)
     piece.cylinder((0.31, 0, 0.42), (0.28, 0.28, 0.05), dark, sides=22, pitch=np.pi / 2)
@@ -157,7 +181,16 @@ def washbasin(kit: Kit) -> Part:
     a = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     for r, dz in rim:
         c, s = np.cos(a), np.sin(a)
-        rows.append(np.stack([np.sign(c) * np.abs(c) ** 0.6 * r * d / 2, np.sign(s) * np.abs(s) ** 0.6 * r * w / 2, np.full(24, z + dz + 0.02)], -1))
+        rows.append(
+            np.stack(
+                [
+                    np.sign(c) * np.abs(c) ** 0.6 * r * d / 2,
+                    np.sign(s) * np.abs(s) ** 0.6 * r * w / 2,
+                    np.full(24, z + dz + 0.02),
+                ],
+                -1,
+            )
+        )
     piece.surface(np.array(rows), white, wrap=True)
     piece.tube((-d * 0.4, 0, z), (-d * 0.4, 0, z + 0.16), 0.03, steel)
     piece.tube((-d * 0.4, 0, z + 0.15), (-d * 0.15, 0, z + 0.13), 0.024, steel)
@@ -176,8 +209,18 @@ def bathtub(kit: Kit) -> Part:
     c, s = np.cos(a), np.sin(a)
     power = 0.8 if free else 0.3
     cx, cy = np.sign(c) * np.abs(c) ** power, np.sign(s) * np.abs(s) ** power
-    profile = [(0.8 if free else 0.98, 0.0), (0.9 if free else 0.99, h * 0.5), (1.0, h), (0.93, h + 0.01), (0.86, h - 0.03), (0.7, 0.16), (0.0, 0.15)]
-    piece.surface(np.array([np.stack([cx * r * d / 2, cy * r * w / 2, np.full(28, z)], -1) for r, z in profile]), white, wrap=True)
+    profile = [
+        (0.8 if free else 0.98, 0.0),
+        (0.9 if free else 0.99, h * 0.5),
+        (1.0, h),
+        (0.93, h + 0.01),
+        (0.86, h - 0.03),
+        (0.7, 0.16),
+        (0.0, 0.15),
+    ]
+    piece.surface(
+        np.array([np.stack([cx * r * d / 2, cy * r * w / 2, np.full(28, z)], -1) for r, z in profile]), white, wrap=True
+    )
     steel = kit.metal((0.55, 0.55, 0.56))
     piece.tube((-d * 0.46, 0.1, h + 0.05), (-d * 0.3, 0.1, h + 0.12), 0.035, steel)
     if kit.chance(0.5):

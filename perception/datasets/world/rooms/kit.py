@@ -21,7 +21,19 @@ _CLOTH = (
 _WALLS = (
     "#f4f2ec", "#efe9dc", "#e8e0cf", "#f7f7f5", "#e3e4e4", "#d9d4c8", "#f0e6d2", "#e6d9c3", "#d6dde0", "#cfd8d2", "#dccfc4",
 )  # fmt: skip
-_STRONG = ("#2f4858", "#5c3b3b", "#46584b", "#7c5c3e", "#8a3d3d", "#34495e", "#a0653a", "#6b6f8a", "#3d3d40", "#8aa39b", "#b59a4b")
+_STRONG = (
+    "#2f4858",
+    "#5c3b3b",
+    "#46584b",
+    "#7c5c3e",
+    "#8a3d3d",
+    "#34495e",
+    "#a0653a",
+    "#6b6f8a",
+    "#3d3d40",
+    "#8aa39b",
+    "#b59a4b",
+)
 
 
 def vary(rng: np.random.Generator, colour: Colour, amount: float = 0.12) -> Colour:
@@ -47,8 +59,12 @@ class Kit:
             self.woods.append(vary(rng, srgb(pick(_PAINTED)), 0.06))
         self.wood_textures = [self.bank.pick(rng, "wood") for _ in self.woods]
         self.cloths = [vary(rng, srgb(pick(_CLOTH))) for _ in range(4)]
-        self.metal_colour = pick([(0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.3, 0.3, 0.3), (0.55, 0.42, 0.2), (0.8, 0.8, 0.78)])
-        self.trim = self.add("plain", srgb(pick(("#f6f5f2", "#f6f5f2", "#ece7dc", "#3a3633", "#8b6a48"))), specular=0.25, roughness=0.5)
+        self.metal_colour = pick(
+            [(0.55, 0.55, 0.56), (0.03, 0.03, 0.035), (0.3, 0.3, 0.3), (0.55, 0.42, 0.2), (0.8, 0.8, 0.78)]
+        )
+        self.trim = self.add(
+            "plain", srgb(pick(("#f6f5f2", "#f6f5f2", "#ece7dc", "#3a3633", "#8b6a48"))), specular=0.25, roughness=0.5
+        )
         self._pool = [self._random() for _ in range(48)] if self.wild else []
         self._wood_ids = [self._wood(i) for i in range(len(self.woods))]
 
@@ -64,7 +80,9 @@ class Kit:
         """A number in [low, high)."""
         return float(self.rng.uniform(low, high))
 
-    def add(self, family: str, colour: Colour, tint2: Colour | None = None, scale: float | None = None, **fields) -> int:
+    def add(
+        self, family: str, colour: Colour, tint2: Colour | None = None, scale: float | None = None, **fields
+    ) -> int:
         """A material with a texture of a family (or a texture by name) at its natural size, or plain when `family` is empty."""
         name = ""
         if family:
@@ -82,7 +100,15 @@ class Kit:
         specular, roughness = rng.uniform(0, 0.6) ** 2, rng.uniform(0.2, 1)
         scale = float(np.exp(rng.uniform(np.log(0.15), np.log(2.5))))
         emission = rng.uniform(0.3, 1.5) if rng.random() < 0.04 else 0.0
-        return self.add(name, colour, any_colour(rng, (0, 1), (0.05, 1)), scale, specular=specular, roughness=roughness, emission=emission)
+        return self.add(
+            name,
+            colour,
+            any_colour(rng, (0, 1), (0.05, 1)),
+            scale,
+            specular=specular,
+            roughness=roughness,
+            emission=emission,
+        )
 
     def wild_ids(self, count: int) -> np.ndarray:
         """(count,) int16 random materials of the wild pool."""
@@ -95,7 +121,9 @@ class Kit:
         painted = i >= 2
         texture = "plain" if painted else self.wood_textures[i]
         shine = self.between(0.08, 0.35)
-        return self.add(texture, colour, tuple(c * 0.55 for c in colour), specular=shine, roughness=self.between(0.35, 0.8))
+        return self.add(
+            texture, colour, tuple(c * 0.55 for c in colour), specular=shine, roughness=self.between(0.35, 0.8)
+        )
 
     def wood(self, which: int | None = None) -> int:
         """Wood or painted wood of the room; `which` repeats one of the palette."""
@@ -106,7 +134,13 @@ class Kit:
         """Wood from outside the palette: inherited pieces."""
         colour = vary(self.rng, srgb(self.pick(_WOODS + _PAINTED)))
         texture = self.bank.pick(self.rng, "wood")
-        return self.add(texture, colour, tuple(c * 0.5 for c in colour), specular=self.between(0.05, 0.4), roughness=self.between(0.3, 0.8))
+        return self.add(
+            texture,
+            colour,
+            tuple(c * 0.5 for c in colour),
+            specular=self.between(0.05, 0.4),
+            roughness=self.between(0.3, 0.8),
+        )
 
     def fabric(self, patterned: float = 0.25, colour: Colour | None = None) -> int:
         """Upholstery, curtains, cushions."""
@@ -144,8 +178,14 @@ class Kit:
 
     def ceramic(self, white: float = 0.6) -> int:
         """Porcelain and glazed pots."""
-        colour = vary(self.rng, (0.78, 0.77, 0.74), 0.06) if self.chance(white) else any_colour(self.rng, (0.2, 0.8), (0.25, 0.9))
-        return self.add(self.pick(("plain", "plain", "marble", "stripes")), colour, specular=0.55, roughness=0.2, smooth=True)
+        colour = (
+            vary(self.rng, (0.78, 0.77, 0.74), 0.06)
+            if self.chance(white)
+            else any_colour(self.rng, (0.2, 0.8), (0.25, 0.9))
+        )
+        return self.add(
+            self.pick(("plain", "plain", "marble", "stripes")), colour, specular=0.55, roughness=0.2, smooth=True
+        )
 
     def paint(self) -> int:
         """A wall colour that may be strong: cupboards, doors."""
@@ -154,9 +194,18 @@ class Kit:
 
     def stone(self) -> int:
         """Worktops, window sills, tops of tables."""
-        colour = vary(self.rng, self.pick(((0.7, 0.69, 0.66), (0.08, 0.08, 0.085), (0.35, 0.34, 0.33), (0.5, 0.42, 0.33))))
+        colour = vary(
+            self.rng, self.pick(((0.7, 0.69, 0.66), (0.08, 0.08, 0.085), (0.35, 0.34, 0.33), (0.5, 0.42, 0.33)))
+        )
         second = tuple(min(c * self.pick((0.5, 1.8)), 0.9) for c in colour)
-        return self.add(self.pick(("marble", "terrazzo", "concrete")), colour, second, specular=0.45, roughness=0.25, radar_class=RADAR_MEDIUM)
+        return self.add(
+            self.pick(("marble", "terrazzo", "concrete")),
+            colour,
+            second,
+            specular=0.45,
+            roughness=0.25,
+            radar_class=RADAR_MEDIUM,
+        )
 
     def printed(self, *families: str, emission: float = 0.0, **fields) -> int:
         """Something with its own colours: poster, painting, screen, packet ... at one tile a face."""
@@ -170,8 +219,21 @@ class Kit:
 
     def leaf(self) -> int:
         """Leaves of pot plants."""
-        colour = vary(self.rng, self.pick(((0.05, 0.13, 0.03), (0.09, 0.2, 0.05), (0.03, 0.08, 0.03), (0.16, 0.22, 0.06), (0.12, 0.16, 0.1))), 0.25)
-        return self.add(self.pick(("plain", "stripes_1", "foliage_4")), colour, tuple(1.5 * c for c in colour), 0.25, specular=0.15, smooth=True)
+        colour = vary(
+            self.rng,
+            self.pick(
+                ((0.05, 0.13, 0.03), (0.09, 0.2, 0.05), (0.03, 0.08, 0.03), (0.16, 0.22, 0.06), (0.12, 0.16, 0.1))
+            ),
+            0.25,
+        )
+        return self.add(
+            self.pick(("plain", "stripes_1", "foliage_4")),
+            colour,
+            tuple(1.5 * c for c in colour),
+            0.25,
+            specular=0.15,
+            smooth=True,
+        )
 
     # surfaces of the shell ------------------------------------------------------------------------------------------
 
@@ -182,7 +244,9 @@ class Kit:
         roll = rng.random()
         if kind == "bathroom" or (kind == "kitchen" and roll < 0.15):
             second = vary(rng, self.pick(((0.6, 0.6, 0.58), (0.2, 0.2, 0.2), srgb(self.pick(_STRONG)))))
-            return self.add("tiles", vary(rng, srgb(self.pick(_WALLS + _STRONG[:5]))), second, specular=0.4, roughness=0.25)
+            return self.add(
+                "tiles", vary(rng, srgb(self.pick(_WALLS + _STRONG[:5]))), second, specular=0.4, roughness=0.25
+            )
         if roll < 0.52:
             return self.add("plaster", colour, tuple(0.8 * c for c in colour))
         if roll < 0.62:
@@ -191,7 +255,9 @@ class Kit:
             second = vary(rng, srgb(self.pick(_CLOTH)), 0.2)
             soft = tuple(0.55 * a + 0.45 * b for a, b in zip(colour, second, strict=True))
             return self.add("wallpaper", colour, soft if self.chance(0.65) else second)
-        family = self.pick(("brick", "concrete", "planks", "drywall_seams", "stone_blocks", "siding", "plaster", "plaster"))
+        family = self.pick(
+            ("brick", "concrete", "planks", "drywall_seams", "stone_blocks", "siding", "plaster", "plaster")
+        )
         if family == "brick":
             base = self.pick(((0.35, 0.15, 0.09), (0.7, 0.68, 0.64), (0.28, 0.2, 0.15), (0.45, 0.3, 0.2)))
             return self.add("brick", vary(rng, base), (0.5, 0.47, 0.43))
@@ -204,9 +270,20 @@ class Kit:
         rng, roll = self.rng, self.rng.random()
         shine, rough = self.between(0.05, 0.5), self.between(0.2, 0.7)
         if kind in ("bathroom", "kitchen") or (kind == "hall" and roll < 0.5) or roll < 0.14:
-            colour = vary(rng, self.pick(((0.6, 0.58, 0.54), (0.3, 0.29, 0.28), (0.5, 0.36, 0.24), (0.1, 0.1, 0.11), (0.4, 0.2, 0.13))))
+            colour = vary(
+                rng,
+                self.pick(
+                    ((0.6, 0.58, 0.54), (0.3, 0.29, 0.28), (0.5, 0.36, 0.24), (0.1, 0.1, 0.11), (0.4, 0.2, 0.13))
+                ),
+            )
             second = vary(rng, self.pick(((0.3, 0.3, 0.29), (0.05, 0.05, 0.05), (0.7, 0.68, 0.62))))
-            return self.add(self.pick(("tiles", "tiles", "hexagons", "terrazzo", "marble")), colour, second, specular=shine, roughness=rough)
+            return self.add(
+                self.pick(("tiles", "tiles", "hexagons", "terrazzo", "marble")),
+                colour,
+                second,
+                specular=shine,
+                roughness=rough,
+            )
         if (kind in ("office", "corridor", "hall", "storage") and roll < 0.65) or roll < 0.3:
             if self.chance(0.55):
                 colour = vary(rng, srgb(self.pick(_CLOTH)), 0.2)
@@ -214,7 +291,13 @@ class Kit:
             colour = vary(rng, self.pick(((0.45, 0.42, 0.37), (0.25, 0.26, 0.27), (0.3, 0.35, 0.33))))
             return self.add(self.pick(("linoleum", "concrete", "terrazzo")), colour, specular=shine, roughness=rough)
         colour = vary(rng, srgb(self.pick(_WOODS)), 0.18)
-        return self.add(self.pick(("planks", "planks", "parquet")), colour, tuple(c * 0.55 for c in colour), specular=shine, roughness=rough)
+        return self.add(
+            self.pick(("planks", "planks", "parquet")),
+            colour,
+            tuple(c * 0.55 for c in colour),
+            specular=shine,
+            roughness=rough,
+        )
 
     def ceiling(self, kind: str = "living") -> int:
         """Ceiling finish."""

@@ -53,7 +53,7 @@ def light_room(kit: Kit, room: Room, mood: Mood) -> Lighting:
     positions, colours, directions, cones, radii = [], [], [], [], []
     total = np.zeros(3)
     windows = [(w, o) for w in room.walls for o in w.openings if o.kind == "window"]
-    for wall, hole in sorted(windows, key=lambda pair: -(pair[1].s1 - pair[1].s0))[:3]:
+    for wall, hole in sorted(windows, key=lambda pair: -(pair[1].s1 - pair[1].s0))[:2]:
         if mood.night:
             break
         width, height = hole.s1 - hole.s0, hole.z1 - hole.z0
@@ -65,7 +65,7 @@ def light_room(kit: Kit, room: Room, mood: Mood) -> Lighting:
         cones.append(-0.05)
         radii.append(min(width, height) * 0.35)
         total += day * power
-    for position, colour, strength, cone in sorted(room.lamps, key=lambda item: -item[2])[: 5 - min(len(positions), 2)]:
+    for position, colour, strength, cone in sorted(room.lamps, key=lambda item: -item[2])[: 4 - len(positions)]:
         positions.append(position)
         colours.append(colour * strength)
         directions.append((0, 0, -1))

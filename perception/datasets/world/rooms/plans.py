@@ -46,7 +46,7 @@ class Furnisher:
                 continue
             chair = self.chair()
             facing = {1: np.pi, -1: 0.0, 2: -np.pi / 2, -2: np.pi / 2}[side]
-            out = kit.between(-0.08, 0.35) ** 1.0
+            out = kit.between(-0.08, 0.35)
             dx, dy = (np.sign(px) * out, 0) if abs(side) == 1 else (0, np.sign(py) * out)
             ax, ay = px + dx, py + dy
             turn = yaw + facing + kit.rng.normal(0, 0.12 if kit.chance(0.8) else 0.6)

@@ -13,7 +13,11 @@ class ChairDesign:
 
     def __init__(self, kit: Kit, office: bool = False) -> None:
         self.kit = kit
-        self.kind = kit.pick(("office", "office", "shell")) if office else kit.pick(("slats", "slats", "panel", "padded", "shell", "wire", "stool"))
+        self.kind = (
+            kit.pick(("office", "office", "shell"))
+            if office
+            else kit.pick(("slats", "slats", "panel", "padded", "shell", "wire", "stool"))
+        )
         self.seat = kit.between(0.41, 0.49)
         self.width, self.depth = kit.between(0.38, 0.52), kit.between(0.38, 0.5)
         self.back = kit.between(0.78, 1.08)
@@ -49,23 +53,41 @@ class ChairDesign:
                 piece.tube((-x, sy * y, z - 0.02), (-x - rise * tilt, sy * y, self.back), t * 0.95, self.frame)
             if self.kind == "padded":
                 piece.soft((0, 0, z), (d * 1.02, w * 1.02, 0.09), self.pad, power=0.3)
-                piece.soft((-x - rise * tilt * 0.6, 0, z + rise * 0.58), (0.07, w, rise * 0.75), self.pad, power=0.3, pitch=-tilt)
+                piece.soft(
+                    (-x - rise * tilt * 0.6, 0, z + rise * 0.58),
+                    (0.07, w, rise * 0.75),
+                    self.pad,
+                    power=0.3,
+                    pitch=-tilt,
+                )
             else:
                 piece.rounded((0, 0, z - 0.015), (d, w, 0.03), self.frame, bevel=0.06)
                 if kit.chance(0.3):
                     piece.soft((0.01, 0, z + 0.02), (d * 0.9, w * 0.9, 0.05), self.pad, power=0.35)
                 if self.kind == "panel":
-                    piece.box((-x - rise * tilt * 0.62, 0, z + rise * 0.65), (0.02, w - t, rise * 0.6), self.frame, pitch=-tilt)
+                    piece.box(
+                        (-x - rise * tilt * 0.62, 0, z + rise * 0.65),
+                        (0.02, w - t, rise * 0.6),
+                        self.frame,
+                        pitch=-tilt,
+                    )
                 elif self.upright:
                     piece.box((-x - rise * tilt, 0, self.back - 0.03), (0.025, w, 0.07), self.frame)
                     for k in range(self.slats):
                         sy = (k + 1) / (self.slats + 1) * 2 - 1
-                        piece.tube((-x, sy * y, z), (-x - rise * tilt, sy * y, self.back - 0.03), 0.018, self.frame, sides=5)
+                        piece.tube(
+                            (-x, sy * y, z), (-x - rise * tilt, sy * y, self.back - 0.03), 0.018, self.frame, sides=5
+                        )
                 else:
                     for k in range(self.slats):
                         part = (k + 1) / self.slats
                         h = rise / self.slats * 0.55
-                        piece.box((-x - rise * tilt * part, 0, z + rise * part - h / 2), (0.018, w - t, h), self.frame, pitch=-tilt)
+                        piece.box(
+                            (-x - rise * tilt * part, 0, z + rise * part - h / 2),
+                            (0.018, w - t, h),
+                            self.frame,
+                            pitch=-tilt,
+                        )
             if self.arms:
                 for sy in (-1, 1):
                     piece.box((0, sy * y, z + 0.2), (d, t, 0.025), self.frame)
@@ -95,7 +117,9 @@ class ChairDesign:
             piece.tube((-x, yy, z), (-x - rise * tilt, yy, self.back), 0.026, legs)
         piece.tube((-x, -y, 0.014), (-x, y, 0.014), 0.026, legs)
         piece.rounded((0, 0, z + 0.01), (d, w, 0.035), self.pad, bevel=0.2)
-        piece.rounded((-x - rise * tilt * 0.7, 0, z + rise * 0.65), (0.03, w, rise * 0.5), self.pad, bevel=0.2, pitch=-tilt)
+        piece.rounded(
+            (-x - rise * tilt * 0.7, 0, z + rise * 0.65), (0.03, w, rise * 0.5), self.pad, bevel=0.2, pitch=-tilt
+        )
         return piece.finish()
 
 
@@ -144,7 +168,13 @@ def sofa(kit: Kit, width: float | None = None) -> Part:
         y = side * (inner + arm) / 2
         if kit.chance(0.0 if style == "box" else 0.3):  # rolled arm
             piece.box((0, y, (foot + arm_top) / 2 - 0.05), (depth * 0.96, arm * 0.8, arm_top - foot - 0.1), cover)
-            piece.tube((-depth * 0.48, y, arm_top - arm * 0.3), (depth * 0.48, y, arm_top - arm * 0.3), arm * 1.1, cover, sides=12)
+            piece.tube(
+                (-depth * 0.48, y, arm_top - arm * 0.3),
+                (depth * 0.48, y, arm_top - arm * 0.3),
+                arm * 1.1,
+                cover,
+                sides=12,
+            )
         else:
             build((0, y, (foot + arm_top) / 2), (depth, arm, arm_top - foot), cover, **extra)
     build((-depth / 2 + back_depth / 2, 0, (base + back) / 2), (back_depth, total, back - base), cover, **extra)
@@ -153,7 +183,13 @@ def sofa(kit: Kit, width: float | None = None) -> Part:
         y = (k - (seats - 1) / 2) * seat_width
         piece.soft((back_depth / 2, y, z - 0.07), (room, seat_width * 0.985, 0.17), cover, power=0.22)
         if kit.chance(0.85):
-            piece.soft((-depth / 2 + back_depth + 0.07, y, z + 0.2), (0.16, seat_width * 0.97, back - z + 0.02), cover, power=0.3, pitch=-0.2)
+            piece.soft(
+                (-depth / 2 + back_depth + 0.07, y, z + 0.2),
+                (0.16, seat_width * 0.97, back - z + 0.02),
+                cover,
+                power=0.3,
+                pitch=-0.2,
+            )
     leg = kit.wood() if kit.chance(0.6) else kit.metal()
     for sx in (-1, 1):
         for sy in (-1, 1):
@@ -162,7 +198,12 @@ def sofa(kit: Kit, width: float | None = None) -> Part:
         side = kit.pick((-1, 1))
         y = side * (inner / 2 - seat_width / 2)
         long = kit.between(0.5, 0.8)
-        piece.rounded((depth / 2 + long / 2 - 0.02, y, (foot + base) / 2), (long, seat_width + arm, base - foot), cover, bevel=0.05)
+        piece.rounded(
+            (depth / 2 + long / 2 - 0.02, y, (foot + base) / 2),
+            (long, seat_width + arm, base - foot),
+            cover,
+            bevel=0.05,
+        )
         piece.soft((depth / 2 + long / 2 - 0.05, y, z - 0.07), (long + 0.08, seat_width, 0.17), cover, power=0.22)
     for _ in range(int(kit.rng.integers(0, 2 + seats))):  # loose cushions
         side = kit.between(0.36, 0.52)
@@ -177,7 +218,11 @@ def sofa(kit: Kit, width: float | None = None) -> Part:
         y0 = kit.between(-inner / 2, inner / 2 - w)
         s = np.linspace(0, 1, 12)
         bx = -depth / 2 + back_depth
-        px = np.interp(s, [0, 0.3, 0.38, 0.5, 0.8, 1], [bx - back_depth - 0.012, bx - back_depth - 0.012, bx - back_depth / 2, bx + 0.05, bx + 0.26, depth / 2])
+        px = np.interp(
+            s,
+            [0, 0.3, 0.38, 0.5, 0.8, 1],
+            [bx - back_depth - 0.012, bx - back_depth - 0.012, bx - back_depth / 2, bx + 0.05, bx + 0.26, depth / 2],
+        )
         pz = np.interp(s, [0, 0.3, 0.38, 0.5, 0.8, 1], [base, back, back + 0.02, back, z + 0.045, z + 0.03])
         c = np.linspace(0, 1, 8)[None]
         fold = 0.008 * np.sin(c * 19)

@@ -42,6 +42,11 @@ class Wall:
     taken: list[tuple[float, float, float, float]] = field(default_factory=list)  # (s0, s1, z0, z1) in use
 
     @property
+    def plain(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Origin and normal as plain numbers, for arithmetic without arrays."""
+        return (float(self.origin[0]), float(self.origin[1])), (float(self.normal[0]), float(self.normal[1]))
+
+    @property
     def along(self) -> np.ndarray:
         return np.array([-self.normal[1], self.normal[0]])
 
@@ -80,9 +85,11 @@ class Shell:
 
     def on_wall(self, wall: Wall, s: tuple, d: tuple, z: tuple, material: int, semantic: int) -> None:
         """One box given by its ranges in a wall's frame."""
-        c = wall.point((s[0] + s[1]) / 2, (d[0] + d[1]) / 2)
-        extent = np.abs(wall.along) * (s[1] - s[0]) + np.abs(wall.normal) * (d[1] - d[0])
-        self._rows.append((c[0], c[1], (z[0] + z[1]) / 2, extent[0], extent[1], z[1] - z[0], 0.0, material, semantic))
+        (ox, oy), (nx, ny) = wall.plain
+        sm, dm, sl, dl = (s[0] + s[1]) / 2, (d[0] + d[1]) / 2, s[1] - s[0], d[1] - d[0]
+        centre = (ox - ny * sm + nx * dm, oy + nx * sm + ny * dm, (z[0] + z[1]) / 2)
+        size = (abs(ny) * sl + abs(nx) * dl, abs(nx) * sl + abs(ny) * dl, z[1] - z[0])
+        self._rows.append((*centre, *size, 0.0, material, semantic))
 
     def sheet(self, wall: Wall, points: np.ndarray, material: int, semantic: int) -> None:
         """A curved sheet: points (R, C, 3) as (s, d, z)."""

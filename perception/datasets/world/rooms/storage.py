@@ -13,7 +13,10 @@ class BookPool:
     """Covers of a room's books, made once: materials cost more than boxes."""
 
     def __init__(self, kit: Kit) -> None:
-        plain = [kit.add("plain", vary(kit.rng, any_colour(kit.rng, (0.05, 0.9), (0.12, 0.95))), specular=0.15) for _ in range(14)]
+        plain = [
+            kit.add("plain", vary(kit.rng, any_colour(kit.rng, (0.05, 0.9), (0.12, 0.95))), specular=0.15)
+            for _ in range(14)
+        ]
         self.plain = np.array(plain, np.int16)
         self.pages = kit.add("stripes_2", (0.72, 0.68, 0.58), (0.6, 0.56, 0.47), 0.05)
         self.spine = np.array([kit.printed("spine") for _ in range(4)], np.int16)
@@ -32,7 +35,11 @@ def books(kit: Kit, pool: BookPool, length: float, height: float, depth: float) 
     deep = np.minimum(depth * 0.95, tall * rng.uniform(0.65, 0.8, count))
     centre = np.stack([depth - deep / 2 - rng.uniform(0, 0.03, count), start + widths / 2, tall / 2], 1)
     size = np.stack([deep, widths * 0.96, tall], 1)
-    material = np.repeat(pool.plain[rng.integers(len(pool.plain))], count) if same else pool.plain[rng.integers(len(pool.plain), size=count)]
+    material = (
+        np.repeat(pool.plain[rng.integers(len(pool.plain))], count)
+        if same
+        else pool.plain[rng.integers(len(pool.plain), size=count)]
+    )
     builder: MeshBuilder = piece._builder
     builder.box(centre, size, material=material)
     label = np.flatnonzero(rng.random(count) < 0.75)  # a strip of print on the back
@@ -40,7 +47,9 @@ def books(kit: Kit, pool: BookPool, length: float, height: float, depth: float) 
         at = centre[label].copy()
         at[:, 0] += size[label, 0] / 2
         at[:, 2] *= rng.uniform(0.8, 1.4, len(label))
-        strip = np.stack([np.full(len(label), 0.002), size[label, 1] * 0.98, tall[label] * rng.uniform(0.15, 0.5, len(label))], 1)
+        strip = np.stack(
+            [np.full(len(label), 0.002), size[label, 1] * 0.98, tall[label] * rng.uniform(0.15, 0.5, len(label))], 1
+        )
         builder.box(at, strip, material=pool.spine[rng.integers(len(pool.spine), size=len(label))])
     return piece.finish()
 
@@ -53,7 +62,9 @@ def book_stack(kit: Kit, pool: BookPool) -> Part:
         thick = kit.between(0.012, 0.05)
         size = (kit.between(0.13, 0.2), kit.between(0.18, 0.29))
         turn = kit.between(-0.4, 0.4)
-        cover = int(pool.plain[kit.rng.integers(len(pool.plain))]) if kit.chance(0.6) else kit.printed("poster", "painting")
+        cover = (
+            int(pool.plain[kit.rng.integers(len(pool.plain))]) if kit.chance(0.6) else kit.printed("poster", "painting")
+        )
         piece.box((0, 0, z + thick / 2), (*size, thick * 0.8), pool.pages, yaw=turn)
         piece.box((0, 0, z + thick - 0.002), (size[0] * 1.03, size[1] * 1.03, 0.003), cover, yaw=turn, fit=True)
         piece.box((0, 0, z + 0.002), (size[0] * 1.03, size[1] * 1.03, 0.003), cover, yaw=turn, fit=True)
@@ -65,7 +76,10 @@ def bookcase(kit: Kit, width: float | None = None) -> tuple[Part, list[tuple]]:
     """A bookcase and its compartments (x0, x1, y0, y1, z, free height) to be filled."""
     piece = Piece(kit, "shelf", "bookcase")
     width = width or float(np.clip(np.exp(kit.rng.normal(-0.1, 0.4)), 0.4, 2.6))
-    depth, height = kit.between(0.24, 0.42), kit.pick((kit.between(0.7, 1.3), kit.between(1.6, 2.25), kit.between(1.8, 2.3)))
+    depth, height = (
+        kit.between(0.24, 0.42),
+        kit.pick((kit.between(0.7, 1.3), kit.between(1.6, 2.25), kit.between(1.8, 2.3))),
+    )
     wood, t = kit.wood() if kit.chance(0.85) else kit.metal(), kit.between(0.016, 0.03)
     columns = max(1, round(width / kit.between(0.6, 0.95)))
     rows = max(2, round(height / kit.between(0.3, 0.42)))
@@ -131,7 +145,19 @@ def rack(kit: Kit) -> tuple[Part, list[tuple]]:
     return piece.finish(), cells
 
 
-def _front(piece: Piece, kit: Kit, x: float, y: float, z: float, w: float, h: float, material: int, handle: int, drawer: bool, side: int) -> None:
+def _front(
+    piece: Piece,
+    kit: Kit,
+    x: float,
+    y: float,
+    z: float,
+    w: float,
+    h: float,
+    material: int,
+    handle: int,
+    drawer: bool,
+    side: int,
+) -> None:
     """A door or drawer front on the plane x, centred at (y, z)."""
     piece.box((x + 0.01, y, z), (0.02, w - 0.008, h - 0.008), material)
     if kit.chance(0.35):  # a raised panel
@@ -142,7 +168,17 @@ def _front(piece: Piece, kit: Kit, x: float, y: float, z: float, w: float, h: fl
         piece.box((x + 0.035, y + side * (w / 2 - 0.05), z + h * 0.08), (0.016, 0.014, min(h * 0.25, 0.2)), handle)
 
 
-def cabinet(kit: Kit, width: float, depth: float, height: float, rows: int, columns: int, drawers: float, model: str, feet: float = 0.06) -> Part:
+def cabinet(
+    kit: Kit,
+    width: float,
+    depth: float,
+    height: float,
+    rows: int,
+    columns: int,
+    drawers: float,
+    model: str,
+    feet: float = 0.06,
+) -> Part:
     """Box with a grid of doors and drawers: wardrobe, chest, sideboard, filing cabinet."""
     piece = Piece(kit, "cabinet", model)
     body = kit.wood() if kit.chance(0.7) else (kit.paint() if kit.chance(0.6) else kit.other_wood())
@@ -152,7 +188,13 @@ def cabinet(kit: Kit, width: float, depth: float, height: float, rows: int, colu
     if feet > 0.1:
         for sx in (-1, 1):
             for sy in (-1, 1):
-                piece.tube((sx * depth * 0.4, sy * width * 0.44, 0), (sx * depth * 0.36, sy * width * 0.4, feet), 0.03, handle if kit.chance(0.3) else body, taper=1.5)
+                piece.tube(
+                    (sx * depth * 0.4, sy * width * 0.44, 0),
+                    (sx * depth * 0.36, sy * width * 0.4, feet),
+                    0.03,
+                    handle if kit.chance(0.3) else body,
+                    taper=1.5,
+                )
     else:
         piece.box((-0.01, 0, feet / 2), (depth * 0.92, width * 0.98, feet), body)
     piece.rounded((0.01, 0, height - 0.012), (depth + 0.03, width + 0.02, 0.028), body, bevel=0.1)
@@ -170,21 +212,60 @@ def cabinet(kit: Kit, width: float, depth: float, height: float, rows: int, colu
 def wardrobe(kit: Kit) -> Part:
     """Tall cupboard."""
     columns = int(kit.rng.integers(2, 5))
-    return cabinet(kit, columns * kit.between(0.42, 0.6), kit.between(0.5, 0.65), kit.between(1.8, 2.3), 1, columns, 0.0, "wardrobe")
+    return cabinet(
+        kit,
+        columns * kit.between(0.42, 0.6),
+        kit.between(0.5, 0.65),
+        kit.between(1.8, 2.3),
+        1,
+        columns,
+        0.0,
+        "wardrobe",
+    )
 
 
 def chest(kit: Kit) -> Part:
     """Chest of drawers."""
     columns, rows = int(kit.rng.integers(1, 3)), int(kit.rng.integers(3, 6))
-    return cabinet(kit, columns * kit.between(0.5, 0.8), kit.between(0.38, 0.5), kit.between(0.7, 1.25), rows, columns, 1.0, "chest", kit.pick((0.05, 0.15)))
+    return cabinet(
+        kit,
+        columns * kit.between(0.5, 0.8),
+        kit.between(0.38, 0.5),
+        kit.between(0.7, 1.25),
+        rows,
+        columns,
+        1.0,
+        "chest",
+        kit.pick((0.05, 0.15)),
+    )
 
 
 def sideboard(kit: Kit) -> Part:
     """Low and wide: under a television, in a dining room."""
     columns = int(kit.rng.integers(2, 5))
-    return cabinet(kit, columns * kit.between(0.4, 0.6), kit.between(0.35, 0.5), kit.between(0.4, 0.85), kit.pick((1, 2)), columns, 0.5, "sideboard", kit.pick((0.05, 0.18)))
+    return cabinet(
+        kit,
+        columns * kit.between(0.4, 0.6),
+        kit.between(0.35, 0.5),
+        kit.between(0.4, 0.85),
+        kit.pick((1, 2)),
+        columns,
+        0.5,
+        "sideboard",
+        kit.pick((0.05, 0.18)),
+    )
 
 
 def filing_cabinet(kit: Kit) -> Part:
     """Office drawers."""
-    return cabinet(kit, kit.between(0.4, 0.48), kit.between(0.5, 0.65), kit.pick((0.62, 1.0, 1.32)), kit.pick((2, 3, 4)), 1, 1.0, "filing", 0.03)
+    return cabinet(
+        kit,
+        kit.between(0.4, 0.48),
+        kit.between(0.5, 0.65),
+        kit.pick((0.62, 1.0, 1.32)),
+        kit.pick((2, 3, 4)),
+        1,
+        1.0,
+        "filing",
+        0.03,
+    )

@@ -34,7 +34,13 @@ def _legs(piece: Piece, kit: Kit, length: float, width: float, height: float, ma
     elif style == 1:  # splayed round legs
         for sx in (-1, 1):
             for sy in (-1, 1):
-                piece.tube((sx * x * 0.98, sy * y * 0.98, 0), (sx * x * 0.82, sy * y * 0.82, height), thick * 0.6, material, taper=1.7)
+                piece.tube(
+                    (sx * x * 0.98, sy * y * 0.98, 0),
+                    (sx * x * 0.82, sy * y * 0.82, height),
+                    thick * 0.6,
+                    material,
+                    taper=1.7,
+                )
     elif style == 2:  # one column with a foot
         radius = min(length, width) * 0.5
         piece.cylinder((0, 0, height / 2), (thick * 2, thick * 2, height), material)
@@ -43,7 +49,9 @@ def _legs(piece: Piece, kit: Kit, length: float, width: float, height: float, ma
         else:
             for k in range(4):
                 a = np.pi / 4 + k * np.pi / 2
-                piece.tube((0, 0, 0.12), (radius * 0.8 * np.cos(a), radius * 0.8 * np.sin(a), 0.02), 0.05, material, taper=0.6)
+                piece.tube(
+                    (0, 0, 0.12), (radius * 0.8 * np.cos(a), radius * 0.8 * np.sin(a), 0.02), 0.05, material, taper=0.6
+                )
     elif style == 3:  # panels at both ends
         for sy in (-1, 1):
             piece.box((0, sy * y, height / 2), (length * 0.9, 0.03, height), material)
@@ -170,7 +178,15 @@ def desk(kit: Kit, width: float | None = None) -> Part:
             piece.box((0, y, under / 2), (depth * 0.9, 0.03, under), body)
         piece.box((-depth * 0.42, 0, under * 0.65), (0.02, width * 0.94, under * 0.6), body)
     else:
-        _legs(piece, kit, depth, width, under, kit.metal() if kit.chance(0.6) else body, 3 if style == "panels" else kit.pick((0, 1, 4, 5)))
+        _legs(
+            piece,
+            kit,
+            depth,
+            width,
+            under,
+            kit.metal() if kit.chance(0.6) else body,
+            3 if style == "panels" else kit.pick((0, 1, 4, 5)),
+        )
     return piece.finish()
 
 
@@ -180,7 +196,9 @@ def bench(kit: Kit) -> Part:
     width, depth, z = kit.between(1.0, 1.9), kit.between(0.35, 0.48), kit.between(0.42, 0.48)
     wood = kit.wood()
     piece.rounded((0, 0, z - 0.025), (depth, width, 0.05), wood if kit.chance(0.6) else kit.fabric(), bevel=0.04)
-    _legs(piece, kit, depth * 0.9, width * 0.94, z - 0.05, kit.metal() if kit.chance(0.5) else wood, kit.pick((0, 3, 5)))
+    _legs(
+        piece, kit, depth * 0.9, width * 0.94, z - 0.05, kit.metal() if kit.chance(0.5) else wood, kit.pick((0, 3, 5))
+    )
     if kit.chance(0.35):
         for zz in (0.62, 0.78):
             piece.box((-depth / 2 + 0.02, 0, zz), (0.03, width, 0.09), wood)
