@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from perception.models.polymax.kmax import KMaXNetwork
-from perception.models.polymax.weights import convert_official, convert_tensorflow, load_strictly
+from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
 from tests.parity.runner import Case, Check
 
 
@@ -59,7 +59,7 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
             {name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()}
         )
     else:
-        weights = convert_official(case.state)
+        weights = convert(case.state)
     load_strictly(network, weights)
     return network.eval()
 
@@ -193,7 +193,9 @@ def _panoptic(case: Case) -> Iterable[Check]:
     rows = [[s["id"], int(s["is_thing"]), s["label"]] for s in segments]
     yield Check("segments", np.array(rows).reshape(-1, 3), case.outputs["segments"])
     semantic = semantic_inference(classes, masks)
-    step = [-(-full // part) for full, part in zip(semantic.shape[1:], case.outputs["semantic_prob"].shape[1:], strict=True)]
+    step = [
+        -(-full // part) for full, part in zip(semantic.shape[1:], case.outputs["semantic_prob"].shape[1:], strict=True)
+    ]
     yield Check("semantic_prob", semantic[:, :: step[0], :: step[1]], case.outputs["semantic_prob"])
 
 
