@@ -70,9 +70,9 @@ def predict_photo(
     result.save(results)
     return Photo(
         image=result.image,
-        depth_view=None if result.depth is None else result.depth.plot(),
-        normals_view=None if result.normals is None else result.normals.plot(),
-        segments_view=None if result.segmentation is None else result.segmentation.plot(result.image),
+        depth_view=None if result.depth is None else result.depth.preview(),
+        normals_view=None if result.normals is None else result.normals.preview(),
+        segments_view=None if result.segmentation is None else result.segmentation.preview(result.image),
         model_file=next(iter(sorted(results.glob("*.glb"))), None),
         archive=pack(results, folder / "results.zip"),
         summary=describe(result, chosen, seconds),

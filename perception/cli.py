@@ -72,10 +72,10 @@ def _predict(options: argparse.Namespace) -> int:
 
     from perception.inference import load
     from perception.inference.predictor import input_files
-    from perception.io.video import VIDEO_SUFFIXES, VideoWriter
+    from perception.io import VideoWriter, is_video
 
     camera = _intrinsics(options.intrinsics)
-    videos = [Path(name) for name in options.inputs if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
     folder = Path(options.out)
@@ -97,7 +97,7 @@ def _predict(options: argparse.Namespace) -> int:
         place.mkdir(parents=True, exist_ok=True)
         with VideoWriter(place / "prediction.mp4") as writer:
             for count, result in enumerate(model.stream(file, camera, fov=options.fov), 1):
-                writer.write(result.plot())
+                writer.write(result.preview())
                 print(f"\r{file}: {count} frames", end="", flush=True)
         print(f" -> {place / 'prediction.mp4'}")
     if failures:

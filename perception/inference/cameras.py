@@ -9,13 +9,13 @@ import numpy as np
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
-from perception.io.images import Image
+from perception.io.images import LoadedImage
 
 CameraLike = Pinhole | Equirectangular | np.ndarray | Sequence[float] | None
 
 
 def resolve_camera(
-    image: Image, camera: CameraLike, fov: float | None = None, kind: str = "pinhole"
+    image: LoadedImage, camera: CameraLike, fov: float | None = None, kind: str = "pinhole"
 ) -> Pinhole | Equirectangular:
     """Return the camera of `image`.
 

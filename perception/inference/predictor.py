@@ -6,6 +6,7 @@ The predictor keeps nothing of a call, so one object serves many threads.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
 from perception.inference.cameras import CameraLike, resolve_camera
-from perception.io.images import Image, load_image
+from perception.io.images import LoadedImage, load_image
 from perception.models.preprocess import Prepared
 
 
@@ -77,10 +78,10 @@ class Predictor:
 
     def stream(self, source: Any, camera: CameraLike = None, *, fov: float | None = None) -> Iterator[Any]:
         """Yield one result a frame of a video, a folder of pictures or a webcam (its number), in constant memory."""
-        from perception.io.video import read_frames
+        from perception.io import stream
 
-        for frame in read_frames(source):
-            yield self(frame, camera, fov=fov)
+        for frame in stream(source):
+            yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
 
     def warmup(self, width: int = 640, height: int = 480) -> Predictor:
         """Run once on a blank picture, so that the next call costs what every later call does."""
@@ -97,17 +98,18 @@ class Predictor:
         self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
     ) -> list[Any]:
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        prepared = []
+        prepared, loads = [], []
         for image, camera in zip(images, cameras, strict=True):
-            loaded = load_image(image, **limit)
-            prepared.append(self.model.preprocess(loaded.pixels, self._camera(loaded, camera, fov)))
+            loads.append(load_image(image, **limit))
+            prepared.append(self.model.preprocess(loads[-1].pixels, self._camera(loads[-1], camera, fov)))
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
-                results[index] = result
+                named = {"name": loads[index].name, "model": self.name, "notes": (*loads[index].notes, *result.notes)}
+                results[index] = dataclasses.replace(result, **named)
         return results
 
-    def _camera(self, image: Image, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
+    def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
         kind = getattr(self.model, "camera_kind", "pinhole")
         if fov is not None and not 0 < fov < 180:
             raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
@@ -137,16 +139,13 @@ def _groups(prepared: list[Prepared], batch_size: int) -> Iterator[list[int]]:
 
 
 def input_files(sources: Sequence[str | Path]) -> list[Path]:
-    """Expand files and folders to picture files, sorted within each folder. Raises `InputError` for a path that is not there."""
-    from perception.io.images import IMAGE_SUFFIXES
+    """Expand files and folders to picture files, in natural order within each folder. Raises `InputError` for a path that is not there."""
+    from perception.io import pictures_in
 
     files: list[Path] = []
     for source in map(Path, sources):
         if source.is_dir():
-            inside = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-            if not inside:
-                raise InputError(f"the folder {str(source)!r} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
-            files += inside
+            files += pictures_in(source)
         elif source.exists():
             files.append(source)
         else:

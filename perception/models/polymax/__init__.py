@@ -1,0 +1,1 @@
+"""kMaX-DeepLab and PolyMaX: dense prediction by clusters of pixels."""
