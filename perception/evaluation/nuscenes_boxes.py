@@ -156,7 +156,9 @@ def filter_boxes(boxes: NuScenesBoxes, samples: NuScenesSamples, racks: NuScenes
     return boxes[~parked]
 
 
-def read_submission(path: str | Path, tokens: Sequence[str], tracking: bool = False) -> tuple[NuScenesBoxes, dict[str, Any]]:
+def read_submission(
+    path: str | Path, tokens: Sequence[str], tracking: bool = False
+) -> tuple[NuScenesBoxes, dict[str, Any]]:
     """Read a result JSON in the official format for the samples `tokens`; returns (boxes, meta).
 
     Raises `DatasetError` for another format, missing or unknown samples, unknown class names, or too many boxes in a sample.
@@ -165,12 +167,17 @@ def read_submission(path: str | Path, tokens: Sequence[str], tracking: bool = Fa
         content = json.loads(Path(path).read_text())
         results, meta = content["results"], content.get("meta", {})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{str(path)!r} is not a nuScenes result file (keys 'meta' and 'results'): {error}") from error
+        raise DatasetError(
+            f"{str(path)!r} is not a nuScenes result file (keys 'meta' and 'results'): {error}"
+        ) from error
     return boxes_from_results(results, tokens, tracking, str(path)), meta
 
 
 def boxes_from_results(
-    results: Mapping[str, Sequence[Mapping[str, Any]]], tokens: Sequence[str], tracking: bool = False, source: str = "results"
+    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    tokens: Sequence[str],
+    tracking: bool = False,
+    source: str = "results",
 ) -> NuScenesBoxes:
     """Rows of ``{sample token: [box, ...]}`` in submission order (see `read_submission`)."""
     number = {token: i for i, token in enumerate(tokens)}
@@ -184,7 +191,9 @@ def boxes_from_results(
     rows = [(number[token], box) for token, boxes in results.items() for box in boxes]
     for token, boxes in results.items():
         if len(boxes) > MAX_PER_SAMPLE:
-            raise DatasetError(f"{source}: sample {token!r} has {len(boxes)} boxes; at most {MAX_PER_SAMPLE} are allowed")
+            raise DatasetError(
+                f"{source}: sample {token!r} has {len(boxes)} boxes; at most {MAX_PER_SAMPLE} are allowed"
+            )
     if not rows:
         return NuScenesBoxes.empty()
     kind = "tracking" if tracking else "detection"
@@ -208,7 +217,11 @@ def boxes_from_results(
 
 
 def write_submission(
-    path: str | Path, boxes: NuScenesBoxes, tokens: Sequence[str], meta: Mapping[str, Any] | None = None, tracking: bool = False
+    path: str | Path,
+    boxes: NuScenesBoxes,
+    tokens: Sequence[str],
+    meta: Mapping[str, Any] | None = None,
+    tracking: bool = False,
 ) -> None:
     """Write boxes in the official format, every sample of `tokens` listed, at most 500 boxes each (the highest scores)."""
     kind = "tracking" if tracking else "detection"

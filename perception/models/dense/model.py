@@ -23,7 +23,15 @@ from perception.models.dense import losses as L
 from perception.models.dense.camera import CANONICAL_FOCAL, RayEmbedding, VerticalPrior, default_intrinsics, focal_of
 from perception.models.dense.preprocess import Preprocess
 
-LOSS_WEIGHTS = {"depth": 1.0, "shape": 0.5, "gradient": 1.0, "normals": 1.0, "semantic": 0.4, "scene": 0.1, "silog": 1.0}
+LOSS_WEIGHTS = {
+    "depth": 1.0,
+    "shape": 0.5,
+    "gradient": 1.0,
+    "normals": 1.0,
+    "semantic": 0.4,
+    "scene": 0.1,
+    "silog": 1.0,
+}
 
 
 class DenseModel(nn.Module):
@@ -61,7 +69,9 @@ class DenseModel(nn.Module):
         super().__init__()
         unknown = [task for task in tasks if task not in self.known_tasks]
         if unknown or not tasks:
-            raise RecipeError(f"{type(self).__name__} does the tasks {', '.join(self.known_tasks)}; found {list(tasks)}")
+            raise RecipeError(
+                f"{type(self).__name__} does the tasks {', '.join(self.known_tasks)}; found {list(tasks)}"
+            )
         if num_classes < 1 and {"semantic", "panoptic"} & set(tasks):
             raise RecipeError(f"{type(self).__name__} needs num_classes for the tasks {list(tasks)}")
         if class_names and len(class_names) != num_classes:
@@ -94,7 +104,9 @@ class DenseModel(nn.Module):
         """Map RGB in 0..255 (uint8 or float) to the trunk's input."""
         return (image.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
 
-    def camera_of(self, image: Tensor, intrinsics: Tensor | None, known: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def camera_of(
+        self, image: Tensor, intrinsics: Tensor | None, known: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the true intrinsics (B, 3, 3), those that the network may see, and whether it sees them (B,) float.
 
         Without intrinsics, with `known` 0 and for the dropped share in training the network sees a default camera.
@@ -112,7 +124,9 @@ class DenseModel(nn.Module):
         visible = torch.where(seen.view(-1, 1, 1) > 0, intrinsics, default)
         return intrinsics, visible, seen
 
-    def compose_log_depth(self, dense: Tensor, visible: Tensor, scene_logits: Tensor, log_scale: Tensor, size) -> Tensor:
+    def compose_log_depth(
+        self, dense: Tensor, visible: Tensor, scene_logits: Tensor, log_scale: Tensor, size
+    ) -> Tensor:
         """Return the log canonical depth (B, 1, h, w): dense part + global scale + vertical prior, in float32."""
         depth = dense.float() + log_scale.float().view(-1, 1, 1, 1)
         if self.vertical_prior is not None:
@@ -159,7 +173,9 @@ class DenseModel(nn.Module):
             found["semantic"] = L.semantic_loss(outputs["semantic_logits"], target)
         return found
 
-    def predict(self, outputs: Mapping[str, Any], cameras: Sequence[Any], sizes: Sequence[Any] | None = None) -> list[Any]:
+    def predict(
+        self, outputs: Mapping[str, Any], cameras: Sequence[Any], sizes: Sequence[Any] | None = None
+    ) -> list[Any]:
         """Return one `Prediction` a picture, at the original picture's size.
 
         cameras: what `preprocess` returned for each picture; or the cameras of the pictures as they went into the network, with `sizes`

@@ -56,7 +56,9 @@ class DPT(DenseModel):
         self.detail = DetailBranch(detail_channels) if detail_channels else None
         self.heads = nn.ModuleDict(
             {
-                task: TaskHead(self.decoder.widths[0], head_channels, _VALUES.get(task, self.num_classes), detail_channels)
+                task: TaskHead(
+                    self.decoder.widths[0], head_channels, _VALUES.get(task, self.num_classes), detail_channels
+                )
                 for task in self.tasks
             }
         )

@@ -51,7 +51,9 @@ def _nuscenes(case: Case):
     for side in ("gt", "pred"):
         own = {name[len(side) + 1 :]: value for name, value in i.items() if name.startswith(f"{side}_")}
         columns = {"velocity": own["vel"]}
-        columns |= {new: own[old] for new, old in (("attribute", "attr"), ("score", "score"), ("track", "track")) if old in own}
+        columns |= {
+            new: own[old] for new, old in (("attribute", "attr"), ("score", "score"), ("track", "track")) if old in own
+        }
         if side == "gt":
             columns["points"] = own["lidar_pts"] + own["radar_pts"]
         tables.append(NuScenesBoxes.make(own["sample"], own["class"], own["xyz"], own["wlh"], own["quat"], **columns))
