@@ -33,7 +33,9 @@ def test_run_folder_and_published_model(finished: Path) -> None:
     assert len(rows(finished)) == 16 and [row["iter"] for row in rows(finished, "val")] == [5, 10, 15, 16]
     assert not list(finished.glob(".*"))
     environment_row = json.loads((finished / "environment.json").read_text())
-    assert environment_row["packages"]["torch"] in torch.__version__ and "commit" in (environment_row["git"] or {"commit": 0})
+    assert environment_row["packages"]["torch"] in torch.__version__ and "commit" in (
+        environment_row["git"] or {"commit": 0}
+    )
     config = json.loads((finished / "export" / "config.json").read_text())
     assert config["model"] == {"type": "ToyNet", "width": 8} and config["provenance"]["iterations"] == 16
     assert config["provenance"]["metrics"]["toy/mae"] == rows(finished, "val")[-1]["toy/mae"]
