@@ -32,7 +32,7 @@ def panoptic_inference(
     class_logits: Tensor,
     mask_logits: Tensor,
     things: Sequence[int],
-    thresholds: PanopticThresholds = PanopticThresholds(),  # noqa: B008 (frozen)
+    thresholds: PanopticThresholds = PanopticThresholds(),
 ) -> tuple[Tensor, list[dict[str, Any]]]:
     """Paint the masks in the order of their scores.
 
@@ -121,7 +121,7 @@ def panoptic_result(
     mask_logits: Tensor,
     things: Sequence[int],
     class_names: Sequence[str] = (),
-    thresholds: PanopticThresholds = PanopticThresholds(),  # noqa: B008 (frozen)
+    thresholds: PanopticThresholds = PanopticThresholds(),
 ) -> Any:
     """Return a `SegmentationResult` with panoptic, semantic and instance maps; arguments as in `panoptic_inference`."""
     from perception.results import SegmentationResult
