@@ -119,6 +119,8 @@ def test_range_of_a_pinhole_camera_gives_the_same_points_as_depth() -> None:
     np.testing.assert_allclose(cloud.points, z.point_cloud().points, atol=1e-6)
     np.testing.assert_array_equal(cloud.colors, IMAGE[z.valid])
     assert len(distance.mesh(IMAGE).faces) > 0
+    few = z.point_cloud(IMAGE, max_points=100)
+    assert 50 < len(few) <= 100 and len(few.colors) == len(few)
 
 
 def test_saved_depth_is_what_was_predicted(tmp_path: Path) -> None:
