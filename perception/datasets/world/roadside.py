@@ -375,7 +375,7 @@ def _lot(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     _floor(street, s0, s1, sign, front - 0.05, front + depth, "road", asphalt)
     z = layout.kerb + 0.015
     full = rng.uniform(0.3, 0.95)
-    for row in np.arange(front + 3.2, front + depth - 2, 8.2):
+    for row in np.arange(front + 3.2, front + min(depth - 2, 16), 8.2):
         for s in np.arange(s0 + 2, s1 - 1.5, 2.75):
             if rng.random() < full:
                 kind = "van" if rng.random() < 0.06 else None

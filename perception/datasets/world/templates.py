@@ -78,15 +78,8 @@ def template_rng(kind: str, variant: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([7003, key, variant])))
 
 
-_HOMES = (
-    "cars",
-    "trucks",
-    "machines",
-    "cycles",
-    "people",
-    "vegetation",
-    "street_furniture",
-)  # modules that register makers
+# Modules that register makers.
+_HOMES = ("cars", "trucks", "machines", "cycles", "people", "vegetation", "street_furniture", "buildings")
 _MAKERS: dict[str, object] = {}
 
 

@@ -41,7 +41,7 @@ def _trunk(rng, shape: Shape, height: float, thick: float, lean: float = 0.03) -
     points[1:, :2] = np.cumsum(rng.normal(0, lean * height / steps, (steps, 2)), 0)
     sizes = thick * np.linspace(1.15, 0.7, steps + 1)
     for k in range(steps):
-        shape.tube(points[k], points[k + 1], sizes[k], sides=7, taper=sizes[k + 1] / sizes[k], role="bark")
+        shape.tube(points[k], points[k + 1], sizes[k], sides=7, taper=sizes[k + 1] / sizes[k], caps=False, role="bark")
     return points[-1]
 
 
@@ -60,7 +60,7 @@ def _clumps(rng, shape: Shape, centres, radii, cards: float, size: float, role="
 
 
 def _branches(shape: Shape, start, ends, thick: float) -> None:
-    shape.tube(np.broadcast_to(start, np.shape(ends)), ends, thick, sides=4, taper=0.4, role="bark")
+    shape.tube(np.broadcast_to(start, np.shape(ends)), ends, thick, sides=4, taper=0.4, caps=False, role="bark")
 
 
 def _tree(rng, kind: str, coarse: bool = False) -> Template:
@@ -144,9 +144,9 @@ def _tree(rng, kind: str, coarse: bool = False) -> Template:
             base = top - [0, 0, height * 0.08]
             start = np.repeat(base + (tips - base) * share, 5, 0)
             end = start + rng.normal(0, 0.09 * height, start.shape) + [0, 0, 0.08 * height]
-            shape.tube(start, end, height * 0.005, sides=3, taper=0.3, role="bark")
+            shape.tube(start, end, height * 0.005, sides=3, taper=0.3, caps=False, role="bark")
             twig = end + rng.normal(0, 0.05 * height, start.shape) + [0, 0, 0.03 * height]
-            shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, role="bark")
+            shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, caps=False, role="bark")
     return shape.template(kind, centred=False)
 
 
