@@ -361,15 +361,24 @@ def _bush(piece: Piece, kit: Kit, z0: float, tall: float, leaf: int) -> None:
     out = rng.normal(size=(count, 3))
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     out[:, 2] = np.abs(out[:, 2]) * 1.2 - 0.35
-    base = np.array([0, 0, z0 + tall * 0.45]) + out * [0.3 * tall, 0.3 * tall, 0.45 * tall] * rng.uniform(0.3, 1, (count, 1))
+    base = np.array([0, 0, z0 + tall * 0.45]) + out * [0.3 * tall, 0.3 * tall, 0.45 * tall] * rng.uniform(
+        0.3, 1, (count, 1)
+    )
     long, wide = (0.06 + 0.16 * tall) * rng.uniform(0.6, 1.3, (2, count, 1, 1, 1))
     sheet = _leaf_sheet(1.0, 1.0, kit.between(0.1, 0.5))
-    sheet = np.concatenate([sheet[None, ..., :1] * long, sheet[None, ..., 1:2] * wide * 0.5, sheet[None, ..., 2:] * long], -1)
-    yaw, up = np.arctan2(out[:, 1], out[:, 0])[:, None, None], (0.7 * np.arcsin(np.clip(out[:, 2], -1, 1)))[:, None, None]
+    sheet = np.concatenate(
+        [sheet[None, ..., :1] * long, sheet[None, ..., 1:2] * wide * 0.5, sheet[None, ..., 2:] * long], -1
+    )
+    yaw, up = (
+        np.arctan2(out[:, 1], out[:, 0])[:, None, None],
+        (0.7 * np.arcsin(np.clip(out[:, 2], -1, 1)))[:, None, None],
+    )
     x = sheet[..., 0] * np.cos(up) - sheet[..., 2] * np.sin(up)
     z = sheet[..., 0] * np.sin(up) + sheet[..., 2] * np.cos(up)
     y = sheet[..., 1]
-    points = np.stack([np.cos(yaw) * x - np.sin(yaw) * y, np.sin(yaw) * x + np.cos(yaw) * y, z], -1) + base[:, None, None]
+    points = (
+        np.stack([np.cos(yaw) * x - np.sin(yaw) * y, np.sin(yaw) * x + np.cos(yaw) * y, z], -1) + base[:, None, None]
+    )
     points[..., 2] = np.maximum(points[..., 2], 0.02)
     _sheets(piece, list(points), leaf)
 

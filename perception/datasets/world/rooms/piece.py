@@ -52,10 +52,10 @@ def _soft(power: float, level: int) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _pillow() -> tuple[np.ndarray, np.ndarray]:
     """Unit pillow: square outline, thick in the middle, thin at the seam."""
-    n = 7
+    n = 10
     t = np.linspace(-1, 1, n)
     y, x = np.meshgrid(t, t, indexing="ij")
-    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.5
+    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.6
     pinch = 1 - 0.12 * (np.abs(x) * np.abs(y)) ** 2 - 0.04 * (1 - np.abs(x * y))
     top = np.stack([x * pinch, y * pinch, bulge], -1) * 0.5
     bottom = top * np.array([1, 1, -1])
