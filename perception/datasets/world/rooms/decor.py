@@ -388,7 +388,7 @@ def _sheets(piece: Piece, sheets: list[np.ndarray], material: int) -> None:
     from perception.datasets.world.mesh import grid
 
     _, triangles = grid(sheets[0])
-    piece._builder.batch(np.stack(sheets).reshape(len(sheets), -1, 3), triangles, material=material)
+    piece.builder.batch(np.stack(sheets).reshape(len(sheets), -1, 3), triangles, material=material)
 
 
 def rug(kit: Kit, length: float, width: float) -> Part:
