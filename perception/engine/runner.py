@@ -39,7 +39,7 @@ from perception.engine.checkpoint import (
 )
 from perception.engine.ema import WeightAverage
 from perception.engine.guard import FiniteGuard
-from perception.engine.hooks import checkpoints, metrics  # noqa: F401  (registers the hooks)
+from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401  (registers the hooks)
 from perception.engine.loops import EvaluationLoop, EvaluationTestLoop, IterationTrainLoop
 from perception.engine.optim import GuardedOptimWrapper
 from perception.engine.recipe import jsonable
