@@ -10,6 +10,7 @@ stacked tensors) instead of a list of samples.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import signal
@@ -31,7 +32,6 @@ LOADER_KEYS = (
     "timeout",
     "prefetch_factor",
     "pin_memory",
-    "persistent_workers",
     "shuffle",
     "skip_bad",
 )
@@ -169,7 +169,6 @@ def build_loader(config: dict[str, Any], seed: int, training: bool, rank: int = 
         options = {
             "timeout": float(config.get("timeout", 300)),
             "prefetch_factor": int(config.get("prefetch_factor", 4)),
-            "persistent_workers": bool(config.get("persistent_workers", training)),
         }
     return DataLoader(
         DrawnDataset(dataset, seed),
@@ -200,48 +199,59 @@ def _start_worker(worker: int) -> None:
 
 
 def batches_of(loader: DataLoader, skip_bad: bool, on_skip: Callable[[BrokenSample], None]) -> Iterator[dict[str, Any]]:
-    """Iterate `loader`, turning what goes wrong in it into one sentence.
+    """Iterate `loader` and leave no worker behind, however the iteration ends.
 
-    Raises:
-        DatasetError: a sample could not be read and `skip_bad` is not set; names its index and path.
-        TrainingError: a worker was killed or hangs.
+    Raises `DatasetError` that names index and path when a sample could not be read and `skip_bad` is not set.
     """
     iterator = iter(loader)
-    while True:
-        try:
-            batch = next(iterator)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            _kill_workers(iterator)
-            raise _loader_error(error, loader) from error
-        broken = batch.pop("_broken", []) if isinstance(batch, dict) else []
-        for sample in broken:
-            if not skip_bad:
-                raise DatasetError(f"{sample.message}; repair it or set skip_bad=True in the data loader")
-            on_skip(sample)
-        if batch:
-            yield batch
+    try:
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            broken = batch.pop("_broken", []) if isinstance(batch, dict) else []
+            for sample in broken:
+                if not skip_bad:
+                    raise DatasetError(f"{sample.message}; repair it or set skip_bad=True in the data loader")
+                on_skip(sample)
+            if batch:
+                yield batch
+    finally:
+        _end_workers(iterator)
 
 
-def _kill_workers(iterator: Any) -> None:
-    """End workers that hang or outlived a dead sibling, so that the process can exit."""
+def _end_workers(iterator: Any) -> None:
+    """Ask the workers to end; those that hang in a reader after that are killed, or the process could not exit."""
+    shutdown = getattr(iterator, "_shutdown_workers", None)
+    if shutdown is not None:
+        with contextlib.suppress(Exception):
+            shutdown()
     for worker in getattr(iterator, "_workers", []):
         if worker.is_alive():
             worker.kill()
+            worker.join()
 
 
-def _loader_error(error: RuntimeError, loader: DataLoader) -> Exception:
-    text = str(error)
-    if "timed out" in text:
-        return TrainingError(
-            f"no data came from the {loader.num_workers} data workers for {loader.timeout:g} s; a reader hangs, or "
-            "raise `timeout` in the data loader"
-        )
-    if "DataLoader worker" in text and ("killed" in text or "exited" in text):
-        how = re.search(r"killed by signal: ([\w ]+)|exited unexpectedly", text)
-        return TrainingError(
-            f"a data worker died ({how.group(0) if how else text.splitlines()[0]}); "
-            "when memory ran out, lower num_workers or batch_size"
-        )
-    return error
+@contextlib.contextmanager
+def worker_errors_as_sentences(loader: DataLoader) -> Iterator[None]:
+    """Turn what torch raises about dead and hanging workers into one sentence.
+
+    A worker's death interrupts the process wherever it is, so the whole loop runs inside this block. Raises `TrainingError`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if "DataLoader timed out" in text:
+            raise TrainingError(
+                f"no data came from the {loader.num_workers} data workers for {loader.timeout:g} s; a reader hangs, or "
+                "raise `timeout` in the data loader"
+            ) from error
+        if "DataLoader worker" in text and ("killed" in text or "exited" in text):
+            how = re.search(r"killed by signal: [\w ]+|exited unexpectedly", text)
+            raise TrainingError(
+                f"a data worker died ({how.group(0).strip() if how else text.splitlines()[0]}); "
+                "when memory ran out, lower num_workers or batch_size"
+            ) from error
+        raise

@@ -36,7 +36,9 @@ def run(tool: str, *arguments: str | Path, timeout: float = 120, **more: str) ->
     )
 
 
-def train(folder: Path, *arguments: str, options: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
+def train(
+    folder: Path, *arguments: str, options: tuple[str, ...] = (), **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``tools/train.py`` on the toy recipe in `folder`."""
     changes = ("--cfg-options", *options) if options else ()
     return run("train", RECIPE, "--work-dir", folder, *arguments, *changes, **more)
@@ -65,5 +67,9 @@ def differences(first: Any, second: Any, path: str = "") -> list[str]:
     if isinstance(first, list | tuple):
         if len(first) != len(second):
             return [f"{path} length"]
-        return [found for i, pair in enumerate(zip(first, second, strict=True)) for found in differences(*pair, f"{path}/{i}")]
+        return [
+            found
+            for i, pair in enumerate(zip(first, second, strict=True))
+            for found in differences(*pair, f"{path}/{i}")
+        ]
     return [] if first == second else [path]
