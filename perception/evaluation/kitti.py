@@ -24,6 +24,7 @@ import numpy as np
 
 from perception.errors import DatasetError, InputError
 from perception.evaluation.base import Evaluator, format_rows
+from perception.evaluation.greedy import greedy_assign, pairs_of_groups, rank_in_group
 from perception.evaluation.registry import register_evaluator
 from perception.io.kitti import KittiLabels, read_labels
 
@@ -70,16 +71,6 @@ class _Overlaps:
     value: np.ndarray
 
 
-def frame_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of rows that share a frame, from the two tables' frame bounds (F + 1,)."""
-    n, m = np.diff(first), np.diff(second)
-    owner = np.repeat(np.arange(len(n)), n)  # frame of each first row
-    per_row = m[owner]
-    rows = np.repeat(np.arange(len(owner)), per_row)
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-    return rows, second[owner[rows]] + within
-
-
 def image_overlap(a: np.ndarray, b: np.ndarray, over: str = "union") -> np.ndarray:
     """Row-wise overlap of boxes (N, 4) left, top, right, bottom: intersection over the union, or over the area of `a`."""
     size = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
@@ -92,7 +83,7 @@ def image_overlap(a: np.ndarray, b: np.ndarray, over: str = "union") -> np.ndarr
 def _overlaps(truth: _Rows, detections: _Rows) -> dict[str, _Overlaps]:
     from perception.geometry.rotated_iou import bev_iou_matched, iou3d_matched
 
-    rows, columns = frame_pairs(truth.start, detections.start)
+    rows, columns = pairs_of_groups(truth.start, detections.start)
     boxes = [KittiLabels(t.types, t.values).boxes3d() for t in (truth, detections)]
     flat = image_overlap(truth.values[rows, 3:7], detections.values[columns, 3:7])
     reach = [np.hypot(box[:, 3], box[:, 4]) / 2 for box in boxes]
@@ -110,37 +101,6 @@ def _overlaps(truth: _Rows, detections: _Rows) -> dict[str, _Overlaps]:
                 parts.append(bev_iou_matched(a[:, [0, 2, 3, 4, 6]], b[:, [0, 2, 3, 4, 6]]))
         found[metric] = _Overlaps(rows[near], columns[near], np.concatenate(parts))
     return found
-
-
-def _assign(
-    pairs: _Overlaps,
-    rank: np.ndarray,
-    detections: int,
-    priority: np.ndarray,
-    allowed: np.ndarray,
-) -> np.ndarray:
-    """Greedy assignment in order of `rank` (the n-th truth of its frame), for T thresholds at once.
-
-    pairs (P,) sorted by rank, then truth, then detection; `priority` (P,) higher is taken first, the first of equals;
-    `allowed` (T, detections) detections that exist at a threshold. Returns (T, P) bool: the pair was chosen.
-    """
-    free = allowed.copy()
-    chosen = np.zeros((len(allowed), len(rank)), bool)
-    bounds = np.flatnonzero(np.diff(rank, prepend=-1, append=rank[-1] + 1 if len(rank) else 0))
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
-        truth, detection = pairs.truth[begin:end], pairs.detection[begin:end]
-        starts = np.flatnonzero(np.diff(truth, prepend=-1))
-        key = np.where(free[:, detection], priority[begin:end], -np.inf)  # (T, pairs of this rank)
-        best = np.maximum.reduceat(key, starts, axis=1)
-        lengths = np.diff(starts, append=end - begin)
-        is_best = (key == np.repeat(best, lengths, axis=1)) & (key > -np.inf)
-        position = np.where(is_best, np.arange(end - begin), end - begin)
-        first = np.minimum.reduceat(position, starts, axis=1)  # (T, truths of this rank)
-        t, which = np.nonzero(first < end - begin)
-        pair = first[t, which]
-        chosen[t, begin + pair] = True
-        free[t, detection[pair]] = False
-    return chosen
 
 
 def recall_thresholds(scores: np.ndarray, truths: int) -> np.ndarray:
@@ -179,7 +139,7 @@ class KittiProtocol:
 
     def _excuse_overlap(self) -> np.ndarray:
         """(D,) largest share of each detection's area inside one DontCare area."""
-        rows, columns = frame_pairs(self.truth.start, self.detections.start)
+        rows, columns = pairs_of_groups(self.truth.start, self.detections.start)
         areas = self.truth.types[rows] == "dontcare"
         rows, columns = rows[areas], columns[areas]
         share = image_overlap(self.detections.values[columns, 3:7], self.truth.values[rows, 3:7], over="first")
@@ -208,22 +168,24 @@ class KittiProtocol:
         every = self.overlaps[metric]
         keep = (every.value > min_overlap) & active[every.truth] & usable[every.detection]
         pairs = _Overlaps(every.truth[keep], every.detection[keep], every.value[keep])
-        rank = self._rank(pairs.truth)
+        frame = np.searchsorted(truth.start, np.arange(len(truth.types)), side="right")
+        rank = rank_in_group(pairs.truth, frame)
         order = np.lexsort((pairs.detection, pairs.truth, rank))
         pairs = _Overlaps(pairs.truth[order], pairs.detection[order], pairs.value[order])
         rank = rank[order]
         hit = counts[pairs.truth] & ~small[pairs.detection]
 
         size = len(detections.score)
-        chosen = _assign(pairs, rank, size, detections.score[pairs.detection], np.ones((1, size), bool))[0]
-        thresholds = recall_thresholds(detections.score[pairs.detection[chosen & hit]], max(number, 1))
+        score = detections.score[pairs.detection]
+        chosen = greedy_assign(rank, pairs.truth, pairs.detection, score, np.ones((1, size), bool))[0]
+        thresholds = recall_thresholds(score[chosen & hit], max(number, 1))
 
         precision, similarity = np.zeros(POSITIONS), np.zeros(POSITIONS)
         if len(thresholds):
             kept = detections.score[None] >= thresholds[:, None]  # (T, D)
             # Detections that count are taken by overlap; one that does not only where there is no other.
             priority = np.where(small[pairs.detection], -1.0, pairs.value)
-            chosen = _assign(pairs, rank, size, priority, kept)
+            chosen = greedy_assign(rank, pairs.truth, pairs.detection, priority, kept)
             free = kept & ~small & (detections.types == name)
             t, p = np.nonzero(chosen)
             free[t, pairs.detection[p]] = False
@@ -239,13 +201,6 @@ class KittiProtocol:
         curves = (np.maximum.accumulate(curve[::-1])[::-1] for curve in (precision, similarity))
         precision, similarity = curves
         return precision, similarity if metric == "bbox" else None
-
-    def _rank(self, rows: np.ndarray) -> np.ndarray:
-        """(P,) position of each pair's truth among its frame's truths that have pairs. `rows` is sorted."""
-        unique, inverse = np.unique(rows, return_inverse=True)
-        frame = np.searchsorted(self.truth.start, unique, side="right")
-        first = np.searchsorted(frame, frame, side="left")
-        return (np.arange(len(unique)) - first)[inverse] if len(unique) else np.zeros(0, np.int64)
 
     def evaluate(
         self, classes: Sequence[str] = CLASSES, overlaps: Sequence[str] = ("strict", "loose")

@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+_UMASK = os.umask(0)  # can only be read by setting it, which threads would notice later
+os.umask(_UMASK)
+
 
 def _sync_folder(folder: Path) -> None:
     """Make the new name itself durable; folders cannot be opened on every system."""
@@ -34,10 +37,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; give the mode that an ordinary new file would have had.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes files private; an ordinary new file is not
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

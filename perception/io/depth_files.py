@@ -84,7 +84,7 @@ def write_depth_png(
     known = known if valid is None else known & np.asarray(valid, bool)
     largest = float(depth[known].max()) if known.any() else 1.0
     if scale is None:
-        scale = 65535.0 / largest if kind == "relative" else png_scale(largest)
+        scale = 65535.0 / largest if kind in ("relative", "inverse") else png_scale(largest)
     elif largest * scale > 65535.5:
         raise InputError(
             f"{Path(path).name}: a depth of {largest:.2f} does not fit into 16 bits at scale {scale:g}; use a scale up to {65535 / largest:.1f}"
@@ -93,7 +93,7 @@ def write_depth_png(
     text = {
         "depth_scale": repr(float(scale)),
         "depth_kind": kind,
-        "depth_comment": "depth = stored value / depth_scale, in metres unless the kind is relative; 0 = unknown",
+        "depth_comment": "depth = stored value / depth_scale, in metres unless the kind is relative or inverse; 0 = unknown",
     }
     return write_image(path, stored, text)
 

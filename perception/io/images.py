@@ -14,7 +14,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -86,7 +86,7 @@ def load_image(
     """
     if isinstance(source, LoadedImage):
         return source
-    if isinstance(source, np.ndarray) or hasattr(source, "detach"):
+    if isinstance(source, np.ndarray) or _is_tensor(source):
         pixels, notes = _from_array(source, name or "array", background)
         return _loaded(pixels, name or "array", None, notes)
     if isinstance(source, Image.Image):
@@ -94,7 +94,8 @@ def load_image(
         return _from_pil(source, label, background, max_pixels)
     if isinstance(source, str | Path):
         label = name or Path(source).name or str(source)
-        data: Any = io.BytesIO(_read_file(source, label))
+        with _open_file(source, label) as file:
+            return _from_file(file, label, background, max_pixels)
     elif isinstance(source, bytes | bytearray | memoryview):
         label, data = name or "image", io.BytesIO(source)
     elif hasattr(source, "read"):
@@ -102,25 +103,31 @@ def load_image(
         data = io.BytesIO(source.read())
     else:
         raise InputError(f"a picture must be a path, bytes, PIL image, array or tensor; found {type(source).__name__}")
-    return _from_bytes(data, label, background, max_pixels)
+    return _from_file(data, label, background, max_pixels)
 
 
-def _read_file(source: str | Path, label: str) -> bytes:
+def _is_tensor(value: Any) -> bool:
+    """Without importing torch: binary files have a `detach` too."""
+    return hasattr(value, "detach") and hasattr(value, "permute")
+
+
+def _open_file(source: str | Path, label: str) -> BinaryIO:
     if str(source).startswith(("http://", "https://")):
         raise InputError(f"{label} is an address on the web: download the picture first and give its path")
     path = Path(source).expanduser()
     try:
         if path.is_dir():
             raise InputError(f"{label} is a folder, not a picture")
-        return path.read_bytes()
+        return open(path, "rb")
     except FileNotFoundError:
         raise InputError(f"{label} does not exist") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{label} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _from_bytes(data: io.BytesIO, label: str, background: tuple[int, int, int], max_pixels: int | None) -> LoadedImage:
-    head = data.getbuffer()[:32].tobytes()
+def _from_file(data: BinaryIO, label: str, background: tuple[int, int, int], max_pixels: int | None) -> LoadedImage:
+    head = data.read(32)
+    data.seek(0)
     if not head:
         raise InputError(f"{label} is empty")
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
@@ -141,7 +148,7 @@ def _from_bytes(data: io.BytesIO, label: str, background: tuple[int, int, int], 
     except Exception as error:  # broken headers surface as almost anything
         raise InputError(f"{label} is damaged and cannot be read as a picture ({_first_line(error)})") from None
     with image:
-        return _from_pil(image, label, background, max_pixels)
+        return _from_pil(image, label, background, max_pixels, first_frame=True)
 
 
 def _register_heic(label: str) -> None:
@@ -156,7 +163,13 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _from_pil(image: Image.Image, label: str, background: tuple[int, int, int], max_pixels: int | None) -> LoadedImage:
+def _from_pil(
+    image: Image.Image,
+    label: str,
+    background: tuple[int, int, int],
+    max_pixels: int | None,
+    first_frame: bool = False,
+) -> LoadedImage:
     width, height = image.size
     if width < 1 or height < 1:
         raise InputError(f"{label} has no pixels: it is {width}x{height}")
@@ -166,11 +179,11 @@ def _from_pil(image: Image.Image, label: str, background: tuple[int, int, int], 
         )
     notes: list[str] = []
     try:
-        if getattr(image, "is_animated", False) and image.format != "MPO":
+        if first_frame and getattr(image, "is_animated", False) and image.format != "MPO":
             image.seek(0)
             notes.append("only the first frame of the animation is used")
+        image.load()  # before anything else: PNG's getexif() decodes too, and would swallow what is broken
         focal = _exif_focal(image)
-        image.load()
         upright = _upright(image)
         pixels = _to_rgb(upright, background, notes)
     except InputError:
@@ -232,7 +245,7 @@ def _grey_to_rgb(grey: np.ndarray) -> np.ndarray:
 
 
 def _from_array(source: Any, label: str, background: tuple[int, int, int]) -> tuple[np.ndarray, list[str]]:
-    is_tensor = hasattr(source, "detach")
+    is_tensor = _is_tensor(source)
     if is_tensor:
         source = source.detach().cpu()
         if source.is_floating_point():
@@ -315,11 +328,12 @@ def write_image(path: str | Path, image: np.ndarray, text: dict[str, str] | None
 def read_png(path: str | Path) -> tuple[np.ndarray, dict[str, str]]:
     """Read a PNG exactly as stored ((H, W) uint8/uint16, (H, W, 3 or 4) uint8; palettes as indices) with its text chunks."""
     path = Path(path)
-    data = io.BytesIO(_read_file(path, path.name))
     try:
-        with Image.open(data) as image:
+        with _open_file(path, path.name) as file, Image.open(file) as image:
             text = {key: value for key, value in image.info.items() if isinstance(value, str)}
             value = np.asarray(image)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{path.name} is not a readable PNG file ({_first_line(error)})") from None
     if value.dtype == np.int32:  # 16-bit grey of other Pillow versions and of PGM files
