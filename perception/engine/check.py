@@ -43,6 +43,7 @@ def check_run(recipe: dict[str, Any]) -> dict[str, float]:
             batch = next(batches_of(validation.dataloader, False, lambda sample: None))
             runner.model.eval()
             with torch.no_grad():
+                batch = runner.training_model.prepare(batch, False, validation.dataloader.dataset.on_device)
                 outputs = runner.training_model.val_step(batch)
             for evaluator in validation.evaluators.values():
                 evaluator.update(outputs, batch)
@@ -66,7 +67,7 @@ def _time_steps(runner: PerceptionRunner, loop: Any) -> dict[str, float]:
             batch = next(feed)
             middle = time.perf_counter()
             runner.model.train()
-            batch = runner.training_model.prepare(batch, training=True)
+            batch = runner.training_model.prepare(batch, True, loop.dataloader.dataset.on_device)
             losses = train_step(runner.model, batch, runner.optim_wrapper, step)
             if device.type == "cuda":
                 torch.cuda.synchronize()

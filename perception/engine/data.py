@@ -5,7 +5,8 @@ Training draws samples by position: position p of the endless stream is entry ``
 and torch's generators from (seed, position), so that random transforms repeat with 0 or 8 workers.
 
 A data set with ``__getitems__(indices)`` is asked for whole batches and may return a finished batch (a dictionary of
-stacked tensors) instead of a list of samples.
+stacked tensors) instead of a list of samples; with ``on_device(batch)`` it may leave the unpacking of compact types to the
+device. Where it has several `groups` (picture size -> indices), batches are drawn within one.
 """
 
 from __future__ import annotations
@@ -72,18 +73,51 @@ class TrainBatches:
         return int(self._order[entry])
 
 
-class EvaluationBatches:
-    """Every sample once over all processes: process r of w takes r, r + w, r + 2w ... and nothing is padded."""
+class GroupedTrainBatches(TrainBatches):
+    """`TrainBatches` for pictures of several sizes: every global batch comes from one of the data set's `groups`.
 
-    def __init__(self, size: int, batch: int, rank: int = 0, world: int = 1) -> None:
-        self.indices, self.batch = range(rank, size, world), batch
+    What is left of a group after its last whole batch waits for another epoch, which cuts it differently.
+    """
+
+    def __init__(self, groups: list[np.ndarray], batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(sum(map(len, groups)), batch, seed, rank, world)
+        self.groups, self.whole = groups, batch * world
+        self._batches: list[np.ndarray] = []
+        if not len(self):
+            raise RecipeError(
+                f"no picture size has {self.whole} samples, the batch over all processes; lower batch_size"
+            )
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch)
+        return sum(len(group) // self.whole for group in self.groups)
+
+    def draws(self, position: int) -> list[Draw]:
+        epoch, entry = divmod(position // self.whole, len(self))
+        if epoch != self._epoch:
+            rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, epoch])))
+            cut = [rng.permutation(group) for group in self.groups]
+            found = [
+                part for group in cut for part in group[: len(group) // self.whole * self.whole].reshape(-1, self.whole)
+            ]
+            self._epoch, self._batches = epoch, [found[i] for i in rng.permutation(len(found))]
+        start = self.rank * self.batch
+        chosen = self._batches[entry][start : start + self.batch]
+        return [(int(index), position + start + i) for i, index in enumerate(chosen)]
+
+
+class EvaluationBatches:
+    """Every sample once over all processes: process r of w takes r, r + w, r + 2w ... of each group; nothing is padded."""
+
+    def __init__(self, groups: list[np.ndarray], batch: int, rank: int = 0, world: int = 1) -> None:
+        self.groups, self.batch = [group[rank::world] for group in groups], batch
+
+    def __len__(self) -> int:
+        return sum(-(-len(group) // self.batch) for group in self.groups)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for start in range(0, len(self.indices), self.batch):
-            yield [(index, index) for index in self.indices[start : start + self.batch]]
+        for group in self.groups:
+            for start in range(0, len(group), self.batch):
+                yield [(int(index), int(index)) for index in group[start : start + self.batch]]
 
 
 class DrawnDataset:
@@ -95,6 +129,11 @@ class DrawnDataset:
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    @property
+    def on_device(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """What finishes a batch after it is on the training device, where the data set has that."""
+        return getattr(self.dataset, "on_device", None)
 
     def __getitems__(self, draws: Sequence[Draw]) -> Any:
         with _generators_untouched():
@@ -159,11 +198,16 @@ def build_loader(config: dict[str, Any], seed: int, training: bool, rank: int = 
     dataset = build_dataset(dataset) if isinstance(dataset, dict) else dataset
     if len(dataset) == 0:
         raise DatasetError(f"data set {type(dataset).__name__} is empty")
+    groups = [np.asarray(group) for group in getattr(dataset, "groups", {}).values()] or [np.arange(len(dataset))]
     batches: TrainBatches | EvaluationBatches
-    if training:
-        batches = TrainBatches(len(dataset), size, seed, rank, world, bool(config.get("shuffle", True)))
+    if not training:
+        batches = EvaluationBatches(groups, size, rank, world)
+    elif len(groups) > 1:
+        batches = GroupedTrainBatches(groups, size, seed, rank, world)
     else:
-        batches = EvaluationBatches(len(dataset), size, rank, world)
+        batches = TrainBatches(len(dataset), size, seed, rank, world, bool(config.get("shuffle", True)))
+    if workers and getattr(getattr(dataset, "device", None), "type", "cpu") != "cpu":
+        raise RecipeError(f"data set {type(dataset).__name__} holds its samples on the GPU; set num_workers=0")
     options: dict[str, Any] = {}
     if workers:
         options = {

@@ -108,7 +108,7 @@ class IterationTrainLoop(BaseLoop):
         """One iteration on a batch that is on the device already."""
         runner = self.runner
         runner.model.train()
-        batch = runner.training_model.prepare(batch, training=True)
+        batch = runner.training_model.prepare(batch, True, self.dataloader.dataset.on_device)
         runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
         outputs = train_step(runner.model, batch, runner.optim_wrapper, self._iter)
         if runner.average is not None and runner.optim_wrapper.stepped:
@@ -134,7 +134,7 @@ class IterationTrainLoop(BaseLoop):
             for batch in batches:
                 if stream is not None:
                     with torch.cuda.stream(stream):
-                        batch = to_device(batch, device, model.channels_last)
+                        batch = to_device(batch, device)
                     torch.cuda.current_stream().wait_stream(stream)
                     _keep_until_used(batch)
                 yield batch
@@ -184,6 +184,7 @@ class EvaluationLoop(BaseLoop):
             batches = len(self.dataloader.batch_sampler)
             for index, batch in enumerate(progress(stream, f"{mode}", batches)):
                 runner.call_hook(f"before_{mode}_iter", batch_idx=index, data_batch=batch)
+                batch = runner.training_model.prepare(batch, False, self.dataloader.dataset.on_device)
                 outputs = runner.training_model.val_step(batch)
                 for evaluator in self.evaluators.values():
                     evaluator.update(outputs, batch)
