@@ -17,7 +17,9 @@ def arguments(batch=2, queries=6, heads=3, points=2, width=4, shapes=SHAPES, dty
     tokens = sum(h * w for h, w in shapes)
     value = torch.randn(batch, tokens, heads, width, generator=generator, dtype=dtype)
     # reaches far outside on purpose
-    locations = (torch.rand(batch, queries, heads, len(shapes), points, 2, generator=generator, dtype=dtype) - 0.5) * spread + 0.5
+    locations = (
+        torch.rand(batch, queries, heads, len(shapes), points, 2, generator=generator, dtype=dtype) - 0.5
+    ) * spread + 0.5
     weights = torch.rand(batch, queries, heads, len(shapes), points, generator=generator, dtype=dtype)
     return value, shapes, locations, weights
 
@@ -30,7 +32,9 @@ def test_rows_equal_grid_sample(shapes, batch):
 
 
 def test_pieces_do_not_show():
-    given = arguments(batch=2, queries=3000, heads=2, spread=1.2)  # several pieces that begin in the middle of a picture
+    given = arguments(
+        batch=2, queries=3000, heads=2, spread=1.2
+    )  # several pieces that begin in the middle of a picture
     torch.testing.assert_close(deformable_attention(*given, "rows"), deformable_attention(*given, "grid"))
 
 
@@ -93,7 +97,9 @@ def test_onnx():
     pytest.importorskip("onnxscript")
     value, _, locations, weights = arguments()
     buffer = io.BytesIO()
-    torch.onnx.export(Operation(), (value, locations, weights), dynamo=True, opset_version=18, verbose=False).save(buffer)
+    torch.onnx.export(Operation(), (value, locations, weights), dynamo=True, opset_version=18, verbose=False).save(
+        buffer
+    )
     session = onnxruntime.InferenceSession(buffer.getvalue())
     feeds = {i.name: x.numpy() for i, x in zip(session.get_inputs(), (value, locations, weights), strict=True)}
     torch.testing.assert_close(torch.from_numpy(session.run(None, feeds)[0]), Operation()(value, locations, weights))

@@ -8,7 +8,6 @@ from perception.models.registry import build_model
 
 TINY = {
     "type": "MonoDETR",
-    "backbone": "resnet18",
     "image_size": (64, 128),
     "dim": 64,
     "heads": 4,
@@ -21,11 +20,31 @@ TINY = {
 }
 
 
+class ToyTrunk(torch.nn.Module):
+    """Three maps of strides 8, 16, 32, in milliseconds."""
+
+    channels, strides = (16, 24, 32), (8, 16, 32)
+
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 16, 8, 8, 4)
+        self.steps = torch.nn.ModuleList(torch.nn.Conv2d(a, b, 3, 2, 1) for a, b in ((16, 24), (24, 32)))
+
+    def forward(self, x):
+        height, width = (-(-n // 8) for n in x.shape[-2:])
+        maps = [self.stem(x)[..., :height, :width].relu()]
+        for step in self.steps:
+            maps.append(step(maps[-1]).relu())
+        return maps
+
+
 @pytest.fixture
-def tiny():
-    def make(**changes):
+def tiny(monkeypatch):
+    def make(backbone="toy", **changes):
         torch.manual_seed(0)
-        return build_model({**TINY, **changes})
+        if backbone == "toy":
+            monkeypatch.setattr("perception.models.monodetr.model.build_backbone", lambda *_: ToyTrunk())
+        return build_model({**TINY, "backbone": backbone, **changes})
 
     return make
 

@@ -12,7 +12,14 @@ from perception.models.preprocess import Prepared
 def test_training_reaches_every_trainable_weight(tiny, batch):
     model = tiny().train()
     losses = model.loss(model(**model.inputs(batch)), batch)
-    assert set(losses) >= {"loss_class", "loss_centre", "loss_depth", "loss_depth_map", "loss_class_0", "loss_heading_0"}
+    assert set(losses) >= {
+        "loss_class",
+        "loss_centre",
+        "loss_depth",
+        "loss_depth_map",
+        "loss_class_0",
+        "loss_heading_0",
+    }
     sum(losses.values()).backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
@@ -134,6 +141,7 @@ def test_other_backbones(batch):
     from perception.models.registry import build_model
     from tests.models.monodetr.conftest import TINY
 
-    model = build_model({**TINY, "backbone": "mobilenetv3_small_050", "levels": 4}).eval()
-    with torch.no_grad():
-        assert model(**model.inputs(batch))["boxes"].shape == (2, 6, 6)
+    for name in ("mobilenetv3_small_050", "resnet18"):
+        model = build_model({**TINY, "backbone": name}).eval()
+        with torch.no_grad():
+            assert model(**model.inputs(batch))["boxes"].shape == (2, 6, 6)

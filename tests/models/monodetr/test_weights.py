@@ -7,18 +7,22 @@ from perception.errors import WeightsError
 from perception.models.monodetr.weights import convert, load_official, merge_projections
 
 
-
-
 def test_merged_self_attention_projection():
     torch.manual_seed(0)
     dim, stem = 4, "decoder.layers.0."
-    state = {f"{stem}self_attention.in_proj_weight": torch.randn(12, 4), f"{stem}self_attention.in_proj_bias": torch.randn(12)}
+    state = {
+        f"{stem}self_attention.in_proj_weight": torch.randn(12, 4),
+        f"{stem}self_attention.in_proj_bias": torch.randn(12),
+    }
     for part in ("qcontent", "qpos", "kcontent", "kpos"):
         state |= {f"{stem}sa_{part}_proj.weight": torch.randn(4, 4), f"{stem}sa_{part}_proj.bias": torch.randn(4)}
     merged = merge_projections(state)
     u = torch.randn(5, dim)
     for index, letter in enumerate("qk"):
-        inner = sum(u @ state[f"{stem}sa_{letter}{p}_proj.weight"].T + state[f"{stem}sa_{letter}{p}_proj.bias"] for p in ("content", "pos"))
+        inner = sum(
+            u @ state[f"{stem}sa_{letter}{p}_proj.weight"].T + state[f"{stem}sa_{letter}{p}_proj.bias"]
+            for p in ("content", "pos")
+        )
         rows = slice(4 * index, 4 * index + 4)
         weight, bias = (state[f"{stem}self_attention.in_proj_{x}"][rows] for x in ("weight", "bias"))
         expected = inner @ weight.T + bias
