@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from perception.datasets.resize import resize_sample
-from perception.errors import DatasetError
+from perception.errors import DatasetError, PerceptionError
 
 Entry = dict[str, Any]
 
@@ -51,36 +51,6 @@ def read_depth_png(path: str | Path, units_per_metre: float, missing: Sequence[i
     depth = raw.astype(np.float32) / units_per_metre
     depth[np.isin(raw, list(missing))] = 0.0
     return depth
-
-
-def read_exr(path: str | Path) -> np.ndarray:
-    """OpenEXR -> (H, W) or (H, W, 3) float32 (OpenEXR package, or an OpenCV built with it). Raises `DatasetError`."""
-    try:
-        import OpenEXR
-    except ImportError:
-        return _read_exr_opencv(path)
-    try:
-        with OpenEXR.File(str(path)) as file:
-            channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
-    except Exception as error:  # the package raises several types, none documented
-        raise DatasetError(f"{str(path)!r} cannot be read as OpenEXR: {error}") from error
-    first = next((channels[name] for name in ("RGB", "RGBA") if name in channels), None)
-    if first is not None:
-        return first[..., :3].astype(np.float32)
-    order = [name for name in ("R", "G", "B") if name in channels] or sorted(channels)[:1]
-    planes = [channels[name].astype(np.float32) for name in order]
-    return planes[0] if len(planes) == 1 else np.stack(planes, -1)
-
-
-def _read_exr_opencv(path: str | Path) -> np.ndarray:
-    import os
-
-    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
-    try:
-        values = read_image(path)
-    except DatasetError as error:
-        raise DatasetError(f"{str(path)!r} cannot be read: install the extra 'exr' (pip install OpenEXR)") from error
-    return np.ascontiguousarray(values[..., ::-1] if values.ndim == 3 else values).astype(np.float32)
 
 
 def image_tensor(rgb: np.ndarray) -> torch.Tensor:
@@ -196,8 +166,8 @@ class FileDataset:
         for index in progress(range(len(self))):
             try:
                 figures.add(self[index])
-            except DatasetError as error:
-                report.broken.append(str(error))
+            except PerceptionError as error:
+                report.broken.append(f"{self.name_of(self.entries[index])}: {error}")
             except Exception as error:  # a broken file may raise anything; the check must go on
                 report.broken.append(f"{self.name_of(self.entries[index])}: {type(error).__name__}: {error}")
         report.figures = figures.summary()

@@ -3,6 +3,7 @@
 A checkpoint is a dictionary of plain data and tensors:
 
 ``meta``             ``iter``, ``model`` (registry name and literals), ``recipe``, seed, versions, metrics
+``model_config``     the same registry name and literals, for `perception.load`
 ``state_dict``       the model's weights;  ``ema_state_dict``  their running average, when there is one
 ``optimizer``, ``param_schedulers``, ``message_hub``, ``rng`` (one entry a process)
 
@@ -12,7 +13,6 @@ It is read with torch's safe loader; a file that needs more than that is refused
 from __future__ import annotations
 
 import contextlib
-import pickle
 import random
 import re
 from pathlib import Path
@@ -21,47 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from perception.engine.files import atomic_writer, write_text
+from perception.engine.files import write_text
 from perception.errors import WeightsError
+from perception.io.atomic import atomic_write
+from perception.io.checkpoints import UnsafeWeightsError, read_checkpoint
 
 MARKER = "last_checkpoint"
 _NAME = re.compile(r"iter_(\d+)\.pth$")
-
-
-class UnsafeCheckpointError(WeightsError):
-    """A file that could run code when it is opened."""
-
-
-def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
-    """Read a checkpoint into CPU memory.
-
-    Args:
-        path: a file written by `write_checkpoint`, or any dictionary of tensors saved by torch.
-        trust: unpickle everything; it runs whatever code the file holds.
-
-    Raises:
-        UnsafeCheckpointError: the file needs code to be opened and `trust` is not set.
-        WeightsError: the file is missing, truncated or no checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"checkpoint {path} does not exist")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=not trust)
-    except pickle.UnpicklingError as error:
-        if "Weights only load failed" in str(error) and not _is_truncated(error):
-            found = re.search(r"GLOBAL ([\w.]+)", str(error))
-            reason = f"it refers to {found.group(1)}" if found else "it holds more than plain data"
-            raise UnsafeCheckpointError(
-                f"checkpoint {path} is refused because it could run code when opened ({reason}); "
-                "open it with --trust-checkpoint only if you trust whoever made it"
-            ) from error
-        raise WeightsError(f"checkpoint {path} is damaged or no checkpoint: {_first_line(error)}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, ImportError, TypeError) as error:
-        raise WeightsError(f"checkpoint {path} is damaged or no checkpoint: {_first_line(error)}") from error
-    if not isinstance(checkpoint, dict):
-        raise WeightsError(f"checkpoint {path} should hold a dictionary, found {type(checkpoint).__name__}")
-    return checkpoint
 
 
 def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, marker: bool = True) -> None:
@@ -72,7 +38,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, marker: bool 
     """
     path = Path(path)
     try:
-        with atomic_writer(path) as file:
+        with atomic_write(path) as file:
             torch.save(checkpoint, file)
         if marker:
             write_text(path.parent / MARKER, path.name)
@@ -104,7 +70,7 @@ def newest_loadable(folder: str | Path, trust: bool = False) -> tuple[Path, dict
     for path in reversed(list_checkpoints(folder)):
         try:
             return path, read_checkpoint(path, trust), passed_over
-        except UnsafeCheckpointError:
+        except UnsafeWeightsError:
             raise
         except WeightsError as error:
             passed_over.append(str(error))
@@ -118,30 +84,6 @@ def delete_old(folder: str | Path, keep: int) -> None:
         for path in list_checkpoints(folder)[:-keep]:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def load_state(module: torch.nn.Module, state: dict[str, Any], source: str) -> None:
-    """Load `state` strictly. Raises `WeightsError` that lists the first few keys or shapes that do not fit."""
-    own = module.state_dict()
-    problems = []
-    for label, names in (
-        ("missing", [name for name in own if name not in state]),
-        ("unexpected", [name for name in state if name not in own]),
-        (
-            "of another shape",
-            [
-                f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-                for name in own
-                if name in state and getattr(state[name], "shape", None) != own[name].shape
-            ],
-        ),
-    ):
-        if names:
-            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            problems.append(f"{len(names)} {label}: {', '.join(names[:4])}{more}")
-    if problems:
-        raise WeightsError(f"weights from {source} do not fit {type(module).__name__}: {'; '.join(problems)}")
-    module.load_state_dict(state, strict=True)
 
 
 def get_rng_state() -> dict[str, Any]:
@@ -197,11 +139,6 @@ def to_cpu(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(to_cpu(item) for item in value)
     return value
-
-
-def _is_truncated(error: BaseException) -> bool:
-    text = str(error)
-    return "invalid load key" in text or "Ran out of input" in text or "pickle data was truncated" in text
 
 
 def _first_line(error: BaseException) -> str:

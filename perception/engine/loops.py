@@ -156,6 +156,7 @@ class EvaluationLoop(BaseLoop):
         rank, world = distributed.world()
         self.skip_bad = bool(dataloader.get("skip_bad", False))
         self.dataloader = build_loader(dataloader, runner.seed, False, rank, world)
+        self.samples = len(self.dataloader.dataset)
         configs = [evaluator] if isinstance(evaluator, dict) else list(evaluator)
         self.evaluators: dict[str, Any] = {}
         for config in configs:

@@ -1,19 +1,21 @@
 """The published form of a trained model: ``config.json`` (registry name and literals, provenance) + ``model.safetensors``.
 
-It is the layout of the Hugging Face hub. Nothing in it is code, and nothing here needs mmengine.
+It is the layout of the Hugging Face hub and what `perception.load` reads. Nothing in it is code, and nothing here needs
+mmengine.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from perception.engine.checkpoint import load_state, read_checkpoint, to_plain
-from perception.engine.files import atomic_writer, write_json
+from perception.engine.checkpoint import to_plain
+from perception.engine.files import write_json
 from perception.errors import WeightsError
+from perception.io.atomic import atomic_write
+from perception.io.checkpoints import read_checkpoint
 
 FORMAT = "perception/1"
 
@@ -24,6 +26,7 @@ def publish(
     state: dict[str, torch.Tensor],
     provenance: dict[str, Any] | None = None,
     half: bool = False,
+    about: dict[str, Any] | None = None,
 ) -> Path:
     """Write ``config.json`` and ``model.safetensors`` into `folder`, each atomically, the configuration last.
 
@@ -31,6 +34,7 @@ def publish(
         model: ``{"type": registered name, **literal arguments}``; builds the model that `state` fits.
         state: weights by name; tied tensors are stored once for each name.
         provenance: recipe, seed, iterations, time, metrics: anything that is plain data.
+        about: what the zoo shows: title, tasks, licence, default.
         half: store matrices and kernels as float16 (vectors such as norms stay float32); loading turns them back.
     """
     from safetensors.torch import save
@@ -38,11 +42,12 @@ def publish(
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_writer(folder / "model.safetensors") as file:
+        with atomic_write(folder / "model.safetensors") as file:
             file.write(save({name: _stored(tensor, half) for name, tensor in state.items()}, metadata={"format": "pt"}))
         config = {
             "format": FORMAT,
             "model": model,
+            "about": to_plain(about or {}),
             "dtype": "float16" if half else "float32",
             "parameters": sum(tensor.numel() for tensor in state.values()),
             "provenance": to_plain(provenance or {}),
@@ -63,36 +68,8 @@ def publish_checkpoint(checkpoint: str | Path, folder: str | Path, half: bool = 
         )
     state = content.get("ema_state_dict") or content["state_dict"]
     provenance = {key: value for key, value in meta.items() if key not in ("model", "recipe")}
-    return publish(folder, meta["model"], state, provenance, half)
-
-
-def read_published(folder: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return ``(config, state)`` of a published folder, in float32. Raises `WeightsError` when it is incomplete or damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    folder = Path(folder)
-    for name in ("config.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder} is no published model: it has no {name}")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        state = load_file(folder / "model.safetensors")
-    except (ValueError, OSError, SafetensorError) as error:
-        raise WeightsError(f"published model {folder} is damaged: {error}") from error
-    if not isinstance(config, dict) or "type" not in (config.get("model") or {}):
-        raise WeightsError(f"{folder / 'config.json'} has no 'model' with a 'type'")
-    return config, {name: t.float() if t.dtype == torch.float16 else t for name, t in state.items()}
-
-
-def load_published(folder: str | Path) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """Build the model of a published folder, load its weights strictly, and return it in eval mode with the config."""
-    from perception.models.registry import build_model
-
-    config, state = read_published(folder)
-    model = build_model(config["model"])
-    load_state(model, state, str(folder))
-    return model.eval(), config
+    about = ((meta.get("recipe") or {}).get("publish") or {}).get("about")
+    return publish(folder, meta["model"], state, provenance, half, about)
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:

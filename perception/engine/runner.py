@@ -16,6 +16,7 @@ import contextlib
 import copy
 import logging
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,22 +33,20 @@ from perception.datasets.transforms.registry import build_batch_transform
 from perception.engine import distributed
 from perception.engine.checkpoint import (
     get_rng_state,
-    load_state,
     newest_loadable,
-    read_checkpoint,
     to_cpu,
     to_plain,
     write_checkpoint,
 )
 from perception.engine.ema import WeightAverage
 from perception.engine.guard import FiniteGuard
-from perception.engine.hooks import checkpoints, metrics  # noqa: F401  (registers the hooks)
+from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401  (registers the hooks)
 from perception.engine.loops import EvaluationLoop, EvaluationTestLoop, IterationTrainLoop
 from perception.engine.optim import GuardedOptimWrapper
-from perception.engine.publish import read_published
 from perception.engine.recipe import jsonable
 from perception.engine.wrapper import TrainingModel
 from perception.errors import RecipeError, WeightsError
+from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
 from perception.models.registry import build_model
 
 DEFAULT_HOOKS: dict[str, Any] = {
@@ -117,7 +116,7 @@ class PerceptionRunner(Runner):
             log_level=recipe.get("log_level", "INFO"),
             visualizer=visualizer,
             randomness={"seed": recipe.get("seed", 0), "deterministic": bool(recipe.get("deterministic", False))},
-            experiment_name=recipe.get("name", "run"),
+            experiment_name=f"{recipe.get('name', 'run')}_{uuid.uuid4().hex[:6]}",  # mmengine's singletons are named by it
             cfg=None,
         )
         with contextlib.suppress(OSError):
@@ -278,6 +277,7 @@ class PerceptionRunner(Runner):
                 "mmengine_version": mmengine.__version__,
                 "torch_version": str(torch.__version__),
             },
+            "model_config": self.recipe["model"],
             **states,
             "param_schedulers": [to_plain(scheduler.state_dict()) for scheduler in self.param_schedulers or []],
             # mmengine pickles its smoothing windows here, which no safe loader reads; plain facts are all that is needed
@@ -342,7 +342,7 @@ class PerceptionRunner(Runner):
 
             load_states(self, checkpoint)
         else:
-            load_state(self.training_model.net, checkpoint["state_dict"], str(path))
+            load_strictly(self.training_model.net, checkpoint["state_dict"], f"the checkpoint {str(path)!r}")
             self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
             if self.average is not None and "ema_state_dict" in checkpoint:
                 self.average.load(checkpoint["ema_state_dict"], checkpoint["ema"]["updates"])
@@ -367,11 +367,11 @@ class PerceptionRunner(Runner):
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> None:  # type: ignore[override]
         """Load weights alone, strictly: a training checkpoint (its average if it has one) or a published folder."""
         if Path(filename).is_dir():
-            state = read_published(filename)[1]
+            state = read_checkpoint(Path(filename) / "model.safetensors")
         else:
             content = read_checkpoint(filename, self.trust)
-            state = content.get("ema_state_dict") or content.get("state_dict") or content
-        load_state(self.training_model.net, state, str(filename))
+            state = state_dict_of(content, keys=("ema_state_dict", "state_dict", "model"))
+        load_strictly(self.training_model.net, state, f"the weights in {str(filename)!r}")
         if self.average is not None:
             self.average.load(self.training_model.net.state_dict(), 0)
         self.logger.info(f"loaded weights from {filename}")

@@ -28,7 +28,7 @@ TOP_KEYS = {
     "default_hooks": "changes to the hooks log, checkpoint, param_scheduler, signals",
     "custom_hooks": "list of further hooks",
     "vis_backends": "mmengine backends, such as TensorboardVisBackend",
-    "publish": "dict(half, which) of the published form",
+    "publish": "dict(half, which, about) of the published form",
     "bundled": "name of the bundled weights that belong to the recipe",
     "name": "name of the run",
     "work_dir": "run folder",
@@ -44,7 +44,7 @@ TOP_KEYS = {
 }
 _TRAIN_KEYS = ("max_iters", "max_epochs", "val_interval", "max_minutes")
 _OPTIM_KEYS = ("type", "optimizer", "clip_grad", "accumulative_counts", "paramwise_cfg", "constructor")
-_PUBLISH_KEYS = ("half", "which")
+_PUBLISH_KEYS = ("half", "which", "about")
 _EMA_KEYS = ("decay", "warmup")
 
 
@@ -69,7 +69,7 @@ def check_recipe(recipe: dict[str, Any], train: bool = True) -> None:
     from perception.datasets.transforms.registry import batch_transform_class
     from perception.engine import schedules  # noqa: F401
     from perception.engine.data import LOADER_KEYS
-    from perception.engine.hooks import checkpoints, metrics  # noqa: F401
+    from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401
     from perception.evaluation.registry import evaluator_class
     from perception.models.registry import model_class
 

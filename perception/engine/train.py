@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from perception.engine import distributed
-from perception.engine.checkpoint import read_checkpoint
 from perception.engine.loops import OUT_OF_TIME, SIGNALLED
 from perception.engine.publish import publish
 from perception.engine.recipe import jsonable, load_recipe
 from perception.engine.run_folder import check_disk, describe_run, open_run_folder
 from perception.engine.runner import PerceptionRunner
 from perception.engine.schema import check_recipe
+from perception.io.checkpoints import read_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +131,14 @@ def _finish(
             "torch": str(torch.__version__),
             "metrics": metrics,
         }
-        export = publish(folder / "export", runner.recipe["model"], state, provenance, bool(choice.get("half", False)))
+        export = publish(
+            folder / "export",
+            runner.recipe["model"],
+            state,
+            provenance,
+            bool(choice.get("half", False)),
+            choice.get("about"),
+        )
         reason = "time limit reached" if loop.stop_reason == OUT_OF_TIME else "finished"
         print(f"Training {reason} at iteration {loop.iter} of {loop.max_iters}; published {export}", flush=True)
     ended = "time" if loop.stop_reason == OUT_OF_TIME else "finished"

@@ -16,6 +16,8 @@ import numpy as np
 from perception.errors import InputError
 from perception.geometry.cameras import Camera, Equirectangular
 
+_EDGE = 0.03  # relative difference of inverse depth between neighbours above which they may belong to two objects
+
 
 def valid_depth(depth: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
     """(H, W) bool: finite, positive, and inside `valid` where given."""
@@ -40,7 +42,7 @@ def depth_to_points(
 def _one_sided(
     points: np.ndarray, known: np.ndarray, measure: np.ndarray, axis: int, wrap: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Derivative along an axis from the side whose depth changes less (both where they are alike), and where there is one."""
+    """Derivative along an axis: central, but one-sided beside a depth edge; and where there is one."""
 
     def shifted(value: np.ndarray, step: int) -> np.ndarray:
         out = np.roll(value, -step, axis)
@@ -54,9 +56,9 @@ def _one_sided(
     has_ahead, has_behind = shifted(known, 1) & known, shifted(known, -1) & known
     jump_ahead = np.where(has_ahead, np.abs(shifted(measure, 1) - measure), np.inf)
     jump_behind = np.where(has_behind, np.abs(measure - shifted(measure, -1)), np.inf)
-    # Across a depth edge one side is much steeper than the other; on a surface they are alike and the mean is more accurate.
-    use_ahead = has_ahead & (jump_ahead <= 2 * jump_behind + 1e-9)
-    use_behind = has_behind & (jump_behind <= 2 * jump_ahead + 1e-9)
+    # Only a clear edge drops a side: always taking the flatter one would flatten noisy and quantised depth.
+    use_ahead = has_ahead & ((jump_ahead <= 2 * jump_behind) | (jump_ahead <= _EDGE * measure))
+    use_behind = has_behind & ((jump_behind <= 2 * jump_ahead) | (jump_behind <= _EDGE * measure))
     weight = use_ahead.astype(np.float32) + use_behind
     total = np.where(use_ahead[..., None], ahead, 0) + np.where(use_behind[..., None], behind, 0)
     return total / np.maximum(weight, 1)[..., None], weight > 0

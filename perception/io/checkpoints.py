@@ -16,6 +16,11 @@ import torch
 
 from perception.errors import WeightsError
 
+
+class UnsafeWeightsError(WeightsError):
+    """A file that could run code when it is opened."""
+
+
 StateDict = dict[str, torch.Tensor]
 
 
@@ -32,15 +37,16 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        if "weights only" in str(error).lower() or "unsupported" in str(error).lower():
-            raise WeightsError(
+        text = str(error).lower()
+        if "invalid load key" not in text and ("weights only" in text or "unsupported" in text):
+            raise UnsafeWeightsError(
                 f"the checkpoint {path.name!r} holds Python objects besides tensors, which could run code; it was not loaded. "
                 "If you made this file yourself, pass --trust-checkpoint (trust=True)"
             ) from None
         raise WeightsError(
             f"the checkpoint {path.name!r} is not a readable PyTorch file: {_first_line(error)}"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, OSError, AttributeError, TypeError) as error:
         raise WeightsError(f"the checkpoint {path.name!r} is broken or cut short: {_first_line(error)}") from None
 
 

@@ -43,7 +43,7 @@ def kitti_eval(case: Case) -> Iterator[Check]:
 
 
 def _nuscenes(case: Case):
-    from perception.evaluation.nuscenes_boxes import NuScenesBoxes, NuScenesSamples
+    from perception.io.nuscenes_results import NuScenesBoxes, NuScenesSamples
 
     i = case.inputs
     samples = NuScenesSamples(i["sample_scene"], i["sample_time_us"], i["ego_xyz"])
@@ -62,8 +62,8 @@ def _nuscenes(case: Case):
 
 def nuscenes_eval(case: Case) -> Iterator[Check]:
     """NDS, mAP, errors and curves of arrays in the official order."""
-    from perception.evaluation.nuscenes_boxes import DETECTION_CLASSES
     from perception.evaluation.nuscenes_detection import ERRORS, THRESHOLDS, TP_THRESHOLD, evaluate_detection
+    from perception.io.nuscenes_results import DETECTION_CLASSES
 
     result = evaluate_detection(*_nuscenes(case))
     found = {
@@ -83,6 +83,16 @@ def nuscenes_eval(case: Case) -> Iterator[Check]:
             found[f"precision_{title}"] = np.stack([row.precision for row in rows])
             found[f"confidence_{title}"] = np.stack([row.confidence for row in rows])
             found |= {f"{error}_{title}_2m": rows[at].errors[error] for error in ERRORS}
+        yield Check(name, found[name], expected)
+
+
+def nuscenes_tracking(case: Case) -> Iterator[Check]:
+    """AMOTA, AMOTP and the other figures by class, and their curves over recall."""
+    from perception.evaluation.nuscenes_tracking import evaluate_tracking
+
+    result = evaluate_tracking(*_nuscenes(case))
+    found = {"label_metrics": result.label_metrics, "all": result.overall, **result.curves}
+    for name, expected in case.outputs.items():
         yield Check(name, found[name], expected)
 
 
@@ -114,4 +124,9 @@ def occ3d_miou(case: Case) -> Iterator[Check]:
     yield Check("miou_percent_rounded", round(100 * miou, 2), case.outputs["miou_percent_rounded"])
 
 
-KINDS = {"kitti_eval": kitti_eval, "nuscenes_eval": nuscenes_eval, "occ3d_miou": occ3d_miou}
+KINDS = {
+    "kitti_eval": kitti_eval,
+    "nuscenes_eval": nuscenes_eval,
+    "nuscenes_tracking": nuscenes_tracking,
+    "occ3d_miou": occ3d_miou,
+}
