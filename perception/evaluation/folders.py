@@ -286,3 +286,18 @@ def _grid(path: Path) -> np.ndarray:
     if name is None:
         raise InputError(f"{path.name} must hold an array 'semantics'; found {', '.join(values.files)}")
     return values[name]
+
+
+def nuscenes_results(
+    truth: str | Path, predictions: str | Path, version: str, split: str, tracking: bool = False
+) -> Any:
+    """An official result JSON against the tables in ``truth/version``; returns `DetectionResult` or `TrackingResult`."""
+    from perception.evaluation.nuscenes_detection import evaluate_detection
+    from perception.evaluation.nuscenes_tracking import evaluate_tracking
+    from perception.io.nuscenes import load_index, truth_boxes
+    from perception.io.nuscenes_results import read_submission
+
+    index = load_index(truth, version)
+    boxes, samples = truth_boxes(index, index.samples_of(index.scenes_of(split, truth, version)))
+    guesses, _ = read_submission(predictions, samples.tokens, tracking)
+    return (evaluate_tracking if tracking else evaluate_detection)(boxes, guesses, samples)

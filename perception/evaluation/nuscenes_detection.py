@@ -16,14 +16,14 @@ import numpy as np
 from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows
 from perception.evaluation.greedy import greedy_assign, pairs_of_groups, rank_in_group
-from perception.evaluation.nuscenes_boxes import (
+from perception.evaluation.nuscenes_filter import filter_boxes
+from perception.evaluation.registry import register_evaluator
+from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
     RACK,
     NuScenesBoxes,
     NuScenesSamples,
-    filter_boxes,
 )
-from perception.evaluation.registry import register_evaluator
 
 THRESHOLDS = (0.5, 1.0, 2.0, 4.0)  # metres between centres in the ground plane
 TP_THRESHOLD = 2.0
@@ -253,7 +253,7 @@ class NuScenesDetectionEvaluator(Evaluator):
 def global_boxes(prediction: Any, global_from_ego: np.ndarray) -> NuScenesBoxes:
     """Turn a prediction (see `NuScenesDetectionEvaluator`) into global boxes. Raises `InputError`."""
     from perception.evaluation.base import take
-    from perception.evaluation.nuscenes_boxes import ATTRIBUTES, MAX_PER_SAMPLE
+    from perception.io.nuscenes_results import ATTRIBUTES, MAX_PER_SAMPLE
 
     if isinstance(prediction, NuScenesBoxes):
         return prediction

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 
 from perception.evaluation.base import Evaluator, format_rows
-from perception.evaluation.nuscenes_boxes import (
+from perception.evaluation.nuscenes_detection import global_boxes
+from perception.evaluation.nuscenes_filter import filter_boxes
+from perception.evaluation.registry import register_evaluator
+from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
     RACK,
     TRACKING_CLASSES,
     NuScenesBoxes,
     NuScenesSamples,
-    filter_boxes,
 )
-from perception.evaluation.nuscenes_detection import global_boxes
-from perception.evaluation.registry import register_evaluator
 
 METRICS = (
     "amota",

@@ -7,24 +7,23 @@ import numpy as np
 import pytest
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.nuscenes_boxes import (
-    DETECTION_CLASSES,
-    RACK,
-    NuScenesBoxes,
-    NuScenesSamples,
-    boxes_from_results,
-    filter_boxes,
-    inside,
-    read_submission,
-    write_submission,
-)
 from perception.evaluation.nuscenes_detection import (
     NuScenesDetectionEvaluator,
     evaluate_detection,
     running_mean,
 )
+from perception.evaluation.nuscenes_filter import filter_boxes, inside
 from perception.evaluation.nuscenes_tracking import METRICS, NuScenesTrackingEvaluator, evaluate_tracking
 from perception.evaluation.occupancy import OccupancyEvaluator
+from perception.io.nuscenes_results import (
+    DETECTION_CLASSES,
+    RACK,
+    NuScenesBoxes,
+    NuScenesSamples,
+    boxes_from_results,
+    read_submission,
+    write_submission,
+)
 from perception.results import Boxes3DResult, Prediction
 
 

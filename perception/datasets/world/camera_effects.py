@@ -37,7 +37,8 @@ def apply(
 ) -> np.ndarray:
     """Turn linear radiance (H, W, 3) float32 into a photo, (H, W, 3) uint8 sRGB.
 
-    exposure: factor from radiance to display-linear light around which the camera's choice varies; None = metered from the picture.
+    exposure: factor from radiance to display-linear light that suits the scene (`Lighting.exposure`): the camera takes the mean (in
+    stops) of it and its own metering, so that nights stay darker than days; None = metering alone.
     """
     image = np.asarray(image, np.float32)
     height, width = image.shape[:2]
@@ -76,7 +77,7 @@ def _expose(image: np.ndarray, rng, exposure: float | None, strength: Strength) 
             stops -= rng.uniform(0.8, 2.2)  # too dark
         elif roll > 0.93:
             stops += rng.uniform(0.6, 1.6)  # too bright
-    gain = (meter(image) if exposure is None else exposure) * 2.0**stops
+    gain = (meter(image) if exposure is None else (meter(image) * exposure) ** 0.5) * 2.0**stops
     # White balance: cameras take out most of the light's colour, and then err.
     mean = np.minimum(image[::4, ::4].reshape(-1, 3), 4 / gain).mean(0) + 1e-5
     balance = (mean.mean() / mean) ** rng.uniform(0.25, 0.95)
@@ -141,11 +142,11 @@ def _noise(image: np.ndarray, rng, strength: Strength) -> np.ndarray:
         part = field[rows][:, columns]
     else:
         part = field[y : y + height, x : x + width]
-    shot = float(np.exp(rng.normal(np.log(0.012), 0.9))) * strength.noise
-    read = float(np.exp(rng.normal(np.log(0.004), 0.8))) * strength.noise
+    shot = float(np.exp(rng.normal(np.log(0.005), 0.8))) * strength.noise
+    read = float(np.exp(rng.normal(np.log(0.002), 0.7))) * strength.noise
     deviation = np.maximum(image, 0)
-    deviation *= np.float32(min(shot, 0.08) ** 2 * 8)
-    deviation += np.float32(min(read, 0.03) ** 2)
+    deviation *= np.float32(min(shot, 0.035) ** 2 * 8)
+    deviation += np.float32(min(read, 0.012) ** 2)
     np.sqrt(deviation, out=deviation)
     deviation *= part
     deviation += image
@@ -160,7 +161,11 @@ def _tone(image: np.ndarray, rng, strength: Strength) -> np.ndarray:
     t = np.linspace(0, 1, _STEPS) ** 2 * 4  # the table is dense in the dark; it covers light up to 4
     knee = rng.uniform(0.55, 0.95) if rng.random() < 0.75 else 1.0  # hard clipping now and then
     over = np.maximum(t - knee, 0)
-    x = np.where(t > knee, knee + (1 - knee) * (1 - np.exp(-over / max(1 - knee, 1e-3) * 0.8)), t) if knee < 1 else np.minimum(t, 1)
+    x = (
+        np.where(t > knee, knee + (1 - knee) * (1 - np.exp(-over / max(1 - knee, 1e-3) * 0.8)), t)
+        if knee < 1
+        else np.minimum(t, 1)
+    )
     y = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
     contrast = rng.normal(0.15, 0.25) * strength.colour
     y = np.clip(y, 0, 1)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from perception.datasets.world import camera_effects, motion_truth, rigs
 from perception.datasets.world import lidar as lidar_model
-from perception.datasets.world import motion_truth, rigs
 from perception.datasets.world import radar as radar_model
 from perception.datasets.world import truth as truths
 from perception.datasets.world.classes import CATEGORIES, WORLD_VERSION
@@ -231,7 +231,8 @@ class World:
         radiance = shade(posed, hits, eye, directions, spacing, shape).reshape(*shape, 3)
         milliseconds = round(time * 1000)
         rng = generator(self.seed, "camera", milliseconds, *_digest(pose, camera))
-        image = develop(radiance, scene.lighting.exposure)
+        exposure = scene.lighting.exposure
+        image = camera_effects.apply(radiance, rng, exposure) if effects else develop(radiance, exposure)
         frame = Frame(name, float(time), camera, pose, image)
         frame.meta.update(seed=self.seed, kind=self.kind, style=self.style, weather=scene.weather, version=self.version)
         valid = hits.valid.reshape(shape)

@@ -33,11 +33,15 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     """Build a furnished room. style: "plausible" or "wild" (random finishes, floating shapes). kind: one of `ROOM_KINDS` or None
     for a random one. Raises InputError for an unknown kind."""
     if kind is not None and kind not in ROOM_KINDS:
-        raise InputError(f"room kind {kind!r} is unknown; known are {', '.join(ROOM_KINDS)}.{nearest(kind, ROOM_KINDS)}")
+        raise InputError(
+            f"room kind {kind!r} is unknown; known are {', '.join(ROOM_KINDS)}.{nearest(kind, ROOM_KINDS)}"
+        )
     kit = Kit(rng, style)
     plans = list(PLANS)
     weights = np.array([PLANS[p][0] for p in plans])
-    plan = plans[int(rng.choice(len(plans), p=weights / weights.sum()))] if kind is None else plans[ROOM_KINDS.index(kind)]
+    plan = (
+        plans[int(rng.choice(len(plans), p=weights / weights.sum()))] if kind is None else plans[ROOM_KINDS.index(kind)]
+    )
     kind = plan.__name__
     room, thickness = _outline(kit, plan, kind)
     _cut_openings(kit, room)
@@ -49,18 +53,20 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     _finish_shell(kit, shell, room, thickness, mood)
     furnisher = Furnisher(room, glow, mood.lamp_colour, mood.lit)
     plan(furnisher)
+    furnisher.fill_up(kit.between(0.18, 0.5))
     if kit.chance(0.1) and room.area > 5:
         furnisher.standing()
     if kit.wild:
         _floating(kit, room)
     stations = _stations(kit, room)
-    _annexes(kit, shell, room, thickness, furnisher)
+    annexes = _annexes(kit, shell, room, thickness, furnisher)
     outer = [w for w in room.walls if any(o.kind == "window" and o.pane == "open" for o in w.openings)]
     if outer:
         surroundings(shell, outer, kit.pick((0.4, 0.4, 3.2, 6.0, 15.0)), mood.night)
     lighting = light_room(kit, room, mood)
     static: Mesh = shell.finish()
     info = {"room": kind, "mood": mood.name, "objects": len(room.objects)}
+    info |= {"height": room.height, "bounds": room.bounds, "annexes": annexes}
     return Scene(seed, "room", style, mood.name, static, room.objects, kit.table, lighting, None, stations, info)
 
 
@@ -79,7 +85,14 @@ def _outline(kit: Kit, plan, kind: str) -> tuple[Room, float]:
     notch = None
     if kit.chance(0.18) and min(a, b) > 3.0 and kind != "corridor":  # an L
         nw, nd = width * kit.between(0.2, 0.45), depth * kit.between(0.2, 0.45)
-        corners = [(0.0, 0.0), (width, 0.0), (width, depth - nd), (width - nw, depth - nd), (width - nw, depth), (0.0, depth)]
+        corners = [
+            (0.0, 0.0),
+            (width, 0.0),
+            (width, depth - nd),
+            (width - nw, depth - nd),
+            (width - nw, depth),
+            (0.0, depth),
+        ]
         notch = (width - nw, depth - nd, width, depth)
         if kit.chance(0.5):
             corners = [(width - x, y) for x, y in corners][::-1]
@@ -124,7 +137,9 @@ def _cut_openings(kit: Kit, room: Room) -> None:
             centre = kit.between(width / 2 + 0.15, w.length - width / 2 - 0.15)
             top = min(kit.between(2.05, 2.4), room.height - 0.12) if wide else height
             if w.free(centre - width / 2, centre + width / 2, 0, top, 0.2):
-                hole = w.hole("passage" if wide or (kit.chance(0.15) and all(w.extend)) else "door", centre, width, 0.0, top)
+                hole = w.hole(
+                    "passage" if wide or (kit.chance(0.15) and all(w.extend)) else "door", centre, width, 0.0, top
+                )
                 doors += 1
                 near, out = w.point(centre, 0.0), w.point(centre, 0.85)
                 reach = np.abs(w.along) * (hole.s1 - hole.s0) / 2
@@ -167,15 +182,14 @@ def _finish_shell(kit: Kit, shell: Shell, room: Room, thickness: float, mood) ->
     shell.box((*centre, h + 0.1), (*size, 0.2), ceiling, ID["ceiling"])
     skirt = kit.trim if kit.chance(0.6) else kit.wood()
     with_skirt, skirt_height = kit.chance(0.85), kit.between(0.05, 0.16)
-    cornice, dado = kit.chance(0.25), kit.chance(0.12)
+    cornice, dado, rail = kit.chance(0.25), kit.chance(0.12), kit.between(0.9, 1.0)
     panel = kit.paint() if kit.chance(0.5) else kit.wood()
     radiator = _radiator_material(kit)
     for i, wall in enumerate(room.walls):
         build_wall(shell, wall, accent if i == accent_wall else wall_material, t)
         if dado:
-            top = kit.between(0.9, 1.0) if i == 0 else top
-            skirting(shell, wall, panel, 0.0, top, 0.012)
-            skirting(shell, wall, kit.trim, top, top + 0.05, 0.03)
+            skirting(shell, wall, panel, 0.0, rail, 0.012)
+            skirting(shell, wall, kit.trim, rail, rail + 0.05, 0.03)
         if with_skirt:
             skirting(shell, wall, skirt, 0.0, skirt_height, 0.016)
         if cornice:
@@ -248,7 +262,10 @@ def _ceiling_extras(kit: Kit, shell: Shell, room: Room, ceiling: int) -> None:
         if plain:
             wall = kit.pick(plain)
             low, reach = kit.between(0.9, 1.5), kit.between(1.0, 1.8)
-            corners = [(*wall.point(s, d), z) for s, d, z in ((0, 0, low), (wall.length, 0, low), (wall.length, reach, h), (0, reach, h))]
+            corners = [
+                (*wall.point(s, d), z)
+                for s, d, z in ((0, 0, low), (wall.length, 0, low), (wall.length, reach, h), (0, reach, h))
+            ]
             shell.builder.quad(corners, material=ceiling, semantic=ID["ceiling"])
             wall.taken.append((0, wall.length, low - 0.05, h))
             a, b = wall.point(0, 0), wall.point(wall.length, reach * 0.8)
@@ -257,20 +274,35 @@ def _ceiling_extras(kit: Kit, shell: Shell, room: Room, ceiling: int) -> None:
     elif kit.chance(0.3):
         for _ in range(int(kit.rng.integers(1, 4))):
             s = kit.between(0.1, 0.3)
-            shell.box((kit.between(x0 + 0.4, x1 - 0.4), kit.between(y0 + 0.4, y1 - 0.4), h - 0.01), (s, s, 0.03), kit.trim, ID["ceiling"])
+            shell.box(
+                (kit.between(x0 + 0.4, x1 - 0.4), kit.between(y0 + 0.4, y1 - 0.4), h - 0.01),
+                (s, s, 0.03),
+                kit.trim,
+                ID["ceiling"],
+            )
 
 
-def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnisher) -> None:
-    """The room or passage behind each open doorway."""
+def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnisher) -> list[tuple]:
+    """The room or passage behind each open doorway; returns their bounds (x0, y0, x1, y1)."""
+    built = []
     for wall in room.walls:
-        holes = [o for o in wall.openings if o.kind == "passage" or (o.kind == "door" and o.pane in ("ajar", "away", "none"))]
+        holes = [
+            o for o in wall.openings if o.kind == "passage" or (o.kind == "door" and o.pane in ("ajar", "away", "none"))
+        ]
         if not holes:
             continue
         depth, h = kit.between(1.6, 4.5), room.height
         s0 = max(min(o.s0 for o in holes) - kit.between(0.3, 2.0), -0.5)
         s1 = min(max(o.s1 for o in holes) + kit.between(0.3, 2.0), wall.length + 0.5)
         d1, d0 = -thickness, -thickness - depth
-        shell.on_wall(wall, (s0 - 0.2, s1 + 0.2), (d0 - 0.2, d1), (-0.2, 0.0), kit.floor(kit.pick(("living", "corridor"))), ID["floor"])
+        shell.on_wall(
+            wall,
+            (s0 - 0.2, s1 + 0.2),
+            (d0 - 0.2, d1),
+            (-0.2, 0.0),
+            kit.floor(kit.pick(("living", "corridor"))),
+            ID["floor"],
+        )
         shell.on_wall(wall, (s0 - 0.2, s1 + 0.2), (d0 - 0.2, d1), (h, h + 0.2), kit.ceiling(), ID["ceiling"])
         material = kit.wall("living")
         far = Wall(wall.point(s0, d0), wall.normal, s1 - s0, h)
@@ -295,13 +327,22 @@ def _annexes(kit: Kit, shell: Shell, room: Room, thickness: float, main: Furnish
         f = Furnisher(annex, main.glow, main.lamp_colour, main.lit)
         f._books, f._rows, f._chair_parts = main._books, main._rows, main._chair_parts
         for _ in range(int(kit.rng.integers(1, 4))):
-            kit.pick((f.bookcase, lambda f=f: f.cupboard(storage.chest), lambda f=f: f.cupboard(storage.sideboard), lambda a=annex, f=f: a.against(f.chair(), gap=0.05)))()
+            kit.pick(
+                (
+                    f.bookcase,
+                    lambda f=f: f.cupboard(storage.chest),
+                    lambda f=f: f.cupboard(storage.sideboard),
+                    lambda a=annex, f=f: a.against(f.chair(), gap=0.05),
+                )
+            )()
         f.decorate(1.2, 0.6)
         f.floor_clutter(0.7)
         if main.lit or kit.chance(0.3):
             at = wall.point((s0 + s1) / 2, (d0 + d1) / 2)
             strength = kit.between(0.3, 1.2)
             room.lamps.append((np.array([at[0], at[1], h - 0.35]), np.asarray(main.lamp_colour), strength, -1.0))
+        built.append(annex.bounds)
+    return built
 
 
 def _floating(kit: Kit, room: Room) -> None:
@@ -321,36 +362,35 @@ def _floating(kit: Kit, room: Room) -> None:
                 break
 
 
-def _stations(kit: Kit, room: Room) -> np.ndarray:
-    """Places for a camera: free spots, mostly towards the walls, looking at furniture at least a step away."""
+def _stations(kit: Kit, room: Room, count: int = 24) -> np.ndarray:
+    """Places for a camera (count, 4): free spots at eye height whose heading takes in many things that are a step away or more."""
     rng = kit.rng
-    targets = np.array([o.motion.position for o in room.objects if max(o.size) > 0.3] or [[room.size[0] / 2, room.size[1] / 2, 1.0]])
+    big = [o for o in room.objects if max(o.size) > 0.3]
+    targets = np.array([o.motion.position for o in big] or [[room.size[0] / 2, room.size[1] / 2, 1.0]])
+    weight = np.array([min(max(o.size), 2.0) for o in big] or [1.0])
     x0, y0, x1, y1 = room.bounds
-    stations = []
-    margin = min(0.3, (min(room.size) - 0.1) / 2)
-    for _ in range(200):
-        x, y = rng.uniform(x0 + margin, x1 - margin), rng.uniform(y0 + margin, y1 - margin)
-        z = float(np.clip(rng.normal(1.45, 0.28), 0.7, min(2.0, room.height - 0.25)))
-        if not room.fits((x - 0.22, y - 0.22, x + 0.22, y + 0.22), z - 0.25, z + 0.2, 0.0):
-            blocked = [o for o in room.obstacles if o[4] == 0.0 and o[5] == 2.0]  # doorways are fine to stand in
-            if not any(o[0] < x < o[2] and o[1] < y < o[3] for o in blocked) or any(
-                o[0] - 0.22 < x < o[2] + 0.22 and o[1] - 0.22 < y < o[3] + 0.22 and o[4] < z + 0.2 and o[5] > z - 0.25
-                for o in room.obstacles
-                if o not in blocked
-            ):
-                continue
-        offset = targets - [x, y, z]
-        distance = np.hypot(offset[:, 0], offset[:, 1])
-        good = np.flatnonzero(distance > min(1.1, max(room.size) / 3))
-        if not len(good):
-            continue
-        yaw = np.arctan2(offset[good, 1], offset[good, 0])
-        # the heading with most things within 30 degrees, out of three random ones
-        choice = max(rng.choice(good, 3), key=lambda k: np.sum(np.cos(yaw - np.arctan2(offset[k, 1], offset[k, 0])) > 0.87))
-        heading = float(np.arctan2(offset[choice, 1], offset[choice, 0]) + rng.normal(0, 0.15))
-        stations.append((x, y, z, heading))
-        if len(stations) >= 24:
-            break
-    if not stations:
-        stations = [((x0 + x1) / 2, (y0 + y1) / 2, 1.5, float(rng.uniform(-3, 3)))]
-    return np.array(stations, np.float32)
+    margin = min(0.28, (min(room.size) - 0.1) / 2)
+    n = 160
+    place = rng.uniform((x0 + margin, y0 + margin), (x1 - margin, y1 - margin), (n, 2))
+    z = np.clip(rng.normal(1.42, 0.3, n), 0.7, min(2.0, room.height - 0.25))
+    boxes = np.array(
+        [o for o in room.obstacles if (o[4], o[5]) != (0.0, 2.0)] or [(0, 0, 0, 0, 9, 9)]
+    )  # doorways may be stood in
+    b = boxes[None]
+    near = (place[:, :1] > b[..., 0] - 0.24) & (place[:, :1] < b[..., 2] + 0.24) & (place[:, 1:] > b[..., 1] - 0.24)
+    near &= (place[:, 1:] < b[..., 3] + 0.24) & (z[:, None] > b[..., 4] - 0.25) & (z[:, None] < b[..., 5] + 0.3)
+    free = np.flatnonzero(~near.any(1))
+    if not len(free):
+        return np.array([[(x0 + x1) / 2, (y0 + y1) / 2, 1.5, rng.uniform(-3, 3)]], np.float32)
+    place, z = place[free], z[free]
+    offset = targets[None, :, :2] - place[:, None]
+    distance = np.hypot(offset[..., 0], offset[..., 1])
+    angle = np.arctan2(offset[..., 1], offset[..., 0])
+    value = weight * np.clip((distance - 0.7) / 0.8, 0, 1) / (1 + 0.15 * distance)
+    heading = rng.uniform(-np.pi, np.pi, (len(free), 8))
+    seen = np.cos(angle[:, None] - heading[..., None]) > 0.84
+    score = (seen * value[:, None]).sum(-1) * np.exp(rng.normal(0, 0.35, heading.shape))
+    best = np.argmax(score, 1)
+    rows = np.arange(len(free))
+    order = np.argsort(-score[rows, best])[:count]
+    return np.column_stack([place, z, heading[rows, best]])[order].astype(np.float32)

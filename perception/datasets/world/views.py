@@ -122,11 +122,14 @@ def _score(scene: Scene, time: float, camera: Pinhole | Equirectangular, pose: n
     close = float(np.mean(distance < (0.9 if scene.kind == "room" else 2.2)))
     kinds = len(np.unique(hits.semantic))
     badness = max(0.0, sky - 0.6) + max(0.0, blocked - 0.06) + max(0.0, close - 0.4) + 0.2 * max(0, 3 - kinds)
-    if scene.kind != "room":
+    if scene.kind == "room":  # mostly bare walls, floor and ceiling teach little
+        badness += max(0.0, float(np.mean(np.isin(hits.semantic, _SHELL))) - 0.8)
+    else:
         above = posed.cast(eye, _UP[None])
         # Under a roof or within a tree's crown is no place to stand outdoors.
         badness += 1.0 * (bool(above.valid[0]) and float(above.t[0]) < 30.0 and above.semantic[0] in _SOLID)
     return -badness
 
 
+_SHELL = (classes.ID["floor"], classes.ID["wall"], classes.ID["ceiling"])
 _SOLID = (classes.ID["building"], classes.ID["vegetation"], classes.ID["truck"], classes.ID["bus"], classes.ID["car"])

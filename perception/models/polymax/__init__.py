@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#from perception.models.polymax.deeplab import KMaXDeepLab
+from perception.models.polymax.deeplab import KMaXDeepLab
 from perception.models.polymax.model import PolyMaX
 
-__all__ = ["PolyMaX"]
+__all__ = ["KMaXDeepLab", "PolyMaX"]

@@ -58,7 +58,9 @@ def panoptic_targets(
         is_thing[list(things)] = True
     known = (semantic >= 0) & (semantic < num_classes) & (semantic != ignore)
     thing = is_thing[semantic.clamp(0, num_classes)] & known
-    ids = torch.where(thing, instance * (num_classes + 1) + semantic, semantic)  # unique a segment: instance >= 1 for things
+    ids = torch.where(
+        thing, instance * (num_classes + 1) + semantic, semantic
+    )  # unique a segment: instance >= 1 for things
     ids = torch.where(known & (~thing | (instance > 0)), ids, torch.full_like(ids, -1))
     targets = []
     for picture in ids:
@@ -206,13 +208,20 @@ def auxiliary_semantic_loss(
 
     Args:
         logits: (B, C, h, w).
-        target: (B, H, W) class indices, `ignore` = none; read at every (H / h)-th pixel.
+        target: (B, H, W) class indices, `ignore` = none; read where the cells' centres lie.
         samples: pixels a picture, preferring rare classes with `temperature`; None takes all.
     """
-    stride = [max(1, round((t - 1) / max(1, s - 1))) for t, s in zip(target.shape[1:], logits.shape[2:], strict=True)]
-    target = target[:, :: stride[0], :: stride[1]][:, : logits.shape[2], : logits.shape[3]].flatten(1)
+    strides = [round(t / s) for t, s in zip(target.shape[1:], logits.shape[2:], strict=True)]
+    corners = [(s - 1) * d + 1 == t for t, s, d in zip(target.shape[1:], logits.shape[2:], strides, strict=True)]
+    if all(corners):  # sides of 32k + 1: cells sit on every d-th pixel, as in the official code
+        target = target[:, :: strides[0], :: strides[1]].flatten(1)
+    else:
+        target = nearest(target, logits.shape[2:]).flatten(1)
     known = (target != ignore) & (target >= 0) & (target < logits.shape[1])
-    loss = F.cross_entropy(logits.float().flatten(2), target.where(known, torch.zeros_like(target)), reduction="none") * known
+    loss = (
+        F.cross_entropy(logits.float().flatten(2), target.where(known, torch.zeros_like(target)), reduction="none")
+        * known
+    )
     if samples is not None and samples < loss.shape[1]:
         one_hot = F.one_hot(target.where(known, torch.zeros_like(target)), logits.shape[1]) * known[..., None]
         area = one_hot.sum(1).gather(1, target.where(known, torch.zeros_like(target))).clamp(min=1)

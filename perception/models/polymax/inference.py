@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perception.models.dense.losses import nearest
+from perception.models.layers.conv import resize
+
 
 @dataclasses.dataclass(frozen=True)
 class PanopticThresholds:
@@ -20,7 +23,9 @@ class PanopticThresholds:
     overlap: float = 0.8  # least share of a mask that is still free
     class_power: float = 1.0  # order of painting: class score ^ a x mask score ^ b
     mask_power: float = 1.0
-    thing_area: int = 0  # smaller segments are dropped afterwards (TensorFlow: 400 and 6400 px); 0 keeps all (PyTorch port)
+    thing_area: int = (
+        0  # smaller segments are dropped afterwards (TensorFlow: 400 and 6400 px); 0 keeps all (PyTorch port)
+    )
     stuff_area: int = 0
 
 
@@ -116,24 +121,44 @@ def instance_inference(
     return masks, labels, best * confidence
 
 
+_PAINT_VALUES = 400_000_000  # cluster x pixel values that one picture's painting may hold
+
+
 def panoptic_result(
     class_logits: Tensor,
     mask_logits: Tensor,
+    size: tuple[int, int],
     things: Sequence[int],
     class_names: Sequence[str] = (),
     thresholds: PanopticThresholds = PanopticThresholds(),
+    *,
+    network_size: tuple[int, int] | None = None,
+    align_corners: bool = False,
 ) -> Any:
-    """Return a `SegmentationResult` with panoptic, semantic and instance maps; arguments as in `panoptic_inference`."""
+    """Return a `SegmentationResult` with panoptic, semantic and instance maps of `size` (H, W).
+
+    Args:
+        class_logits: (N, C + 1), void last.
+        mask_logits: (N, h, w) at the network's stride.
+        size: of the result. Very large pictures are painted at a smaller size and their ids enlarged.
+        network_size: first enlarge to this size with `align_corners` (the official order), then to `size`.
+    """
     from perception.results import SegmentationResult
 
-    panoptic, segments = panoptic_inference(class_logits, mask_logits, things, thresholds)
-    semantic = semantic_inference(class_logits, mask_logits).argmax(0)
+    masks = mask_logits[None].float()
+    if network_size is not None:
+        masks = resize(masks, network_size, align_corners=align_corners)
+    shrink = max(1.0, (masks.shape[1] * size[0] * size[1] / _PAINT_VALUES) ** 0.5)
+    middle = (max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink)))
+    masks = resize(masks, middle)[0]
+    panoptic, segments = panoptic_inference(class_logits, masks, things, thresholds)
+    semantic = semantic_inference(class_logits, masks).argmax(0)
     thing_ids = torch.tensor([0] + [s["id"] for s in segments if s["is_thing"]], device=panoptic.device)
     instance = torch.where(torch.isin(panoptic, thing_ids), panoptic, torch.zeros_like(panoptic))
     return SegmentationResult(
-        semantic=semantic.cpu().numpy(),
-        instance=instance.cpu().numpy(),
-        panoptic=panoptic.cpu().numpy(),
+        semantic=nearest(semantic[None], size)[0].cpu().numpy(),
+        instance=nearest(instance[None], size)[0].cpu().numpy(),
+        panoptic=nearest(panoptic[None], size)[0].cpu().numpy(),
         segments=segments,
         class_names=class_names,
     )

@@ -20,6 +20,7 @@ from perception.models.dpt.decoder import GlobalToken
 from perception.models.layers.conv import resize
 from perception.models.polymax.aggregate import aggregate
 from perception.models.polymax.criterion import KMaXCriterion, panoptic_targets
+from perception.models.polymax.inference import PanopticThresholds, panoptic_result
 from perception.models.polymax.kmax import ClusterTrunk
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.registry import register_model
@@ -43,6 +44,7 @@ class PolyMaX(DenseModel):
         deep_weight: weight of the losses on the decoder layers' own predictions; 0 leaves them out.
         out_stride: stride of the outputs (the clusters group pixels at the stride of the trunk's shallowest map).
         thing_classes: classes that are things, for "panoptic".
+        criterion, thresholds: keyword arguments of `KMaXCriterion` and `PanopticThresholds`, for "panoptic".
         dense: further arguments of `DenseModel`, by keyword.
     """
 
@@ -65,6 +67,7 @@ class PolyMaX(DenseModel):
         out_stride: int = 1,
         thing_classes: Sequence[int] = (),
         criterion: Mapping[str, Any] | None = None,
+        thresholds: Mapping[str, float] | None = None,
         **dense: Any,
     ) -> None:
         super().__init__(tasks, **dense)
@@ -72,11 +75,15 @@ class PolyMaX(DenseModel):
             raise RecipeError(f"depth_space is 'metric' or 'canonical', found {depth_space!r}")
         self.depth_space, self.depth_range, self.log_range = depth_space, tuple(depth_range), log_range
         self.deep_weight, self.out_stride = deep_weight, out_stride
-        self.thing_classes = tuple(thing_classes)
+        self.thing_classes, self.thresholds = tuple(thing_classes), PanopticThresholds(**(thresholds or {}))
         self.segments = "panoptic" in self.tasks
         values = {task: size for task, size in (("depth", 1), ("normals", 3)) if task in self.tasks}
         has_classes = self.segments or "semantic" in self.tasks
-        shared = {"mask_channels": mask_channels, "values": values, "num_classes": self.num_classes if has_classes else 0}
+        shared = {
+            "mask_channels": mask_channels,
+            "values": values,
+            "num_classes": self.num_classes if has_classes else 0,
+        }
         self.trunk = ClusterTrunk(
             backbone, variant=variant, pixel_decoder=pixel_decoder, decoder=decoder, predictor=shared
         )
@@ -226,13 +233,12 @@ class PolyMaX(DenseModel):
         """The panoptic part of one picture's prediction."""
         if not self.segments:
             return {}
-        from perception.models.polymax.inference import panoptic_result
-
-        masks = resize(outputs["mask_logits"][index : index + 1].float(), size)[0]
-        return {
-            "segmentation": panoptic_result(
-                outputs["class_logits"][index].float(), masks, self.thing_classes, self.class_names
-            )
-        }
-
-
+        result = panoptic_result(
+            outputs["class_logits"][index],
+            outputs["mask_logits"][index],
+            size,
+            self.thing_classes,
+            self.class_names,
+            self.thresholds,
+        )
+        return {"segmentation": result}

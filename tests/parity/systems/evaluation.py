@@ -43,7 +43,7 @@ def kitti_eval(case: Case) -> Iterator[Check]:
 
 
 def _nuscenes(case: Case):
-    from perception.evaluation.nuscenes_boxes import NuScenesBoxes, NuScenesSamples
+    from perception.io.nuscenes_results import NuScenesBoxes, NuScenesSamples
 
     i = case.inputs
     samples = NuScenesSamples(i["sample_scene"], i["sample_time_us"], i["ego_xyz"])
@@ -62,8 +62,8 @@ def _nuscenes(case: Case):
 
 def nuscenes_eval(case: Case) -> Iterator[Check]:
     """NDS, mAP, errors and curves of arrays in the official order."""
-    from perception.evaluation.nuscenes_boxes import DETECTION_CLASSES
     from perception.evaluation.nuscenes_detection import ERRORS, THRESHOLDS, TP_THRESHOLD, evaluate_detection
+    from perception.io.nuscenes_results import DETECTION_CLASSES
 
     result = evaluate_detection(*_nuscenes(case))
     found = {

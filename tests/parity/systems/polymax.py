@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from perception.models.polymax.kmax import KMaXNetwork
-from perception.models.polymax.weights import convert_official, convert_tensorflow, load_strictly
+from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
 from tests.parity.runner import Case, Check
 
 
@@ -59,7 +59,7 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
             {name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()}
         )
     else:
-        weights = convert_official(case.state)
+        weights = convert(case.state)
     load_strictly(network, weights)
     return network.eval()
 

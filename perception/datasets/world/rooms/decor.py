@@ -139,7 +139,7 @@ def picture(kit: Kit, width: float | None = None) -> Part:
     thick = kit.between(0.012, 0.04)
     print_ = kit.printed("painting", "painting", "poster", specular=0.25 if kit.chance(0.4) else 0.02, roughness=0.2)
     border = kit.between(0.012, 0.07) if kit.chance(0.85) else 0.0
-    piece.box((thick / 2, 0, 0), (thick, width, height), print_, fit=True)
+    piece.box((thick / 2, 0, 0), (thick, width, height), print_, fit=1.0 if kit.chance(0.5) else kit.between(0.5, 0.95))
     if border:
         frame = kit.wood() if kit.chance(0.4) else (kit.metal() if kit.chance(0.4) else kit.plastic((0.02, 0.02, 0.02)))
         deep = thick + kit.between(0.005, 0.03)

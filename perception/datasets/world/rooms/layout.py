@@ -18,7 +18,9 @@ class Room:
 
     Obstacles are axis-aligned boxes (x0, y0, x1, y1, z0, z1); furniture never overlaps them by more than `slack` metres."""
 
-    def __init__(self, kit: Kit, bounds: tuple[float, float, float, float], height: float, walls: list[Wall], kind: str) -> None:
+    def __init__(
+        self, kit: Kit, bounds: tuple[float, float, float, float], height: float, walls: list[Wall], kind: str
+    ) -> None:
         self.kit, self.bounds, self.height, self.walls, self.kind = kit, bounds, height, walls, kind
         self.objects: list[SceneObject] = []
         self.obstacles: list[tuple[float, float, float, float, float, float]] = []
@@ -38,7 +40,9 @@ class Room:
     def footprint(self, part: Part, x: float, y: float, yaw: float) -> tuple[float, float, float, float]:
         """Axis-aligned outline (x0, y0, x1, y1) of a part at a pose."""
         c, s = np.cos(yaw), np.sin(yaw)
-        corners = [(c * a - s * b, s * a + c * b) for a in (part.low[0], part.high[0]) for b in (part.low[1], part.high[1])]
+        corners = [
+            (c * a - s * b, s * a + c * b) for a in (part.low[0], part.high[0]) for b in (part.low[1], part.high[1])
+        ]
         xs, ys = [p[0] for p in corners], [p[1] for p in corners]
         return x + min(xs), y + min(ys), x + max(xs), y + max(ys)
 
@@ -119,7 +123,9 @@ class Room:
             return float(spot[0]), float(spot[1]), w.yaw, w
         return None
 
-    def free_standing(self, part: Part, yaws: Sequence[float] | None = None, region=None, tries: int = 12, margin: float = 0.05):
+    def free_standing(
+        self, part: Part, yaws: Sequence[float] | None = None, region=None, tries: int = 12, margin: float = 0.05
+    ):
         """Stand a part somewhere on the floor; returns (x, y, yaw) or None."""
         rng = self.kit.rng
         x0, y0, x1, y1 = region or self.bounds
@@ -140,7 +146,9 @@ class Room:
         self.put(part, x, y, z, yaw)
         return True
 
-    def hang(self, part: Part, wall: Wall | None = None, z: float | None = None, s: float | None = None, tries: int = 6) -> tuple[Wall, float, float] | None:
+    def hang(
+        self, part: Part, wall: Wall | None = None, z: float | None = None, s: float | None = None, tries: int = 6
+    ) -> tuple[Wall, float, float] | None:
         """Hang a part on a wall with its centre at (s, z); returns (wall, s, z) or None."""
         rng = self.kit.rng
         half = float(part.high[1] - part.low[1]) / 2
@@ -174,7 +182,9 @@ class Room:
         known.append(part)
         return part
 
-    def scatter(self, part: Part, x: float, y: float, yaw: float, makers, count: float, z: float = 0.0, tops=None) -> None:
+    def scatter(
+        self, part: Part, x: float, y: float, yaw: float, makers, count: float, z: float = 0.0, tops=None
+    ) -> None:
         """Put about `count` small things on the tops of a placed part."""
         rng = self.kit.rng
         c, s = np.cos(yaw), np.sin(yaw)
@@ -201,7 +211,16 @@ class Room:
                         self.put(small, x + c * ox - s * oy, y + s * ox + c * oy, z + top, yaw + turn, block=False)
                         break
 
-    def place_on(self, small: Part, x: float, y: float, yaw: float, at: tuple[float, float, float], turn: float = 0.0, z: float = 0.0) -> None:
+    def place_on(
+        self,
+        small: Part,
+        x: float,
+        y: float,
+        yaw: float,
+        at: tuple[float, float, float],
+        turn: float = 0.0,
+        z: float = 0.0,
+    ) -> None:
         """Put one thing at `at` (x, y, z) in the frame of a piece standing at (x, y, yaw)."""
         c, s = np.cos(yaw), np.sin(yaw)
         self.put(small, x + c * at[0] - s * at[1], y + s * at[0] + c * at[1], z + at[2], yaw + turn, block=False)

@@ -12,7 +12,14 @@ from perception.datasets.world.rooms.layout import Room
 from perception.datasets.world.sky import Sky
 
 # linear colours of equal luminance, from candle to north sky
-_LAMPS = ((1.75, 0.85, 0.3), (1.5, 0.92, 0.48), (1.3, 0.97, 0.68), (1.12, 0.99, 0.88), (0.97, 1.0, 1.02), (0.85, 1.04, 0.98))
+_LAMPS = (
+    (1.75, 0.85, 0.3),
+    (1.5, 0.92, 0.48),
+    (1.3, 0.97, 0.68),
+    (1.12, 0.99, 0.88),
+    (0.97, 1.0, 1.02),
+    (0.85, 1.04, 0.98),
+)
 _DAY = ((0.86, 0.98, 1.32), (0.94, 1.0, 1.12), (1.0, 1.0, 1.0), (1.2, 0.98, 0.75))
 
 
@@ -38,7 +45,9 @@ def choose_mood(kit: Kit, has_windows: bool) -> Mood:
     names = ("sunny", "bright", "dull", "evening", "dim") if has_windows else ("lamps", "lamps", "lamps", "dim")
     name = kit.pick(names)
     between = kit.between
-    daylight = {"sunny": between(1.0, 2.5), "bright": between(0.8, 2.5), "dull": between(0.3, 0.9)}.get(name, between(0.01, 0.12))
+    daylight = {"sunny": between(1.0, 2.5), "bright": between(0.8, 2.5), "dull": between(0.3, 0.9)}.get(
+        name, between(0.01, 0.12)
+    )
     lit = {"sunny": 0.2, "bright": 0.3, "dull": 0.6}.get(name, 1.0) > kit.rng.random()
     sun = between(1.5, 5.0) if name == "sunny" else 0.0
     lamp = kit.pick(_LAMPS)
@@ -79,7 +88,9 @@ def light_room(kit: Kit, room: Room, mood: Mood) -> Lighting:
         ambient = ambient + day * mood.sun * 0.03
     lamps = Lamps.none()
     if positions:
-        lamps = Lamps.spots(np.array(positions), np.array(colours), np.array(directions), np.array(cones), 0.5, np.array(radii), 0.22)
+        lamps = Lamps.spots(
+            np.array(positions), np.array(colours), np.array(directions), np.array(cones), 0.5, np.array(radii), 0.22
+        )
     direction, sun = (0.3, 0.4, 0.8), (0.0, 0.0, 0.0)
     if mood.sun and windows:
         wall, _ = windows[int(kit.rng.integers(len(windows)))]

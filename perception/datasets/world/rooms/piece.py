@@ -113,7 +113,7 @@ class Piece:
         self._rows.setdefault(key, []).append((*centre, *size, yaw, pitch, roll, material, fit))
 
     def box(self, centre: Vector, size: Vector, material: int, **turn) -> None:
-        """A plain box. `fit=True` maps one texture tile onto each face."""
+        """A plain box. `fit=1` maps one texture tile onto each face, `fit=0.6` a random part of that size."""
         self._put(("box",), centre, size, material, **turn)
 
     def rounded(self, centre: Vector, size: Vector, material: int, bevel: float = 0.12, **turn) -> None:
@@ -181,7 +181,9 @@ class Piece:
                     local = np.take_along_axis(local, _ALIGN[longest][:, None], 2) * _ALIGN_SIGN[longest][:, None]
             fit = data[:, 10] > 0
             if fit.any():
-                local[fit] = v + np.float32(0.5)
+                part = data[fit, 10][:, None, None]
+                corner = self.kit.rng.random((len(part), 1, 3), dtype=np.float32) * (1 - part)
+                local[fit] = (v + np.float32(0.5)) * part + corner
             if data[:, 6:9].any():
                 scaled = scaled @ _rotations(data[:, 6], data[:, 7], data[:, 8]).transpose(0, 2, 1)
             scaled += data[:, None, 0:3]

@@ -32,12 +32,18 @@ class Furnisher:
             parts = self._chair_parts[key] = [design.build() for _ in range(2 if design.kind == "office" else 1)]
         return self.kit.pick(parts)
 
-    def chairs_around(self, part: Part, x: float, y: float, yaw: float, share: float = 0.85, ends: bool = True, person: float = 0.04) -> None:
+    def chairs_around(
+        self, part: Part, x: float, y: float, yaw: float, share: float = 0.85, ends: bool = True, person: float = 0.04
+    ) -> None:
         """Chairs facing a table."""
         kit, room = self.kit, self.room
         half = (part.high - part.low) / 2
         seats = max(1, int(2 * half[1] / 0.62))
-        spots = [(side * (half[0] + 0.12), (k - (seats - 1) / 2) * 2 * half[1] / seats, side) for side in (-1, 1) for k in range(seats)]
+        spots = [
+            (side * (half[0] + 0.12), (k - (seats - 1) / 2) * 2 * half[1] / seats, side)
+            for side in (-1, 1)
+            for k in range(seats)
+        ]
         if ends and half[1] > 0.4:
             spots += [(0.0, side * (half[1] + 0.12), 2 * side) for side in (-1, 1)]
         c, s = np.cos(yaw), np.sin(yaw)
@@ -71,7 +77,9 @@ class Furnisher:
         if self._books is None:
             self._books = storage.BookPool(self.kit)
             kit = self.kit
-            self._rows = [storage.books(kit, self._books, kit.between(0.12, 0.9), kit.between(0.24, 0.32), 0.22) for _ in range(9)]
+            self._rows = [
+                storage.books(kit, self._books, kit.between(0.12, 0.9), kit.between(0.24, 0.32), 0.22) for _ in range(9)
+            ]
         fitting = [p for p in self._rows if p.high[1] <= length and p.high[2] <= height and p.high[0] <= depth + 0.03]
         return self.kit.pick(fitting) if fitting else None
 
@@ -93,7 +101,14 @@ class Furnisher:
                     small = room.prop(clutter.SHELF if kit.chance(0.8) else (clutter.carton,))
                     size = small.high - small.low
                     if size[2] < free and size[1] < y1 - at and size[0] < depth + 0.05:
-                        room.place_on(small, x, y, yaw, (x0 + depth / 2 - float(small.low[0] + small.high[0]) / 2, at - float(small.low[1]), floor), z=z)
+                        room.place_on(
+                            small,
+                            x,
+                            y,
+                            yaw,
+                            (x0 + depth / 2 - float(small.low[0] + small.high[0]) / 2, at - float(small.low[1]), floor),
+                            z=z,
+                        )
                     at += float(size[1]) + kit.between(0.02, 0.15)
                 else:
                     at += kit.between(0.1, 0.5)
@@ -177,7 +192,9 @@ class Furnisher:
                 for k in chosen:
                     x, y = spots[k]
                     strength = kit.between(0.9, 1.6) * room.height**2 * 0.16 * max(len(spots) / 3, 1) ** 0.5
-                    room.light((room.bounds[0] + x, room.bounds[1] + y, room.height - 0.25), strength, self.lamp_colour, -0.05)
+                    room.light(
+                        (room.bounds[0] + x, room.bounds[1] + y, room.height - 0.25), strength, self.lamp_colour, -0.05
+                    )
             return
         drop = kit.between(0.25, max(0.3, room.height - 1.95)) if kit.chance(0.7) else 0.0
         x, y = room.bounds[0] + w * kit.between(0.4, 0.6), room.bounds[1] + d * kit.between(0.4, 0.6)
@@ -197,7 +214,13 @@ class Furnisher:
             wall, base = kit.pick(room.walls), kit.between(1.3, 1.7)
             s0 = kit.between(0.4, max(wall.length - 1.2, 0.5))
             for k in range(int(kit.rng.integers(3, 7))):
-                room.hang(decor.picture(kit, kit.between(0.18, 0.4)), wall, z=base + kit.between(-0.3, 0.3), s=s0 + k * 0.33, tries=1)
+                room.hang(
+                    decor.picture(kit, kit.between(0.18, 0.4)),
+                    wall,
+                    z=base + kit.between(-0.3, 0.3),
+                    s=s0 + k * 0.33,
+                    tries=1,
+                )
         if kit.chance(0.25):
             room.hang(decor.wall_clock(kit), z=kit.between(1.8, 2.0))
         if kit.chance(0.25):
@@ -216,6 +239,18 @@ class Furnisher:
             else:
                 room.pool.setdefault("plant", []).append(tall)
 
+    def fill_up(self, share: float, most: int = 7) -> None:
+        """Add furniture that suits the room until it covers this share of the floor (or `most` pieces are in)."""
+        kit, room = self.kit, self.room
+        extra = _EXTRA.get(room.kind, _EXTRA[""])
+        for _ in range(most):
+            covered = sum(
+                (o[2] - o[0]) * (o[3] - o[1]) for o in room.obstacles if o[4] < 0.3 and (o[4], o[5]) != (0.0, 2.0)
+            )
+            if covered > share * room.area:
+                return
+            kit.pick(extra)(self)
+
     def floor_clutter(self, count: float, makers=clutter.FLOOR) -> None:
         """Things left on the floor, more often along the walls."""
         for _ in range(int(self.kit.rng.poisson(count))):
@@ -231,11 +266,22 @@ class Furnisher:
         part = decor.rug(self.kit, length, width)
         x0, y0, x1, y1 = self.room.footprint(part, 0, 0, yaw)
         if x1 - x0 < bx1 - bx0 - 0.1 and y1 - y0 < by1 - by0 - 0.1:
-            at = (float(np.clip(x, bx0 - x0 + 0.03, bx1 - x1 - 0.03)), float(np.clip(y, by0 - y0 + 0.03, by1 - y1 - 0.03)))
+            at = (
+                float(np.clip(x, bx0 - x0 + 0.03, bx1 - x1 - 0.03)),
+                float(np.clip(y, by0 - y0 + 0.03, by1 - y1 - 0.03)),
+            )
             self.room.put(part, *at, 0.002, yaw, block=False)
 
 
-_LOOKS = (("#f1c9ad", "#54391f"), ("#e0ac85", "#15110e"), ("#c68a5f", "#2e2018"), ("#9b6544", "#15110e"), ("#6b4129", "#15110e"), ("#f1c9ad", "#c9a86a"), ("#e6b896", "#9a9a98"))
+_LOOKS = (
+    ("#f1c9ad", "#54391f"),
+    ("#e0ac85", "#15110e"),
+    ("#c68a5f", "#2e2018"),
+    ("#9b6544", "#15110e"),
+    ("#6b4129", "#15110e"),
+    ("#f1c9ad", "#c9a86a"),
+    ("#e6b896", "#9a9a98"),
+)
 
 
 def person(kit, seat: float | None) -> Part:
@@ -251,7 +297,14 @@ def person(kit, seat: float | None) -> Part:
         add_person(kit.rng, shape, height, standing(kit.rng))
     else:
         arms = kit.between(0.3, 1.0)
-        pose = Pose((1.5, 1.45), (1.5, 1.4), (arms, arms * 0.9), (kit.between(0.5, 1.3),) * 2, kit.between(-0.1, 0.2), kit.rng.normal(0, 0.4))
+        pose = Pose(
+            (1.5, 1.45),
+            (1.5, 1.4),
+            (arms, arms * 0.9),
+            (kit.between(0.5, 1.3),) * 2,
+            kit.between(-0.1, 0.2),
+            kit.rng.normal(0, 0.4),
+        )
         add_person(kit.rng, shape, height, pose, (0, 0, seat + 0.06 * height), ground=False)
     look = np.full(len(ROLES), kit.plastic(), np.int16)
     for role, material in (
@@ -296,7 +349,9 @@ def desk_top(f: Furnisher, part: Part, x: float, y: float, yaw: float, person_th
         for k in range(n):
             side = 0 if n == 1 else (2 * k - 1)
             room.place_on(screen, x, y, yaw, (-depth * 0.45, side * 0.36 + kit.between(-0.05, 0.05), z), -side * 0.25)
-        room.place_on(clutter.keyboard(kit), x, y, yaw, (depth * 0.35, kit.between(-0.1, 0.1), z), kit.between(-0.08, 0.08))
+        room.place_on(
+            clutter.keyboard(kit), x, y, yaw, (depth * 0.35, kit.between(-0.1, 0.1), z), kit.between(-0.08, 0.08)
+        )
     elif kit.chance(0.7):
         room.place_on(decor.laptop(kit), x, y, yaw, (depth * 0.1, kit.between(-0.2, 0.2), z), kit.between(-0.3, 0.3))
     if kit.chance(0.45):
@@ -324,11 +379,21 @@ def office(f: Furnisher) -> None:
         if spot:
             desk_top(f, part, *spot)
             other = room.footprint(part, *spot)
-            dx, dy = -np.cos(yaw) * (part.high[0] - part.low[0] + 0.02), -np.sin(yaw) * (part.high[0] - part.low[0] + 0.02)
+            dx, dy = (
+                -np.cos(yaw) * (part.high[0] - part.low[0] + 0.02),
+                -np.sin(yaw) * (part.high[0] - part.low[0] + 0.02),
+            )
             if other and room.try_put(part, spot[0] + dx, spot[1] + dy, yaw + np.pi):
                 desk_top(f, part, spot[0] + dx, spot[1] + dy, yaw + np.pi)
     for _ in range(int(kit.rng.integers(1, 4))):
-        kit.pick((f.bookcase, f.bookcase, lambda: f.cupboard(storage.filing_cabinet, clutter.DESK), lambda: f.cupboard(storage.wardrobe, clutter.DESK, 1)))()
+        kit.pick(
+            (
+                f.bookcase,
+                f.bookcase,
+                lambda: f.cupboard(storage.filing_cabinet, clutter.DESK),
+                lambda: f.cupboard(storage.wardrobe, clutter.DESK, 1),
+            )
+        )()
     if kit.chance(0.5):
         f.room.hang(decor.board(kit, kit.between(0.9, 2.2)), z=kit.between(1.45, 1.65))
     f.ceiling_lights(office=True)
@@ -349,7 +414,11 @@ def bedroom(f: Furnisher) -> None:
         night = tables.side_table(kit)
         for side in (-1, 1):
             if kit.chance(0.75):
-                at = wall.point(float(np.dot(np.array([x, y]) - wall.origin, wall.along)) + side * (half + 0.06 + (night.high[1] - night.low[1]) / 2), 0.03 - float(night.low[0]))
+                at = wall.point(
+                    float(np.dot(np.array([x, y]) - wall.origin, wall.along))
+                    + side * (half + 0.06 + (night.high[1] - night.low[1]) / 2),
+                    0.03 - float(night.low[0]),
+                )
                 if room.try_put(night, at[0], at[1], yaw):
                     if kit.chance(0.7):
                         f.lamp_on(night, at[0], at[1], yaw)
@@ -393,7 +462,13 @@ def nursery(f: Furnisher) -> None:
         f.cupboard(storage.chest, (clutter.toy,), 3)
     if kit.chance(0.6):
         desk_place(f, kit.between(0.7, 1.1))
-    f.rug(sum(room.bounds[::2]) / 2, sum(room.bounds[1::2]) / 2, kit.between(1.2, 2.2), kit.between(1.2, 2.2), kit.between(0, 3))
+    f.rug(
+        sum(room.bounds[::2]) / 2,
+        sum(room.bounds[1::2]) / 2,
+        kit.between(1.2, 2.2),
+        kit.between(1.2, 2.2),
+        kit.between(0, 3),
+    )
     f.ceiling_lights()
     f.decorate(3, 0.4)
     f.floor_clutter(8, (clutter.toy, clutter.toy, clutter.toy, clutter.carton, clutter.basket, clutter.clothes))
@@ -425,9 +500,15 @@ def living(f: Furnisher) -> None:
         for k in range(int(kit.rng.integers(0, 4))):  # seats opposite and at the sides
             seat = seating.armchair(kit) if kit.chance(0.65) else seating.pouf(kit)
             side = kit.pick((-1, 1))
-            px, py = (out + kit.between(-0.4, 0.4), side * kit.between(1.1, 1.7)) if k % 2 == 0 else (far + 0.5, kit.between(-0.8, 0.8))
+            px, py = (
+                (out + kit.between(-0.4, 0.4), side * kit.between(1.1, 1.7))
+                if k % 2 == 0
+                else (far + 0.5, kit.between(-0.8, 0.8))
+            )
             turn = np.arctan2(-py, out - px)
-            if room.try_put(seat, x + c * px - s * py, y + s * px + c * py, yaw + turn, margin=0.0) and kit.chance(0.08):
+            if room.try_put(seat, x + c * px - s * py, y + s * px + c * py, yaw + turn, margin=0.0) and kit.chance(
+                0.08
+            ):
                 f.sitting(x + c * px - s * py, y + s * px + c * py, yaw + turn, 0.46)
     board = f.cupboard(storage.sideboard, clutter.LIVING, 2.0)
     if kit.chance(0.75):
@@ -471,7 +552,9 @@ def fireplace(f: Furnisher) -> None:
     piece.box((0.15, 0, h + 0.03), (0.34, w + 0.12, 0.06), stone)
     piece.box((0.02, 0, h * 0.4), (0.04, w - 0.48, h * 0.8), kit.add("brick", (0.03, 0.028, 0.026), (0.05, 0.05, 0.05)))
     for k in range(4):
-        piece.tube((0.12, -0.2, 0.06 + 0.05 * k), (0.16, 0.22, 0.05 + 0.05 * k), 0.07, kit.add("bark", (0.16, 0.1, 0.06)))
+        piece.tube(
+            (0.12, -0.2, 0.06 + 0.05 * k), (0.16, 0.22, 0.05 + 0.05 * k), 0.07, kit.add("bark", (0.16, 0.1, 0.06))
+        )
     piece.top(0.0, 0.3, -w / 2, w / 2, h + 0.06, 0.6)
     part = piece.finish()
     spot = f.room.against(part)
@@ -483,7 +566,9 @@ def dining_set(f: Furnisher, size: float | None = None, laid: float = 3.0) -> bo
     """A table with chairs, free in the room."""
     kit, room = f.kit, f.room
     part = tables.dining_table(kit, size)
-    spot = room.free_standing(part, (0.0, np.pi / 2), margin=0.45, tries=15) or room.free_standing(part, (0.0, np.pi / 2), margin=0.1)
+    spot = room.free_standing(part, (0.0, np.pi / 2), margin=0.45, tries=15) or room.free_standing(
+        part, (0.0, np.pi / 2), margin=0.1
+    )
     if spot is None:
         return False
     x, y, yaw = spot
@@ -506,7 +591,9 @@ def dining(f: Furnisher) -> None:
         if kit.chance(0.5):
             f.rug(x, y, kit.between(1.8, 2.6), kit.between(2.2, 3.2), yaw)
     for _ in range(int(kit.rng.integers(1, 4))):
-        f.cupboard(kit.pick((storage.sideboard, storage.chest, storage.wardrobe)), clutter.LIVING + (clutter.kitchen_thing,), 3)
+        f.cupboard(
+            kit.pick((storage.sideboard, storage.chest, storage.wardrobe)), clutter.LIVING + (clutter.kitchen_thing,), 3
+        )
     if kit.chance(0.4):
         f.bookcase(books=0.3)
     f.ceiling_lights()
@@ -561,7 +648,13 @@ def kitchen(f: Furnisher) -> None:
             edges.append(s + width / 2)
             for a, b in zip(edges[::2], edges[1::2], strict=False):
                 if b - a > 0.5:
-                    room.hang(fixtures.wall_units(kit, design, b - a - 0.02), wall, z=kit.between(1.38, 1.5), s=(a + b) / 2, tries=1)
+                    room.hang(
+                        fixtures.wall_units(kit, design, b - a - 0.02),
+                        wall,
+                        z=kit.between(1.38, 1.5),
+                        s=(a + b) / 2,
+                        tries=1,
+                    )
         elif kit.chance(0.8):
             f.boards(wall)
     if kit.chance(0.6):
@@ -597,7 +690,9 @@ def bathroom(f: Furnisher) -> None:
         x, y, yaw, wall = spot
         room.scatter(basin, x, y, yaw, clutter.BATH, 1.2)
         s = float(np.dot(np.array([x, y]) - wall.origin, wall.along))
-        room.hang(decor.mirror(kit, kit.between(0.4, 1.0), kit.between(0.5, 0.9)), wall, z=kit.between(1.4, 1.6), s=s, tries=1)
+        room.hang(
+            decor.mirror(kit, kit.between(0.4, 1.0), kit.between(0.5, 0.9)), wall, z=kit.between(1.4, 1.6), s=s, tries=1
+        )
         if kit.chance(0.5):
             lamp = room.hang(decor.wall_lamp(kit, f.glow), wall, z=2.05, s=s, tries=1)
             if lamp and f.lit:
@@ -608,10 +703,23 @@ def bathroom(f: Furnisher) -> None:
     if kit.chance(0.3):
         f.cupboard(fixtures.washing_machine, clutter.BATH, 1.5)
     for _ in range(int(kit.rng.integers(0, 3))):
-        kit.pick((lambda: f.cupboard(storage.chest, clutter.BATH, 2), lambda: f.cupboard(storage.filing_cabinet, clutter.BATH, 2), lambda: f.bookcase(books=0.05), f.boards))()
+        kit.pick(
+            (
+                lambda: f.cupboard(storage.chest, clutter.BATH, 2),
+                lambda: f.cupboard(storage.filing_cabinet, clutter.BATH, 2),
+                lambda: f.bookcase(books=0.05),
+                f.boards,
+            )
+        )()
     for _ in range(int(kit.rng.integers(0, 3))):
         towel(f)
-    f.rug(kit.between(room.bounds[0], room.bounds[2]), kit.between(room.bounds[1], room.bounds[3]), 0.55, 0.85, kit.pick((0, np.pi / 2)))
+    f.rug(
+        kit.between(room.bounds[0], room.bounds[2]),
+        kit.between(room.bounds[1], room.bounds[3]),
+        0.55,
+        0.85,
+        kit.pick((0, np.pi / 2)),
+    )
     f.ceiling_lights()
     f.decorate(0.5, 0.5)
     f.floor_clutter(2, (clutter.basket, clutter.clothes, clutter.shoes, clutter.roll_holder))
@@ -654,7 +762,13 @@ def corridor(f: Furnisher) -> None:
         elif width > 1.4:
             f.bookcase()
     if kit.chance(0.5):
-        f.rug(sum(room.bounds[::2]) / 2, sum(room.bounds[1::2]) / 2, max(room.size) * kit.between(0.3, 0.8), width * kit.between(0.4, 0.6), 0.0 if room.size[0] > room.size[1] else np.pi / 2)
+        f.rug(
+            sum(room.bounds[::2]) / 2,
+            sum(room.bounds[1::2]) / 2,
+            max(room.size) * kit.between(0.3, 0.8),
+            width * kit.between(0.4, 0.6),
+            0.0 if room.size[0] > room.size[1] else np.pi / 2,
+        )
     if kit.chance(0.5):
         coat_rack(f)
     f.ceiling_lights(office=kit.chance(0.6))
@@ -694,7 +808,12 @@ def hall(f: Furnisher) -> None:
             for j in range(int(d / (pitch if abs(np.cos(yaw)) > 0.5 else row))):
                 sx, sy = (row, pitch) if abs(np.cos(yaw)) > 0.5 else (pitch, row)
                 x, y = room.bounds[0] + 0.8 + i * sx, room.bounds[1] + 0.8 + j * sy
-                if kit.chance(0.93) and x < room.bounds[2] - 0.6 and y < room.bounds[3] - 0.6 and len(room.objects) < 120:
+                if (
+                    kit.chance(0.93)
+                    and x < room.bounds[2] - 0.6
+                    and y < room.bounds[3] - 0.6
+                    and len(room.objects) < 120
+                ):
                     if room.try_put(chair, x, y, yaw + kit.rng.normal(0, 0.05)) and kit.chance(0.05):
                         f.sitting(x, y, yaw, 0.46)
         if kit.chance(0.5):
@@ -710,9 +829,23 @@ def hall(f: Furnisher) -> None:
                 table = tables.coffee_table(kit)
                 out = float(seat.high[0]) + 0.7
                 if room.try_put(table, spot[0] + np.cos(spot[2]) * out, spot[1] + np.sin(spot[2]) * out, spot[2]):
-                    room.scatter(table, spot[0] + np.cos(spot[2]) * out, spot[1] + np.sin(spot[2]) * out, spot[2], clutter.LIVING, 2)
+                    room.scatter(
+                        table,
+                        spot[0] + np.cos(spot[2]) * out,
+                        spot[1] + np.sin(spot[2]) * out,
+                        spot[2],
+                        clutter.LIVING,
+                        2,
+                    )
     for _ in range(int(kit.rng.integers(1, 5))):
-        kit.pick((f.bookcase, lambda: f.cupboard(storage.sideboard), lambda: room.against(tables.bench(kit)), lambda: f.cupboard(storage.wardrobe)))()
+        kit.pick(
+            (
+                f.bookcase,
+                lambda: f.cupboard(storage.sideboard),
+                lambda: room.against(tables.bench(kit)),
+                lambda: f.cupboard(storage.wardrobe),
+            )
+        )()
     if kit.chance(0.5):
         room.hang(decor.board(kit, kit.between(1.5, 3.0)), z=1.7)
     f.ceiling_lights(office=kit.chance(0.6))
@@ -736,7 +869,7 @@ def classroom(f: Furnisher) -> None:
     else:
         part = tables.desk(kit, kit.between(1.1, 1.5))
         facing = wall.yaw
-        for k in range(int(kit.rng.integers(4, 14))):
+        for _ in range(int(kit.rng.integers(4, 14))):
             spot = room.free_standing(part, (facing + np.pi,), margin=0.35, tries=6)
             if spot is None:
                 break
@@ -745,7 +878,9 @@ def classroom(f: Furnisher) -> None:
             for side in (-0.3, 0.3):
                 c, s = np.cos(yaw), np.sin(yaw)
                 px, py = x + c * 0.55 - s * side, y + s * 0.55 + c * side
-                if room.try_put(f.chair(), px, py, yaw + np.pi + kit.rng.normal(0, 0.15), margin=-0.2) and kit.chance(0.08):
+                if room.try_put(f.chair(), px, py, yaw + np.pi + kit.rng.normal(0, 0.15), margin=-0.2) and kit.chance(
+                    0.08
+                ):
                     f.sitting(px, py, yaw + np.pi, 0.46)
     for _ in range(int(kit.rng.integers(1, 4))):
         f.bookcase()
@@ -766,7 +901,15 @@ def store(f: Furnisher) -> None:
             continue
         x, y, yaw = spot[:3]
         for cell in cells:
-            room.scatter(part, x, y, yaw, (clutter.carton, clutter.carton, clutter.packet, clutter.bottle, clutter.basket, clutter.kitchen_thing), 3.5, tops=[cell])
+            room.scatter(
+                part,
+                x,
+                y,
+                yaw,
+                (clutter.carton, clutter.carton, clutter.packet, clutter.bottle, clutter.basket, clutter.kitchen_thing),
+                3.5,
+                tops=[cell],
+            )
     f.ceiling_lights(office=True)
     f.decorate(0.6, 0.1)
     f.floor_clutter(9, (clutter.carton, clutter.carton, clutter.carton, clutter.bag, clutter.basket))
@@ -790,6 +933,55 @@ def library(f: Furnisher) -> None:
     f.decorate(1.5, 1.0)
     f.floor_clutter(2.5)
 
+
+def _seat(f: Furnisher) -> None:
+    f.room.against(f.chair(), gap=0.05)
+
+
+def _armchair(f: Furnisher) -> None:
+    f.room.against(seating.armchair(f.kit), gap=0.08, before_windows=0.8)
+
+
+def _chest(f: Furnisher) -> None:
+    f.cupboard(storage.chest)
+
+
+def _sideboard(f: Furnisher) -> None:
+    f.cupboard(storage.sideboard)
+
+
+def _wardrobe(f: Furnisher) -> None:
+    f.cupboard(storage.wardrobe, (clutter.carton, clutter.bag), 1.2)
+
+
+def _filing(f: Furnisher) -> None:
+    f.cupboard(storage.filing_cabinet, clutter.DESK)
+
+
+def _plant(f: Furnisher) -> None:
+    f.room.against(decor.plant(f.kit, f.kit.between(0.6, 1.8)), gap=0.03, before_windows=1.0)
+
+
+def _desk(f: Furnisher) -> None:
+    desk_place(f)
+
+
+def _heap(f: Furnisher) -> None:
+    f.floor_clutter(3)
+
+
+_EXTRA = {
+    "": (Furnisher.bookcase, _seat, _armchair, _chest, _sideboard, _plant, _heap),
+    "bedroom": (_chest, _wardrobe, Furnisher.bookcase, _armchair, _desk, _heap, _plant),
+    "nursery": (_chest, _wardrobe, Furnisher.bookcase, _heap, _desk),
+    "living": (Furnisher.bookcase, _armchair, _sideboard, _chest, _plant, dining_set, _desk),
+    "office": (_desk, _desk, Furnisher.bookcase, _filing, _plant, _heap),
+    "classroom": (_desk, Furnisher.bookcase, _filing, _seat),
+    "kitchen": (_sideboard, _seat, dining_set, _heap),
+    "bathroom": (_chest, _heap, towel, _plant),
+    "hall": (_sideboard, _plant, dining_set, _armchair),
+    "store": (_heap, Furnisher.bookcase),
+}
 
 # plan -> (weight, (short side low, high), (long side low, high), height low, high)
 PLANS = {

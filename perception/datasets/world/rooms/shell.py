@@ -62,7 +62,8 @@ class Wall:
     def free(self, s0: float, s1: float, z0: float, z1: float, margin: float = 0.02) -> bool:
         """Whether nothing uses this part of the wall."""
         return not any(
-            s0 < t1 + margin and t0 < s1 + margin and z0 < u1 + margin and u0 < z1 + margin for t0, t1, u0, u1 in self.taken
+            s0 < t1 + margin and t0 < s1 + margin and z0 < u1 + margin and u0 < z1 + margin
+            for t0, t1, u0, u1 in self.taken
         )
 
     def hole(self, kind: str, centre: float, width: float, z0: float, z1: float, pane: str = "") -> Opening:
@@ -111,7 +112,9 @@ class Shell:
         if self.kit.wild:
             special = np.isin(material, self.keep)
             material = np.where(special, material, self.kit.wild_ids(len(material)))
-        self.builder.batch(vertices, t, material=material[:, None], semantic=data[:, 8].astype(np.uint8)[:, None], local=local)
+        self.builder.batch(
+            vertices, t, material=material[:, None], semantic=data[:, 8].astype(np.uint8)[:, None], local=local
+        )
         return self.builder.build()
 
     keep: tuple[int, ...] = ()  # materials that the wild style leaves alone
@@ -229,9 +232,17 @@ def window(shell: Shell, wall: Wall, hole: Opening, thickness: float) -> None:
     if hole.pane == "open":
         return
     if hole.pane == "bright":
-        pane = kit.add("swirl_0" if kit.chance(0.2) else "", (0.85, 0.88, 0.9), (0.8, 0.85, 0.9), 3.0, emission=kit.between(1.2, 4.0) * shell.daylight)
+        pane = kit.add(
+            "swirl_0" if kit.chance(0.2) else "",
+            (0.85, 0.88, 0.9),
+            (0.8, 0.85, 0.9),
+            3.0,
+            emission=kit.between(1.2, 4.0) * shell.daylight,
+        )
     elif hole.pane == "frosted":
-        pane = kit.add("noise_5", (0.6, 0.65, 0.66), (0.5, 0.55, 0.56), 0.3, emission=kit.between(0.5, 1.5) * shell.daylight)
+        pane = kit.add(
+            "noise_5", (0.6, 0.65, 0.66), (0.5, 0.55, 0.56), 0.3, emission=kit.between(0.5, 1.5) * shell.daylight
+        )
     else:
         pane = kit.add("", (0.012, 0.014, 0.02), specular=0.9, roughness=0.05)
     shell.keep += (pane,)
@@ -250,12 +261,22 @@ def curtains(shell: Shell, wall: Wall, hole: Opening) -> None:
         shell.on_wall(wall, (s0 - 0.03, s1 + 0.03), (0.0, 0.07), (top - 0.07, top), kit.trim, curtain_id)
         return
     if kind == "slats":
-        material, low = kit.plastic((0.7, 0.69, 0.66)) if kit.chance(0.6) else kit.wood(), hole.z0 + (hole.z1 - hole.z0) * kit.between(0, 0.5)
+        material, low = (
+            kit.plastic((0.7, 0.69, 0.66)) if kit.chance(0.6) else kit.wood(),
+            hole.z0 + (hole.z1 - hole.z0) * kit.between(0, 0.5),
+        )
         step = kit.between(0.035, 0.07)
         flat = kit.between(0.3, 1.0)
         for k in range(int((top - low) / step)):
             z = top - k * step
-            shell.on_wall(wall, (s0, s1), (0.015, 0.015 + step * flat), (z - max(step * (1 - flat), 0.003), z), material, curtain_id)
+            shell.on_wall(
+                wall,
+                (s0, s1),
+                (0.015, 0.015 + step * flat),
+                (z - max(step * (1 - flat), 0.003), z),
+                material,
+                curtain_id,
+            )
         return
     material = kit.fabric(0.35) if kind != "sheer" else kit.add("fabric", (0.7, 0.7, 0.68), smooth=True)
     low = kit.between(0.01, 0.06) if kit.chance(0.7) else max(hole.z0 - 0.15, 0.05)
@@ -273,7 +294,9 @@ def curtains(shell: Shell, wall: Wall, hole: Opening) -> None:
         phase = kit.between(0, 6.3)
         rows = []
         for k, z in enumerate(np.linspace(low, top, 6)):
-            swing = 0.035 * np.sin((s - a) / max(b - a, 1e-3) * waves * 2 * np.pi * (b - a) / 0.5 * 0.5 + phase + 0.1 * k)
+            swing = 0.035 * np.sin(
+                (s - a) / max(b - a, 1e-3) * waves * 2 * np.pi * (b - a) / 0.5 * 0.5 + phase + 0.1 * k
+            )
             gather = (s - (a + b) / 2) * (0.12 * np.sin(np.pi * k / 5) if kind == "pair" else 0)
             rows.append(np.stack([s - gather, 0.085 + swing * (0.6 + 0.4 * (5 - k) / 5), np.full(n, z)], -1))
         shell.sheet(wall, np.array(rows), material if not kit.wild else int(kit.wild_ids(1)[0]), curtain_id)
@@ -289,4 +312,8 @@ def choose_finishes(shell: Shell, daylight: float) -> None:
     if kit.chance(0.5):
         shell.door_material = kit.trim
     else:
-        shell.door_material = kit.wood() if kit.chance(0.7) else kit.add("plain", any_colour(kit.rng, (0.2, 0.8), (0.15, 0.7)), specular=0.25, roughness=0.4)
+        shell.door_material = (
+            kit.wood()
+            if kit.chance(0.7)
+            else kit.add("plain", any_colour(kit.rng, (0.2, 0.8), (0.15, 0.7)), specular=0.25, roughness=0.4)
+        )
