@@ -134,7 +134,7 @@ def _nested(root: Path) -> list[Entry]:
     entries = []
     for path in sorted(p for p in root.rglob("image.*") if p.suffix.lower() in IMAGES):
         found = {part: _pick(path.parent, part, suffixes) for part, suffixes in _PARTS.items()}
-        name = path.parent.relative_to(root).as_posix()
+        name = path.parent.relative_to(root).as_posix() if path.parent != root else root.name
         entries.append(
             {"name": name, "image": path, **{part: file for part, file in found.items() if file is not None}}
         )
