@@ -109,7 +109,7 @@ def add_person(
 
 
 def _tube(shape, a, b, thick, taper, role) -> None:
-    shape.tube(a, b, thick, sides=7, taper=taper, role=role)
+    shape.tube(a, b, thick, sides=6, taper=taper, caps=False, role=role)
     shape.sphere(a, thick * 1.0, level=0, role=role)
 
 
@@ -129,7 +129,7 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
         arm = 0.058 * h * build
         _tube(shape, j[f"shoulder{s}"], j[f"elbow{s}"], arm, 0.85, "top")
         _tube(shape, j[f"elbow{s}"], j[f"hand{s}"], arm * 0.85, 0.75, "skin" if short_arms else "top")
-        shape.sphere(j[f"hand{s}"], 0.05 * h, level=0, role="skin")
+        shape.box(j[f"hand{s}"], (0.045 * h, 0.035 * h, 0.055 * h), role="skin")
     # Trunk: rings of an ellipse from hip to neck.
     base, top = j["pelvis"], j["chest"]
     hem = -0.10 if not coat else -0.28
@@ -140,7 +140,7 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
     deep = np.array([0.072, 0.072, 0.066, 0.075, 0.068, 0.048, 0.034]) * h * build
     if hem < -0.1:
         wide[0], deep[0] = wide[0] * 1.2, deep[0] * 1.45
-    angle = np.arange(12) * (2 * np.pi / 12)
+    angle = np.arange(10) * (2 * np.pi / 10)
     centre = base + (top - base) * shares[:, None]
     rings = np.stack(
         [

@@ -1,6 +1,6 @@
 """Streets from a seed: `build_street` chooses a setting, lays the road and lets the generators fill it.
 
-A street runs along a curved corridor (`road.py`) from about s = -70 to s = 190 m; the ego vehicle starts at s = 0 in one of the lanes.
+A street runs along a curved corridor (`road.py`) from about s = -50 to s = 165 m; the ego vehicle starts at s = 0 in one of the lanes.
 Own parts: `roadside.py` (buildings, parks, furniture), `traffic.py` (vehicles, people), `weather.py` (light).
 """
 
@@ -32,7 +32,7 @@ def build_street(
     setting: str | None = None,
     seed: int = 0,
 ) -> Scene:
-    """One street of about 250 m.
+    """One street of about 215 m.
 
     style: "plausible" or "wild". weather: a name of `weather.WEATHERS`, setting: a name of `SETTINGS`; None = random. seed is noted in
     the scene; every random number comes from `rng`. Raises InputError for unknown names.
@@ -55,7 +55,7 @@ def build_street(
     layout = _layout(rng, setting)
     bend = {"rural": 0.008, "residential": 0.006}.get(setting, 0.003) * rng.uniform(0, 1)
     slope = {"rural": 0.05, "residential": 0.045, "city": 0.03}.get(setting, 0.02) * rng.uniform(0, 1)
-    corridor = Corridor(rng, bend, slope, -70.0, 190.0)
+    corridor = Corridor(rng, bend, slope, -50.0, 165.0)
     street = Street(rng, kit, corridor, layout, setting, weather, night)
     queue = bool(rng.random() < (0.5 if layout.lights else 0.12))
     street.lights_red = queue
@@ -143,7 +143,7 @@ def _layout(rng: np.random.Generator, setting: str) -> Layout:
         first = float(u(25, 75))
         layout.crossings = [first] + [first + float(u(60, 90))] * (rng.random() < 0.6)
         if rng.random() < 0.4:
-            layout.crossings.insert(0, float(u(-45, -25)))
+            layout.crossings.insert(0, float(u(-34, -22)))
     layout.lights = bool(layout.crossings) and setting in ("city", "boulevard", "downtown") and rng.random() < 0.6
     if setting != "rural" and not layout.lights and rng.random() < 0.4:
         spot = float(u(12, 60))

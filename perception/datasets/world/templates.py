@@ -20,7 +20,8 @@ ROLES = (
     "frame rubber "
     "cargo cargo2 deck warning "
     "bark leaf leaf2 flower metal pole_paint sign_face sign_back sign_rim lamp_red lamp_amber lamp_green lamp_glass "
-    "concrete wood cone_body cone_band barrier_body barrier_band bin_body poster hydrant"
+    "concrete wood cone_body cone_band barrier_body barrier_band bin_body poster hydrant "
+    "wall base accent frame_paint pane pane_lit dark roof door shop_sign shop_sign2 awning"
 ).split()
 ROLE = {name: i for i, name in enumerate(ROLES)}
 
@@ -77,15 +78,8 @@ def template_rng(kind: str, variant: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([7003, key, variant])))
 
 
-_HOMES = (
-    "cars",
-    "trucks",
-    "machines",
-    "cycles",
-    "people",
-    "vegetation",
-    "street_furniture",
-)  # modules that register makers
+# Modules that register makers.
+_HOMES = ("cars", "trucks", "machines", "cycles", "people", "vegetation", "street_furniture", "buildings")
 _MAKERS: dict[str, object] = {}
 
 
