@@ -1,17 +1,16 @@
-"""Houses, city blocks, towers, halls. Facades are lattices with recessed windows, drawn for all windows of a wall at once.
+"""Houses, city blocks, towers, halls: templates. Facades are lattices with recessed windows, drawn for a whole wall at once.
 
-A building's own frame: x along the street front, y into the depth (front wall at y = 0), z up from the ground.
+A building's own frame: x along the street front from 0, y into the depth (front wall at y = 0), z up from the ground.
+Materials are roles (`templates.ROLES`); `finish` dresses them: one lookup for a building.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from perception.datasets.world.classes import ID
-from perception.datasets.world.mesh import MeshBuilder, unit_hip
+from perception.datasets.world.mesh import unit_hip
 from perception.datasets.world.palette import Kit
+from perception.datasets.world.templates import ROLE, Shape, Template, maker
 
 _WALLS = {
     "plaster": ("#d9cfba", "#e8e4da", "#c9b08a", "#b9a99a", "#d8b48c", "#c98f6a", "#a9b3b0", "#8f9aa3", "#dcd4a8", "#c7867a", "#9fb09a", "#f2efe8"),
@@ -25,25 +24,30 @@ _WALLS = {
 _ROOFS = ("#8a4030", "#6e3a30", "#9c5a3c", "#4a4644", "#5b5450", "#3c4048", "#7a6a58", "#a0664a")
 
 
-@dataclass
 class Finish:
-    """Material ids of one building."""
+    """Roles of a building's parts, as the integers that `Shape` takes for materials."""
 
-    wall: int
-    base: int
-    accent: int
-    frame: int
-    glass: int
-    lit: int
-    dark: int
-    roof: int
-    door: int
-    sign: int
-    awning: int
+    wall, base, accent, frame = ROLE["wall"], ROLE["base"], ROLE["accent"], ROLE["frame_paint"]
+    glass, lit, dark, roof = ROLE["pane"], ROLE["pane_lit"], ROLE["dark"], ROLE["roof"]
+    door, sign, sign2, awning, poster = (
+        ROLE["door"],
+        ROLE["shop_sign"],
+        ROLE["shop_sign2"],
+        ROLE["awning"],
+        ROLE["poster"],
+    )
 
 
-def finish(kit: Kit, families: tuple[str, ...]) -> Finish:
-    """Random finishes of one building."""
+_FAMILIES = {
+    "block": ("plaster", "plaster", "plaster", "brick", "brick", "stone_blocks", "concrete", "tiles"),
+    "tower": ("concrete", "tiles", "metal"),
+    "house": ("plaster", "plaster", "plaster", "brick", "siding", "stone_blocks"),
+    "hall": ("metal", "metal", "siding", "concrete", "brick"),
+}
+
+
+def finish(kit: Kit, kind: str) -> np.ndarray:
+    """(R,) int16 role lookup of one building of a kind: block, tower, house or hall."""
     rng = kit.rng
 
     def wall(options):
@@ -53,22 +57,29 @@ def finish(kit: Kit, families: tuple[str, ...]) -> Finish:
         second = kit.vary(("#b8b0a4", "#8f8880", "#d0cac0")[int(rng.integers(3))], 0.1)
         return kit.textured(family, colour, second, roughness=0.9, lidar_reflectance=float(rng.uniform(0.2, 0.6)))
 
-    glow = float(rng.uniform(1.0, 3.0)) * 0.08 if kit.night else 0.0
-    frames = ("#f2f0ea", "#e6e2d8", "#3a3a3c", "#5b4632", "#7a7d80", "#2c4034")
-    door = ("#5b3a26", "#2f4a3a", "#7a2a24", "#2a3550", "#3c3c3e", "#d8d4c8", "#8a6a44")
+    def one(*options):
+        return options[int(rng.integers(len(options)))]
+
+    glow = float(rng.uniform(0.08, 0.25)) if kit.night else 0.0
     shade = float(rng.uniform(0.006, 0.03))
-    return Finish(
-        wall=wall(families),
+    tint = (shade, shade * 1.15, shade * 1.2)
+    if kind == "tower":
+        tint = kit.vary(one("#1c2a30", "#25353a", "#2a2620", "#142028", "#3a4a52"), 0.2)
+    lit = kit.vary(one("#ffd9a0", "#ffe9c8", "#ffc980", "#e8f0ff")) if kit.night else kit.vary("#8a8278", 0.3)
+    sign_glow = 0.25 if kit.night else 0.0
+    return kit.roles(
+        wall=wall(_FAMILIES[kind]),
         base=wall(("stone_blocks", "concrete", "plaster", "brick")),
-        accent=kit.plain(kit.vary(("#e8e4da", "#c9c0ae", "#b8ad98", "#8d8a84")[int(rng.integers(4))], 0.1)),
-        frame=kit.plain(kit.vary(frames[int(rng.integers(len(frames)))], 0.1), specular=0.08, roughness=0.5),
-        glass=kit.plain((shade, shade * 1.15, shade * 1.2), specular=0.85, roughness=0.04, lidar_reflectance=0.05),
-        lit=kit.plain(kit.vary(("#ffd9a0", "#ffe9c8", "#ffc980", "#e8f0ff")[int(rng.integers(4))]) if kit.night else kit.vary("#8a8278", 0.3), specular=0.4, roughness=0.1, emission=glow),
+        accent=kit.plain(kit.vary(one("#e8e4da", "#c9c0ae", "#b8ad98", "#8d8a84"), 0.1)),
+        frame_paint=kit.plain(kit.vary(one("#f2f0ea", "#e6e2d8", "#3a3a3c", "#5b4632", "#7a7d80", "#2c4034"), 0.1), specular=0.05, roughness=0.5),
+        pane=kit.plain(tint, specular=0.85, roughness=0.04, lidar_reflectance=0.05),
+        pane_lit=kit.plain(lit, specular=0.4, roughness=0.1, emission=glow),
         dark=kit.plain("#2a2a2c", roughness=0.7),
-        roof=kit.textured("roof", kit.vary(_ROOFS[int(rng.integers(len(_ROOFS)))], 0.15)),
-        door=kit.textured("planks", kit.vary(door[int(rng.integers(len(door)))], 0.2), scale_m=1.2),
-        sign=kit.textured("sign_text", (1, 1, 1), scale_m=float(rng.uniform(1.0, 1.8)), emission=0.25 if kit.night else 0.0),
-        awning=kit.textured("stripes" if rng.random() < 0.5 else "fabric", kit.vary(("#a82a24", "#2a5a3a", "#2a4a8a", "#d8d0c0", "#c88a2a")[int(rng.integers(5))]), "#e8e4da", scale_m=0.8),
+        roof=kit.textured("roof", kit.vary(one(*_ROOFS), 0.15)),
+        door=kit.textured("planks", kit.vary(one("#5b3a26", "#2f4a3a", "#7a2a24", "#2a3550", "#3c3c3e", "#d8d4c8", "#8a6a44"), 0.2), scale_m=1.2),
+        shop_sign=kit.textured("sign_text", (1, 1, 1), scale_m=float(rng.uniform(1.0, 1.8)), emission=sign_glow),
+        shop_sign2=kit.textured("poster", (1, 1, 1), scale_m=float(rng.uniform(1.2, 2.5)), emission=sign_glow),
+        awning=kit.textured(one("stripes", "fabric"), kit.vary(one("#a82a24", "#2a5a3a", "#2a4a8a", "#d8d0c0", "#c88a2a")), "#e8e4da", scale_m=0.8),
     )  # fmt: skip
 
 
@@ -81,8 +92,8 @@ def _windows(centres, width, foot, height) -> np.ndarray:
 class Wall:
     """One flat wall: from `origin` (2,) along unit `along` (2,), `length` metres, facing to the right of `along`."""
 
-    def __init__(self, builder: MeshBuilder, origin, along, length: float, kit: Kit, fin: Finish) -> None:
-        self.builder, self.length, self.kit, self.fin = builder, length, kit, fin
+    def __init__(self, builder: Shape, origin, along, length: float, rng, fin: type[Finish]) -> None:
+        self.builder, self.length, self.rng, self.fin = builder, length, rng, fin
         self.origin, self.along = np.asarray(origin, float), np.asarray(along, float)
         self.out = np.array([self.along[1], -self.along[0]])
 
@@ -122,7 +133,12 @@ class Wall:
         bars: int = 1,
     ) -> None:
         """One storey with window holes (K, 4) inside [z0, z1], all of one height: wall around, reveals, frames and glass."""
-        fin, rng = self.fin, self.kit.rng
+        fin, rng = self.fin, self.rng
+        if self.builder.coarse and len(holes):  # flat windows
+            self.panels([(0, self.length, z0, z1)], 0.0, material)
+            lit = rng.random(len(holes)) < 0.22
+            self.panels(holes, -0.02, np.where(lit, fin.lit, fin.glass))
+            return
         if not len(holes):
             self.panels([(0, self.length, z0, z1)], 0.0, material)
             return
@@ -135,49 +151,38 @@ class Wall:
         )
         u0, u1, z_low, z_high = holes.T
         zero, deep = np.zeros_like(u0), np.full_like(u0, recess)
-        rings = [
-            (
-                np.stack([u0, u0, u0, u0], 1),
-                np.stack([z_low, z_low, z_high, z_high], 1),
-                np.stack([zero, deep, deep, zero], 1),
-            ),
-            (
-                np.stack([u1, u1, u1, u1], 1),
-                np.stack([z_low, z_low, z_high, z_high], 1),
-                np.stack([deep, zero, zero, deep], 1),
-            ),
-            (np.stack([u0, u1, u1, u0], 1), np.stack([z_low] * 4, 1), np.stack([zero, zero, deep, deep], 1)),
+        upright = np.stack([z_low, z_low, z_high, z_high], 1)
+        rings = [  # left, right and upper reveals
+            (np.stack([u0] * 4, 1), upright, np.stack([zero, deep, deep, zero], 1)),
+            (np.stack([u1] * 4, 1), upright, np.stack([deep, zero, zero, deep], 1)),
             (np.stack([u0, u1, u1, u0], 1), np.stack([z_high] * 4, 1), np.stack([deep, deep, zero, zero], 1)),
         ]
         u, z, d = (np.concatenate([ring[k] for ring in rings]) for k in range(3))
         self.builder.quad(self.points(u, z, d), material=fin.accent)
-        lit = rng.random(len(holes)) < (0.35 if self.kit.night else 0.12)
-        self.panels(holes, recess, np.where(lit, fin.lit, fin.glass))
+        # A frame-coloured back with the panes a finger in front of it.
+        self.panels(holes, recess, fin.frame)
         f = 0.06
-        bars_u = [
-            (
-                u0 + (u1 - u0) * (k + 1) / (bars + 1) - f / 2,
-                u0 + (u1 - u0) * (k + 1) / (bars + 1) + f / 2,
-                z_low,
-                z_high,
-            )
-            for k in range(bars)
-        ]
-        frame = [
-            (u0, u0 + f, z_low, z_high),
-            (u1 - f, u1, z_low, z_high),
-            (u0, u1, z_low, z_low + f),
-            (u0, u1, z_high - f, z_high),
-            *bars_u,
-        ]
-        self.panels(np.concatenate([np.stack(np.broadcast_arrays(*p), 1) for p in frame]), recess - 0.03, fin.frame)
+        edges = u0[:, None] + (u1 - u0)[:, None] * np.linspace(0, 1, bars + 2)
+        low, high = edges[:, :-1] + f / 2, edges[:, 1:] - f / 2
+        low[:, 0] += f / 2
+        high[:, -1] -= f / 2
+        panes = np.stack(np.broadcast_arrays(low, high, z_low[:, None] + f, z_high[:, None] - f), -1)
+        lit = np.repeat(rng.random(len(holes)) < 0.22, bars + 1)
+        self.panels(panes.reshape(-1, 4), recess - 0.015, np.where(lit, fin.lit, fin.glass))
         if shutters:
             w = np.minimum((u1 - u0) * 0.45, 0.6)
             both = [np.stack([u0 - w, u0 - 0.02, z_low, z_high], 1), np.stack([u1 + 0.02, u1 + w, z_low, z_high], 1)]
             self.panels(np.concatenate(both), -0.04, fin.door)
         else:
-            sill = np.stack([u0 - 0.06, u1 + 0.06, z_low - 0.08, z_low], 1)
-            self.boxes(sill, 0.0, -0.1, fin.accent)
+            out = np.full_like(u0, -0.1)
+            a, e, zero_up = u0 - 0.06, u1 + 0.06, np.full_like(u0, recess)
+            self.builder.quad(
+                self.points(
+                    np.stack([a, e, e, a], 1), np.stack([z_low] * 4, 1), np.stack([out, out, zero_up, zero_up], 1)
+                ),
+                material=fin.accent,
+            )
+            self.panels(np.stack([a, e, z_low - 0.08, z_low], 1), -0.1, fin.accent)
 
 
 def _spread(length: float, pitch: float, width: float) -> np.ndarray:
@@ -188,18 +193,13 @@ def _spread(length: float, pitch: float, width: float) -> np.ndarray:
     return (np.arange(count) + 0.5) * (length / count)
 
 
-def city_block(kit: Kit, width: float, depth: float, floors: int, sides: tuple[bool, bool]) -> MeshBuilder:
+def city_block(rng, width: float, depth: float, floors: int, sides: tuple[bool, bool], coarse: bool = False) -> Shape:
     """A terraced town house or office. sides: whether the left (x = 0) and right walls show (get windows)."""
-    rng = kit.rng
     u = rng.uniform
-    b = MeshBuilder(semantic=ID["building"])
+    b = Shape()
+    b.coarse = coarse
     modern = rng.random() < 0.3
-    fin = finish(
-        kit,
-        ("concrete", "tiles", "metal", "plaster", "brick")
-        if modern
-        else ("plaster", "plaster", "brick", "stone_blocks"),
-    )
+    fin = Finish
     shop = rng.random() < 0.45
     ground = u(3.6, 4.6) if shop else u(2.9, 3.6)
     storey = u(2.8, 3.5)
@@ -210,11 +210,11 @@ def city_block(kit: Kit, width: float, depth: float, floors: int, sides: tuple[b
     bars = int(rng.integers(0, 3)) if not modern else int(rng.integers(0, 2))
     shutters = not modern and rng.random() < 0.2
     height = ground + storey * (floors - 1)
-    walls = [Wall(b, (0, 0), (1, 0), width, kit, fin)]
+    walls = [Wall(b, (0, 0), (1, 0), width, rng, fin)]
     if sides[1]:
-        walls.append(Wall(b, (width, 0), (0, 1), depth, kit, fin))
+        walls.append(Wall(b, (width, 0), (0, 1), depth, rng, fin))
     if sides[0]:
-        walls.append(Wall(b, (0, depth), (0, -1), depth, kit, fin))
+        walls.append(Wall(b, (0, depth), (0, -1), depth, rng, fin))
     simple = floors > 9
     for index, wall in enumerate(walls):
         for k in range(1, floors):
@@ -227,7 +227,7 @@ def city_block(kit: Kit, width: float, depth: float, floors: int, sides: tuple[b
             else:
                 wall.storey(z0, z0 + storey, holes, fin.wall, recess, shutters, bars)
         if shop and index == 0:
-            _shop_front(kit, wall, ground, fin)
+            _shop_front(rng, wall, ground, fin)
         else:
             centres = _spread(wall.length, pitch, win_w)
             door = int(rng.integers(len(centres))) if len(centres) and index == 0 else -1
@@ -255,23 +255,22 @@ def city_block(kit: Kit, width: float, depth: float, floors: int, sides: tuple[b
         if rng.random() < 0.3:
             posts = [(x, x + 0.5, 0, height) for x in (0, width - 0.5)]
             front.boxes(posts, 0.0, -0.1, fin.base)
-    if rng.random() < 0.35 and floors > 2:
-        _balconies(kit, front, ground, storey, floors, pitch, fin)
+    if rng.random() < 0.35 and floors > 2 and not coarse:
+        _balconies(rng, front, ground, storey, floors, pitch, fin)
     if rng.random() < 0.6:
         x = float(u(0.1, width - 0.1))
         front.boxes([(x - 0.05, x + 0.05, 0, height)], 0.0, -0.12, fin.dark)
     for wall_index in range(2):  # bare walls to the neighbours, and the back
         if not sides[wall_index]:
-            Wall(b, *(((0, depth), (0, -1)), ((width, 0), (0, 1)))[wall_index], depth, kit, fin).panels(
+            Wall(b, *(((0, depth), (0, -1)), ((width, 0), (0, 1)))[wall_index], depth, rng, fin).panels(
                 [(0, depth, 0, height)], 0.0, fin.base
             )
-    Wall(b, (width, depth), (-1, 0), width, kit, fin).panels([(0, width, 0, height)], 0.0, fin.base)
-    _top(kit, b, width, depth, height, fin, flat=modern or rng.random() < 0.35)
+    Wall(b, (width, depth), (-1, 0), width, rng, fin).panels([(0, width, 0, height)], 0.0, fin.base)
+    _top(rng, b, width, depth, height, fin, flat=modern or rng.random() < 0.35)
     return b
 
 
-def _top(kit: Kit, b: MeshBuilder, width, depth, height, fin: Finish, flat: bool) -> None:
-    rng = kit.rng
+def _top(rng, b: Shape, width, depth, height, fin: type[Finish], flat: bool) -> None:
     if flat:
         b.box((width / 2, depth / 2, height - 0.1), (width, depth, 0.2), material=fin.dark)
         for centre, size in (
@@ -310,8 +309,7 @@ def _top(kit: Kit, b: MeshBuilder, width, depth, height, fin: Finish, flat: bool
         )
 
 
-def _shop_front(kit: Kit, wall: Wall, height: float, fin: Finish) -> None:
-    rng = kit.rng
+def _shop_front(rng, wall: Wall, height: float, fin: type[Finish]) -> None:
     length = wall.length
     count = max(int(length / rng.uniform(3.0, 5.5)), 1)
     bay = length / count
@@ -332,11 +330,7 @@ def _shop_front(kit: Kit, wall: Wall, height: float, fin: Finish) -> None:
                 [(c - bay * 0.42, c + bay * 0.42, top + 0.1, height - 0.15)],
                 0.0,
                 -0.12,
-                fin.sign
-                if rng.random() < 0.6
-                else kit.textured(
-                    "sign_text", kit.vary("#d8d0c0", 0.4), scale_m=1.2, emission=0.25 if kit.night else 0.0
-                ),
+                fin.sign if rng.random() < 0.6 else fin.sign2,
             )
         if rng.random() < 0.3:
             reach = rng.uniform(0.9, 1.6)
@@ -352,11 +346,11 @@ def _shop_front(kit: Kit, wall: Wall, height: float, fin: Finish) -> None:
             wall.panels(
                 [(u0, u0 + rng.uniform(0.5, 1.2), low + 0.3, low + 1.4)],
                 0.28,
-                kit.textured("poster", (1, 1, 1), scale_m=0.9),
+                fin.poster,
             )
 
 
-def _door(wall: Wall, centre: float, depth: float, width: float, height: float, fin: Finish) -> None:
+def _door(wall: Wall, centre: float, depth: float, width: float, height: float, fin: type[Finish]) -> None:
     """A door in front of whatever is there, with frame and step."""
     wall.boxes([(centre - width / 2 - 0.1, centre + width / 2 + 0.1, 0, height + 0.12)], 0.02, -0.05, fin.accent)
     wall.boxes([(centre - width / 2, centre + width / 2, 0, height)], 0.0, -0.07, fin.door)
@@ -364,8 +358,7 @@ def _door(wall: Wall, centre: float, depth: float, width: float, height: float, 
     wall.boxes([(centre - width * 0.8, centre + width * 0.8, 0, 0.16)], 0.0, -0.45, fin.accent)
 
 
-def _balconies(kit: Kit, wall: Wall, ground, storey, floors, pitch, fin: Finish) -> None:
-    rng = kit.rng
+def _balconies(rng, wall: Wall, ground, storey, floors, pitch, fin: type[Finish]) -> None:
     centres = _spread(wall.length, pitch, 1.0)
     centres = centres[rng.random(len(centres)) < 0.4]
     wide, reach = min(pitch * 0.95, 3.0), rng.uniform(0.7, 1.4)
@@ -383,13 +376,11 @@ def _balconies(kit: Kit, wall: Wall, ground, storey, floors, pitch, fin: Finish)
             wall.panels(_windows(posts, 0.03, z + 0.08, 0.9), -reach, fin.dark)
 
 
-def glass_tower(kit: Kit, width: float, depth: float, floors: int) -> MeshBuilder:
+def glass_tower(rng, width: float, depth: float, floors: int) -> Shape:
     """A curtain-wall office."""
-    rng = kit.rng
-    b = MeshBuilder(semantic=ID["building"])
-    fin = finish(kit, ("concrete", "tiles", "metal"))
-    tint = kit.vary(("#1c2a30", "#25353a", "#2a2620", "#142028", "#3a4a52")[int(rng.integers(5))], 0.2)
-    pane = kit.plain(tint, specular=0.9, roughness=0.03, lidar_reflectance=0.05)
+    b = Shape()
+    fin = Finish
+    pane = fin.glass
     storey = rng.uniform(3.2, 4.0)
     height = storey * floors
     for origin, along, length in (
@@ -398,26 +389,25 @@ def glass_tower(kit: Kit, width: float, depth: float, floors: int) -> MeshBuilde
         ((0, depth), (0, -1), depth),
         ((width, depth), (-1, 0), width),
     ):
-        wall = Wall(b, origin, along, length, kit, fin)
+        wall = Wall(b, origin, along, length, rng, fin)
         levels = np.arange(floors) * storey
         band = rng.uniform(0.1, 0.9)
         wall.panels([(0, length, z, z + band) for z in levels], -0.04, fin.wall)
+        wall.panels([(0, length, z + band, z + storey) for z in levels], 0.0, pane)
         panes = max(int(length / 1.6), 1)
         edges = np.linspace(0, length, panes + 1)
-        lit = np.where(rng.random((floors, panes)) < (0.3 if kit.night else 0.06), fin.lit, pane)
-        rectangles = [(a, e, z + band, z + storey) for z in levels for a, e in zip(edges[:-1], edges[1:], strict=True)]
-        wall.panels(rectangles, 0.0, lit.ravel())
-        wall.boxes([(x - 0.05, x + 0.05, 0, height) for x in edges], 0.0, -0.12, fin.frame)
-    _top(kit, b, width, depth, height, fin, flat=True)
+        lit = np.argwhere(rng.random((floors, panes)) < 0.12)
+        wall.panels([(edges[k], edges[k + 1], levels[f] + band, levels[f] + storey) for f, k in lit], -0.01, fin.lit)
+        wall.panels([(x - 0.06, x + 0.06, 0, height) for x in edges], -0.08, fin.frame)
+    _top(rng, b, width, depth, height, fin, flat=True)
     return b
 
 
-def house(kit: Kit, width: float, depth: float, floors: int) -> MeshBuilder:
+def house(rng, width: float, depth: float, floors: int) -> Shape:
     """A detached house with a pitched roof, maybe a garage and a porch."""
-    rng = kit.rng
     u = rng.uniform
-    b = MeshBuilder(semantic=ID["building"])
-    fin = finish(kit, ("plaster", "plaster", "brick", "siding", "stone_blocks"))
+    b = Shape()
+    fin = Finish
     storey = u(2.5, 2.9)
     height = storey * floors + 0.3
     win_w, win_h = u(0.9, 1.6), u(1.0, 1.4)
@@ -429,7 +419,7 @@ def house(kit: Kit, width: float, depth: float, floors: int) -> MeshBuilder:
         ((width, depth), (-1, 0), width),
     )
     for index, (origin, along, length) in enumerate(specs):
-        wall = Wall(b, origin, along, length, kit, fin)
+        wall = Wall(b, origin, along, length, rng, fin)
         wall.panels([(0, length, -0.5, 0.3)], -0.03, fin.base)
         centres = _spread(length, pitch, win_w)
         door = int(rng.integers(len(centres))) if index == 0 and len(centres) else -1
@@ -481,11 +471,10 @@ def house(kit: Kit, width: float, depth: float, floors: int) -> MeshBuilder:
     return b
 
 
-def hall(kit: Kit, width: float, depth: float, height: float) -> MeshBuilder:
+def hall(rng, width: float, depth: float, height: float) -> Shape:
     """An industrial or shopping hall."""
-    rng = kit.rng
-    b = MeshBuilder(semantic=ID["building"])
-    fin = finish(kit, ("metal", "metal", "siding", "concrete", "brick"))
+    b = Shape()
+    fin = Finish
     for index, (origin, along, length) in enumerate(
         (
             ((0, 0), (1, 0), width),
@@ -494,7 +483,7 @@ def hall(kit: Kit, width: float, depth: float, height: float) -> MeshBuilder:
             ((width, depth), (-1, 0), width),
         )
     ):
-        wall = Wall(b, origin, along, length, kit, fin)
+        wall = Wall(b, origin, along, length, rng, fin)
         if rng.random() < 0.6:
             band = rng.uniform(0.8, 1.8)
             wall.storey(
@@ -520,7 +509,58 @@ def hall(kit: Kit, width: float, depth: float, height: float) -> MeshBuilder:
                 c = rng.uniform(0.3, 0.7) * length
                 wall.boxes([(c - 3, c + 3, height - 1.6, height - 0.3)], 0.0, -0.2, fin.sign)
     if rng.random() < 0.5:
-        _top(kit, b, width, depth, height, fin, flat=True)
+        _top(rng, b, width, depth, height, fin, flat=True)
     else:
         b.gable((width / 2, depth / 2, height + 0.7), (width + 0.4, depth + 0.6, 1.4), material=fin.dark)
     return b
+
+
+def _finished(shape: Shape, width: float, depth: float) -> Template:
+    """Add a foundation, for slopes; the model text holds width and depth."""
+    shape.box((width / 2, depth / 2, -1.0), (width - 0.02, depth, 2.0), material=Finish.base)
+    return shape.template(f"{width:.3f} {depth:.3f}", centred=False)
+
+
+def footprint(shape: Template) -> tuple[float, float]:
+    """Width along the street and depth of a building template."""
+    width, depth = shape.model.split()
+    return float(width), float(depth)
+
+
+FLOORS = 8  # block templates: floors = 2 + variant % FLOORS
+
+
+@maker("block")
+def _block_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(9, 22)), float(rng.uniform(9, 12))
+    return _finished(city_block(rng, width, depth, 2 + variant % FLOORS, (False, False)), width, depth)
+
+
+@maker("block_far")
+def _far_block_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(9, 22)), float(rng.uniform(9, 12))
+    return _finished(city_block(rng, width, depth, 2 + variant % FLOORS, (False, False), coarse=True), width, depth)
+
+
+@maker("corner")
+def _corner_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(10, 20)), float(rng.uniform(9, 13))
+    return _finished(city_block(rng, width, depth, 2 + variant % FLOORS, (True, True)), width, depth)
+
+
+@maker("tower")
+def _tower_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(16, 30)), float(rng.uniform(14, 24))
+    return _finished(glass_tower(rng, width, depth, int(rng.integers(5, 16))), width, depth)
+
+
+@maker("house")
+def _house_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(7.5, 13)), float(rng.uniform(7, 11))
+    return _finished(house(rng, width, depth, 1 + variant % 2 + (variant % 9 == 0)), width, depth)
+
+
+@maker("hall")
+def _hall_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(18, 45)), float(rng.uniform(12, 20))
+    return _finished(hall(rng, width, depth, float(rng.uniform(5, 10))), width, depth)

@@ -111,7 +111,7 @@ def _blur(image: np.ndarray, rng, strength: Strength) -> np.ndarray:
     if roll < 0.4 * strength.lens:
         return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.9) * max(scale**0.7, 0.5)))
     if roll < 0.48 * strength.lens:
-        length, angle = max(3, int(rng.uniform(2, 7) * scale)), rng.uniform(0, np.pi)
+        length, angle = max(3, int(rng.uniform(2, 5) * scale)), rng.uniform(0, np.pi)
         size = length | 1
         kernel = np.zeros((size, size), np.float32)
         middle, dx, dy = size // 2, np.cos(angle) * length / 2, np.sin(angle) * length / 2

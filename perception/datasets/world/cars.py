@@ -29,7 +29,7 @@ def _tail(rng: np.random.Generator, low: float, high: float) -> float:
     return float(value * np.exp(rng.normal(0, 0.05)) if rng.random() < 0.12 else value)
 
 
-def _car(rng: np.random.Generator, style: str) -> Template:
+def _car(rng: np.random.Generator, style: str, coarse: bool = False) -> Template:
     ranges = _STYLES[style]
     length, width, height = (_tail(rng, *r) for r in ranges)
     u = rng.uniform
@@ -137,14 +137,18 @@ def _car(rng: np.random.Generator, style: str) -> Template:
         top_role="paint2" if style in ("suv", "city", "coupe") and rng.random() < 0.2 else "paint",
         flat=0.8 if style in ("van", "offroad") else 0.0,
     )  # fmt: skip
+    if coarse:
+        body.arch_steps, body.gap = 4, 0.22
     shape = Shape()
     add_body(shape, body)
-    add_wheels(shape, wheels, width * 0.985, radius, body.wheel_width)
-    _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed)
+    add_wheels(shape, wheels, width * 0.985, radius, body.wheel_width, 7 if coarse else 12, not coarse)
+    _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed, coarse)
     return shape.template(style)
 
 
-def _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed) -> None:
+def _details(
+    rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed, coarse
+) -> None:
     u, length, half = rng.uniform, body.length, body.width / 2
     ends = np.interp([0.0, length], *np.array(body.taper).T) * half
     # Front: lamps, grille, intake, plate. Rear: lamps, bumper, plate.
@@ -158,7 +162,7 @@ def _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sil
     )
     if rng.random() < 0.4:
         shape.box((length - 0.08, 0, lamp_z + 0.03), (0.2, ends[1] * 0.9, 0.02), role="chrome")
-    shape.bevelled_box((length - 0.09, 0, sill + 0.14), (0.2, ends[1] * u(1.0, 1.5), u(0.08, 0.15)), role="trim")
+    shape.box((length - 0.09, 0, sill + 0.14), (0.2, ends[1] * u(1.0, 1.5), u(0.08, 0.15)), role="trim")
     if rng.random() < 0.8:
         shape.box((length + 0.012, 0, sill + 0.26), (0.04, 0.5, 0.11), role="plate")
     tail_z = trunk - u(0.12, 0.28)
@@ -178,10 +182,12 @@ def _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sil
     )
     if rng.random() < 0.5:
         shape.box((-0.005, 0, sill + 0.34), (0.06, ends[0] * 1.6, 0.03), role="trim")
+    if coarse:
+        return
     # Mirrors, door lines and handles.
     mirror_x = cowl - u(0.25, 0.4)
     mirror = [(mirror_x, s * (half - 0.02), belt + 0.06) for s in (1, -1)]
-    shape.bevelled_box(mirror, (0.12, 0.18, 0.14), role="paint" if rng.random() < 0.7 else "trim")
+    shape.box(mirror, (0.12, 0.18, 0.14), role="paint" if rng.random() < 0.7 else "trim")
     for low, high in body.sides:
         if high - low > 0.4:
             for s in (1, -1):
@@ -219,3 +225,4 @@ def _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sil
 
 for _style in _STYLES:
     maker(_style)(lambda rng, variant, _style=_style: _car(rng, _style))
+    maker(_style + "_far")(lambda rng, variant, _style=_style: _car(rng, _style, coarse=True))

@@ -14,10 +14,10 @@ def _ring(
 ) -> None:
     """A torus in the xz plane about (x, 0, radius)."""
     angle = np.arange(sides + 1) * (2 * np.pi / sides)
-    section = np.arange(5) * (2 * np.pi / 4) + np.pi / 4
+    section = np.arange(4) * (2 * np.pi / 3) + np.pi
     wide = (width or tube) / 2
     r = radius - tube / 2 + tube / 2 * np.cos(section)
-    points = np.empty((sides + 1, 5, 3))
+    points = np.empty((sides + 1, 4, 3))
     points[..., 0] = x + np.cos(angle)[:, None] * r
     points[..., 1] = wide * np.sin(section)
     points[..., 2] = radius + np.sin(angle)[:, None] * r
@@ -26,7 +26,7 @@ def _ring(
 
 def _tubes(shape: Shape, pairs, thick: float, role: str) -> None:
     starts, ends = zip(*pairs, strict=True)
-    shape.tube(np.array(starts, float), np.array(ends, float), thick, sides=6, role=role)
+    shape.tube(np.array(starts, float), np.array(ends, float), thick, sides=5, caps=False, role=role)
 
 
 @maker("bicycle")

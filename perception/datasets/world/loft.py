@@ -48,12 +48,22 @@ class Body:
     rail: float = 0.09  # height of the roof rail over the side window
     cladding: bool = False  # dark plastic along the sill
     top_role: str = "paint"
+    arch_steps: int = 8
+    gap: float = 0.06  # stations closer than this are merged
     flat: float = 0.0  # 0: rounded sides, 1: flat sides (vans, buses)
 
 
-def _merge(stations: np.ndarray, gap: float = 0.012) -> np.ndarray:
-    stations = np.sort(stations)
-    return stations[np.concatenate([[True], np.diff(stations) > gap])]
+def _merge(stations: np.ndarray, needed: set[float], gap: float) -> np.ndarray:
+    """Sorted stations at least `gap` apart; those in `needed` always stay and displace close neighbours."""
+    kept: list[float] = []
+    for x in sorted(set(stations.tolist())):
+        if kept and x - kept[-1] < gap:
+            if x not in needed or x - kept[-1] < 0.012:
+                continue
+            if kept[-1] not in needed:
+                kept.pop()
+        kept.append(x)
+    return np.array(kept)
 
 
 def add_body(shape: Shape, body: Body) -> None:
@@ -61,12 +71,13 @@ def add_body(shape: Shape, body: Body) -> None:
     half, r = body.width / 2, body.wheel_radius
     arch = r * 1.13
     start = -np.arcsin(min((r - body.sill) / arch, 0.99))
-    angles = np.linspace(start, np.pi - start, 9)
+    angles = np.linspace(start, np.pi - start, body.arch_steps)
     arches = [x + arch * np.cos(angles) for x in body.wheels]
-    marks = [p[0] for line in (body.belt, body.roof, body.taper) for p in line]
-    marks += [x for span in body.sides + body.screens for x in span]
-    x = np.concatenate([np.array(marks), *arches, [0, body.length]])
-    x = _merge(x[(x >= 0) & (x <= body.length)])
+    shape_marks = [p[0] for line in (body.belt, body.roof) for p in line] + [x for span in body.screens for x in span]
+    needed = {0.0, float(body.length), *(float(x) for x in shape_marks)}
+    marks = [p[0] for p in body.taper] + [x for span in body.sides for x in span]
+    x = np.concatenate([np.array(sorted(needed)), np.array(marks), *arches])
+    x = _merge(x[(x >= 0) & (x <= body.length)], needed, body.gap)
 
     belt = np.interp(x, *np.array(body.belt).T)
     roof = np.maximum(np.interp(x, *np.array(body.roof).T), belt + 0.015)
@@ -122,7 +133,6 @@ def add_body(shape: Shape, body: Body) -> None:
 
     cells = np.full((len(x) - 1, 16), ROLE["paint"], np.int16)
     centre = (x[1:] + x[:-1]) / 2
-    cells[:, [0, 15]] = ROLE["trim"]
     cells[:, [1, 14]] = ROLE["trim"]
     if body.cladding:
         cells[:, [2, 13]] = ROLE["trim"]
@@ -136,8 +146,9 @@ def add_body(shape: Shape, body: Body) -> None:
     for low, high in body.screens:
         chosen = (centre > low) & (centre < high)
         cells[np.ix_(chosen, [7, 8])] = ROLE["glass"]
-    vertices, triangles = grid(points, wrap=True)
-    shape.mesh(vertices, triangles, material=np.repeat(cells.ravel(), 2))
+    # The underbody's middle is left open: it is never seen.
+    vertices, triangles = grid(np.roll(points, -1, axis=1)[:, :15])
+    shape.mesh(vertices, triangles, material=np.repeat(cells[:, 1:15].ravel(), 2))
     for row, flip in ((0, True), (len(x) - 1, False)):
         ring = points[row]
         middle_point = ring.mean(0, keepdims=True)
@@ -147,26 +158,28 @@ def add_body(shape: Shape, body: Body) -> None:
 
 
 def add_wheels(
-    shape: Shape, axles: list[float], track: float, radius: float, width: float, sides: int = 16, spokes=True
+    shape: Shape, axles: list[float], track: float, radius: float, width: float, sides: int = 12, spokes=True
 ):
-    """Wheels at x = `axles`, outer faces at y = +-track / 2; tyre, rim with spokes, hub."""
-    x = np.repeat(np.array(axles, np.float32), 2)
-    side = np.tile(np.float32([1, -1]), len(axles))
-    outer = np.stack([x, side * track / 2, np.full_like(x, radius)], 1)
-    inner = outer - np.stack([np.zeros_like(x), side * width, np.zeros_like(x)], 1)
-    shape.tube(inner, outer, 2 * radius, sides=sides, role="tyre")
-    step = np.stack([np.zeros_like(x), side * 0.012, np.zeros_like(x)], 1)
-    count = sides * 4
-    roles = np.full(count, ROLE["rim"], np.int16)
-    if spokes:  # the outer cap's fan, alternately rim and shadow
-        cap = np.arange(sides)
-        roles[3 * sides :][cap % 3 == 0] = ROLE["trim"]
-        roles[2 * sides : 3 * sides][cap % 3 == 0] = ROLE["trim"]
-    shape.tube(inner + step, outer + step, 2 * radius * 0.66, sides=sides, role=np.tile(roles, (len(x), 1)))
-    shape.tube(inner + step * 2, outer + step * 2, 2 * radius * 0.16, sides=6, role="trim")
+    """Wheels at x = `axles`, outer faces at y = +-track / 2: tread, sidewall, rim with spokes."""
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    circle = np.stack([np.cos(angle), np.zeros(sides), np.sin(angle)], 1)
+    rings = np.stack([circle * radius, circle * radius, circle * radius * 0.66, circle * radius * 0.62])
+    rings[0, :, 1], rings[2, :, 1], rings[3, :, 1] = -width, 0.006, -0.015
+    hub = np.array([[0.0, 0.012, 0.0]])
+    vertices, triangles = grid(rings, wrap=True)
+    i = np.arange(sides)
+    cap = np.stack([i + 3 * sides, (i + 1) % sides + 3 * sides, np.full(sides, 4 * sides)], 1)
+    roles = np.full(len(triangles), ROLE["tyre"], np.int16)
+    roles[4 * sides :] = ROLE["rim"]
+    face = np.where(i % 3 == 0, ROLE["trim"], ROLE["rim"]) if spokes else np.full(sides, ROLE["rim"])
+    triangles = np.concatenate([triangles, cap])
+    roles = np.concatenate([roles, face])
+    vertices = np.concatenate([vertices, hub])
+    copies = [(vertices * [1, s, 1] + [x, s * track / 2, radius]) for x in axles for s in (1, -1)]
+    shape.batch(np.array(copies), triangles, role=np.tile(roles, (len(copies), 1)))
 
 
 def add_lamps(shape: Shape, x: float, forward: float, y: float, z: float, size, role: str, depth: float = 0.3) -> None:
     """A pair of lamps whose faces stand 1 cm proud of x; forward +1 (front) or -1 (rear). size (width, height)."""
     centre = [(x + forward * (0.012 - depth / 2), side * y, z) for side in (1, -1)]
-    shape.bevelled_box(centre, (depth, size[0], size[1]), bevel=0.15, role=role)
+    shape.box(centre, (depth, size[0], size[1]), role=role)

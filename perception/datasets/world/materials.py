@@ -12,7 +12,7 @@ Colours are linear RGB, not sRGB (`srgb` converts).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -22,6 +22,7 @@ Colour = tuple[float, float, float]
 RADAR_NONE, RADAR_WEAK, RADAR_MEDIUM, RADAR_METAL = 0, 1, 2, 3
 
 
+@lru_cache(maxsize=1024)
 def srgb(*values: float | str) -> Colour:
     """Linear RGB of an sRGB colour given as ``"#rrggbb"`` or as three numbers in [0, 1]."""
     if len(values) == 1 and isinstance(values[0], str):

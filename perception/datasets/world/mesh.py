@@ -78,10 +78,16 @@ def rotation_z(yaw: float) -> np.ndarray:
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
     """(3, 3) float32: roll about x, then pitch about y (positive = nose down), then yaw about z."""
-    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
-    about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]], np.float32)
-    about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]], np.float32)
-    return rotation_z(yaw) @ about_y @ about_x
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    cr, sr = math.cos(roll), math.sin(roll)
+    return np.array(
+        (
+            (cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr),
+            (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),
+            (-sp, cp * sr, cp * cr),
+        ),
+        np.float32,
+    )
 
 
 def pose(position, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
@@ -364,7 +370,7 @@ class MeshBuilder:
         corners = np.asarray(corners, np.float32).reshape(-1, 4, 3)
         self.batch(corners, np.array([[0, 1, 2], [0, 2, 3]], np.int32), **attributes)
 
-    def tube(self, start, end, diameter, sides: int = 6, taper: float = 1.0, **attributes) -> None:
+    def tube(self, start, end, diameter, sides: int = 6, taper: float = 1.0, caps: bool = True, **attributes):
         """Cylinders from `start` to `end`, (3,) or (K, 3) each; diameter scalar or (K,); `taper` = end / start diameter."""
         start, end = (np.atleast_2d(np.asarray(p, np.float32)) for p in (start, end))
         start, end = np.broadcast_arrays(start, end)
@@ -375,7 +381,7 @@ class MeshBuilder:
         side = np.cross(helper, axis)
         side /= np.linalg.norm(side, axis=1, keepdims=True)
         frames = np.stack([side, np.cross(axis, side), axis], 2)  # (K, 3, 3) columns = axes
-        v, t = unit_cylinder(sides, taper)
+        v, t = unit_cylinder(sides, taper, caps)
         d = np.broadcast_to(np.asarray(diameter, np.float32).reshape(-1, 1), (len(start), 1))
         scaled = v[None] * np.concatenate([d, d, length], 1)[:, None].astype(np.float32)
         self.batch(np.einsum("kij,kvj->kvi", frames, scaled) + ((start + end) / 2)[:, None], t, **attributes)

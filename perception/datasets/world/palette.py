@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from perception.datasets.world.materials import (
@@ -25,6 +27,7 @@ _PAINTS = [
     ("#8b1a1c", 4), ("#c4201f", 4), ("#e8e2d0", 2), ("#3b3a2e", 1.5), ("#274a37", 1.5), ("#6f5b45", 1.5), ("#d8891c", 1),
     ("#f0c419", 1), ("#5fa3c8", 1), ("#7db33f", 0.5), ("#51315e", 0.5), ("#4a1f22", 1), ("#9bb0b8", 1),
 ]  # fmt: skip
+_PAINT_STEPS = np.cumsum([w for _, w in _PAINTS])
 _SKIN = ("#f1c9ad", "#e0ac85", "#c68a5f", "#9b6544", "#6b4129", "#4a2c1d")
 _HAIR = ("#15110e", "#2e2018", "#54391f", "#8a6535", "#c9a86a", "#9a9a98", "#dcdcdc", "#6e2c16")
 _CLOTH = (
@@ -86,8 +89,10 @@ class Kit:
 
     def vary(self, colour: Colour | str, amount: float = 0.15) -> Colour:
         """The colour with random brightness and a little random hue."""
-        c = np.array(_colour(colour)) * np.exp(self.rng.normal(0, amount)) * np.exp(self.rng.normal(0, amount / 3, 3))
-        return tuple(float(x) for x in np.clip(c, 0.003, 0.92))
+        light, *tint = self.rng.normal(0, amount, 4).tolist()
+        return tuple(
+            min(max(c * math.exp(light + t / 3), 0.003), 0.92) for c, t in zip(_colour(colour), tint, strict=True)
+        )
 
     # roles ----------------------------------------------------------------------------------------------------------
 
@@ -191,8 +196,7 @@ class Kit:
         """Id of a random car paint (or one of `colours`)."""
         rng = self.rng
         if colours is None:
-            weights = np.array([w for _, w in _PAINTS])
-            colour = _PAINTS[int(rng.choice(len(_PAINTS), p=weights / weights.sum()))][0]
+            colour = _PAINTS[int(np.searchsorted(_PAINT_STEPS, rng.random() * _PAINT_STEPS[-1], side="right"))][0]
         else:
             colour = colours[int(rng.integers(len(colours)))]
         matt = rng.random() < 0.06

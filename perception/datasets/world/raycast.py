@@ -43,14 +43,6 @@ class Caster:
         triangle = answer["primitive_ids"].numpy().view(np.int32)
         return answer["t_hit"].numpy(), triangle, answer["primitive_uvs"].numpy()
 
-    def every(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """rays (N, 6) -> all crossings, in the rays' order: ray (K,) int64, triangle (K,) int32, t (K,) float32."""
-        if self._empty or not len(rays):
-            return np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)
-        answer = self._scene.list_intersections(self._tensor(rays), nthreads=1)
-        ray = answer["ray_ids"].numpy().astype(np.int64)
-        return ray, answer["primitive_ids"].numpy().view(np.int32), answer["t_hit"].numpy()
-
     def any(self, rays: np.ndarray, near: float, far: float) -> np.ndarray:
         """rays (N, 6) -> (N,) bool: whether something lies between `near` and `far` times the direction's length."""
         if self._empty:
@@ -95,21 +87,23 @@ class Hits:
 
     @cached_property
     def normal(self) -> np.ndarray:
-        normal = self.posed.triangle_normals[self.triangle]  # the row -1 is zero
+        # The row -1 is zero.
+        normal = np.take(self.posed.triangle_normals, self.triangle, axis=0, mode="wrap")
         away = np.einsum("ij,ij->i", normal, self.directions) > 0
-        return np.where(away[:, None], -normal, normal)
+        normal *= np.where(away, np.float32(-1), np.float32(1))[:, None]
+        return normal
 
     @cached_property
     def instance(self) -> np.ndarray:
-        return self.posed.instance[self.triangle]
+        return np.take(self.posed.instance, self.triangle, mode="wrap")
 
     @cached_property
     def semantic(self) -> np.ndarray:
-        return self.posed.semantic[self.triangle]
+        return np.take(self.posed.semantic, self.triangle, mode="wrap")
 
     @cached_property
     def material(self) -> np.ndarray:
-        return self.posed.material[self.triangle]
+        return np.take(self.posed.material, self.triangle, mode="wrap")
 
     @cached_property
     def local(self) -> np.ndarray:
@@ -169,11 +163,6 @@ class PosedScene:
         origins = np.asarray(origins, np.float32)
         directions = np.ascontiguousarray(directions, np.float32)
         return Hits(self, origins, directions, *self.caster.closest(pack_rays(origins, directions)))
-
-    def crossings(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Every surface along N rays, near and far sides alike: ray (K,), instance (K,) int32, t (K,) float32 metres."""
-        ray, triangle, t = self.caster.every(pack_rays(origins, np.asarray(directions, np.float32)))
-        return ray, self.instance[triangle], t
 
     def occluded(self, origins: np.ndarray, directions: np.ndarray, max_t=np.inf) -> np.ndarray:
         """(N,) bool: whether anything lies within (0.001, max_t) along each ray; max_t scalar or (N,) metres."""

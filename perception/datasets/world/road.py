@@ -5,6 +5,7 @@ Everything along a street is placed by (s, d): metres along the centre line and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,25 +36,35 @@ class Corridor:
         )
         x, y, z = (np.cumsum(v) * 2.0 for v in (np.cos(self.heading), np.sin(self.heading), incline))
         self.line = np.stack([x - x[zero], y - y[zero], z - z[zero]], 1)
+        self._table = np.concatenate([self.line, self.heading[:, None]], 1)
 
     def at(self, s, d=0.0, z=0.0) -> np.ndarray:
         """World points (..., 3) float64 at s, d and z metres above the road's centre line there."""
-        s, d, z = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float), np.asarray(z, float))
-        yaw = np.interp(s, self.s, self.heading)
-        points = np.stack([np.interp(s, self.s, self.line[:, k]) for k in range(3)], -1)
-        points[..., 0] -= d * np.sin(yaw)
-        points[..., 1] += d * np.cos(yaw)
-        points[..., 2] += z
-        return points
+        if isinstance(s, float) and isinstance(d, float | int):
+            return self._one(s, d, z)
+        s, d, z = np.asarray(s, float), np.asarray(d, float), np.asarray(z, float)
+        place = np.clip((s - self.s[0]) * 0.5, 0, len(self.s) - 1.001)
+        index = place.astype(np.int64)
+        row = self._table[index]
+        row = row + (self._table[index + 1] - row) * (place - index)[..., None]
+        yaw = row[..., 3]
+        x, y, up = row[..., 0] - d * np.sin(yaw), row[..., 1] + d * np.cos(yaw), row[..., 2] + z
+        return np.stack(np.broadcast_arrays(x, y, up), -1)
+
+    def _one(self, s: float, d: float, z: float) -> np.ndarray:
+        place = min(max((s - self.s[0]) * 0.5, 0.0), len(self.s) - 1.001)
+        index = int(place)
+        x, y, up, yaw = (self._table[index] + (self._table[index + 1] - self._table[index]) * (place - index)).tolist()
+        return np.array((x - d * math.sin(yaw), y + d * math.cos(yaw), up + float(z)))
 
     def yaw(self, s):
         """Heading of the centre line in radians."""
         return np.interp(s, self.s, self.heading)
 
-    def pitch(self, s) -> float:
+    def pitch(self, s: float) -> float:
         """Pitch (positive = nose down) when driving towards larger s."""
-        rise = np.interp(s + 1, self.s, self.line[:, 2]) - np.interp(s - 1, self.s, self.line[:, 2])
-        return float(-np.arctan(rise / 2))
+        index = int(min(max((s - self.s[0]) * 0.5, 0.0), len(self.s) - 2))
+        return -math.atan(float(self.line[index + 1, 2] - self.line[index, 2]) / 2)
 
     def path(
         self, d: float, forward: bool = True, start: float | None = None, end: float | None = None, z: float = 0.0

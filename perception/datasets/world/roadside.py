@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.buildings import city_block, glass_tower, hall, house
+from perception.datasets.world.buildings import FLOORS, finish, footprint
 from perception.datasets.world.classes import ID
 from perception.datasets.world.placing import Street
-from perception.datasets.world.templates import ROLE, template
+from perception.datasets.world.templates import ROLE, Template, template
 from perception.datasets.world.traffic import _choose, _park, pedestrian
 from perception.datasets.world.vegetation import TREES
 
@@ -24,6 +24,11 @@ PARCELS = {
 }
 
 
+def far_away(s: float, d: float) -> bool:
+    """Whether the coarser template will do: the ego vehicle drives from s = 0 along d = 0."""
+    return abs(d) > 17 or s > 48 or s < -12
+
+
 class Greens:
     """Leaf colours and tree kinds of a scene."""
 
@@ -32,7 +37,7 @@ class Greens:
         self.street = street
         tones = _AUTUMN if rng.random() < 0.14 else _LEAVES
         self.kinds = [
-            TREES[int(i)] for i in rng.choice(len(TREES), 3, p=[0.3, 0.16, 0.07, 0.14, 0.09, 0.05, 0.12, 0.07])
+            TREES[int(i)] for i in rng.choice(len(TREES), 3, p=[0.42, 0.19, 0.06, 0.12, 0.05, 0.02, 0.1, 0.04])
         ]
         self.lookups = []
         bark = kit.textured("bark", kit.vary(("#5a4a3c", "#7a6a58", "#4a4038", "#a8a090")[int(rng.integers(4))], 0.15))
@@ -49,8 +54,9 @@ class Greens:
         street, rng = self.street, self.street.rng
         kind = kind or self.kinds[int(rng.choice(3, p=[0.6, 0.3, 0.1]))]
         scale = float(np.exp(rng.normal(-0.25 if small else 0.0, 0.2)))
+        coarse = "_far" if far_away(s, d) else ""
         street.still(
-            template(kind, street.variant(7)),
+            template(kind + coarse, street.variant(7)),
             "vegetation",
             s,
             d,
@@ -65,7 +71,7 @@ class Greens:
         street, rng = self.street, self.street.rng
         scale = float(np.exp(rng.normal(0, 0.3)))
         street.still(
-            template("bush", street.variant(10)),
+            template("bush_far" if far_away(s, d) else "bush", street.variant(10)),
             "vegetation",
             s,
             d,
@@ -96,15 +102,49 @@ class Greens:
         return self.lookups[int(self.street.rng.integers(4))]
 
 
-def _place_building(street: Street, builder, s0: float, s1: float, sign: int, front: float, z: float) -> None:
-    """Put a building whose front is `front` metres from the centre line, between s0 and s1."""
-    middle = (s0 + s1) / 2
-    yaw = 0.0 if sign > 0 else np.pi
-    matrix = street.pose(middle, sign * front, z, yaw)
-    matrix[:3, 3] -= matrix[:3, 0] * (s1 - s0) / 2
-    mesh = builder.build()
-    mesh.semantic[:] = ID["building"]
-    street.builder.add(mesh, matrix)
+class Stock:
+    """A scene's choice of finishes and building templates."""
+
+    def __init__(self, street: Street, tall: int) -> None:
+        self.street, self.tall = street, tall
+        self._finishes: dict[str, list[np.ndarray]] = {}
+
+    def shape(self, kind: str) -> Template:
+        """A random building template of a kind; blocks vary about the scene's usual height."""
+        rng = self.street.rng
+        if kind in ("block", "block_far", "corner"):
+            floors = int(np.clip(self.tall + rng.integers(-1, 3), 2, 9))
+            return template(kind, (floors - 2) + FLOORS * int(rng.integers(5 if kind == "corner" else 7)))
+        return template(kind, self.street.variant({"house": 40, "hall": 16, "tower": 12}[kind]))
+
+    def put(
+        self,
+        shape: Template,
+        kind: str,
+        s0: float,
+        s1: float,
+        sign: int,
+        front: float,
+        matrix: np.ndarray | None = None,
+    ) -> None:
+        """Place a building between s0 and s1 (its width is scaled to fit), its front `front` metres from the centre line."""
+        street = self.street
+        width, _ = footprint(shape)
+        if matrix is None:
+            yaw = 0.0 if sign > 0 else np.pi
+            matrix = street.pose((s0 + s1) / 2, sign * front, street.layout.kerb, yaw)
+            matrix[:3, 3] -= matrix[:3, 0] * (s1 - s0) / 2
+        tall = float(np.exp(street.rng.normal(0, 0.04)))
+        mesh = street.kit.dress(shape, ID["building"], ((s1 - s0) / width, 1.0, tall), self._finish(kind))
+        street.builder.add(mesh, matrix)
+
+    def _finish(self, kind: str) -> np.ndarray:
+        kind = "block" if kind == "corner" else kind
+        pool = self._finishes.setdefault(kind, [])
+        if len(pool) < 9:
+            pool.append(finish(self.street.kit, kind))
+            return pool[-1]
+        return pool[int(self.street.rng.integers(len(pool)))]
 
 
 def line_roadside(street: Street, greens: Greens) -> None:
@@ -121,77 +161,80 @@ def line_roadside(street: Street, greens: Greens) -> None:
             12,
         )
     )
+    stock = Stock(street, tall)
     for sign, own in layout.sides():
         front = layout.outer(own)
         for span in layout.spans(corridor.start + 8, corridor.end + 5, 2.4 if street.setting != "rural" else 6):
             s = span[0]
-            first = True
             kind = None
             while span[1] - s > 7:
                 if kind is None or rng.random() < 0.45:
                     kind = _choose(rng, weights)
                 rest = span[1] - s
-                wide = {
-                    "block": rng.uniform(9, 24),
-                    "tower": rng.uniform(18, 34),
-                    "house": rng.uniform(14, 26),
-                    "hall": rng.uniform(24, 55),
-                    "lot": rng.uniform(20, 45),
-                }.get(kind, rng.uniform(18, 45))
-                if rest < wide * 1.6 or rest - wide < 8:
-                    wide = rest if rest < 30 else rest / 2
-                end = s + wide
-                street.parcels.append((s, end, sign))
-                last = span[1] - end < 7
-                _PARCEL[kind](street, greens, s, end, sign, own, front, tall, first, last)
-                first = False
-                s = end
-    _vistas(street, greens, tall)
+                edge = s == span[0]
+                if kind == "block":
+                    shape = stock.shape(
+                        "corner" if edge or rest < 24 else "block_far" if s > 75 or s < -30 else "block"
+                    )
+                    wide = footprint(shape)[0]
+                elif kind in ("tower", "hall"):
+                    shape = stock.shape(kind)
+                    wide = footprint(shape)[0] + float(rng.uniform(3, 8))
+                else:
+                    shape, wide = None, float(rng.uniform(*_WIDTHS[kind]))
+                if rest < wide + 7:
+                    wide = rest if rest < wide * 1.4 else rest / 2
+                if shape is not None and wide < 0.6 * footprint(shape)[0]:
+                    kind, shape = ("plaza", None) if street.setting in ("city", "downtown") else ("park", None)
+                if shape is None and wide < 14 and kind not in ("wood", "plaza"):
+                    kind = "field" if street.setting == "rural" else "park"
+                _PARCEL[kind](street, greens, stock, shape, s, s + wide, sign, own, front)
+                s += wide
+    _vistas(street, greens, stock)
 
 
-def _block(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+_WIDTHS = {
+    "house": (14, 26),
+    "lot": (20, 36),
+    "park": (18, 45),
+    "site": (18, 40),
+    "plaza": (18, 40),
+    "field": (25, 60),
+    "wood": (20, 50),
+}
+
+
+def _block(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng = street.rng
-    floors = int(np.clip(tall + rng.integers(-1, 3), 1, 14))
-    depth = float(rng.uniform(9, 13))
-    set_back = float(rng.uniform(0, 3)) if rng.random() < 0.1 else 0.0
-    sides = (first, last) if sign > 0 else (last, first)
-    gap = float(rng.uniform(1.5, 5)) if rng.random() < 0.1 and not last else 0.0
-    sides = tuple(a or bool(gap) for a in sides)
-    builder = city_block(street.kit, s1 - s0 - gap, depth, floors, sides)
-    builder.box(
-        ((s1 - s0 - gap) / 2, depth / 2, -0.9), (s1 - s0 - gap, depth, 1.8), material=street.kit.lookup_like("concrete")
-    )
-    _place_building(street, builder, s0, s1 - gap, sign, front + set_back, street.layout.kerb)
-    if set_back > 0:
-        _floor(street, s0, s1, sign, front, front + set_back + 0.3, "pavement")
+    back = float(rng.uniform(0.5, 3)) if rng.random() < 0.08 else 0.0
+    gap = float(rng.uniform(1.5, 4)) if rng.random() < 0.06 else 0.0
+    stock.put(shape, "block", s0, s1 - gap, sign, front + back)
+    if back > 0:
+        _floor(street, s0, s1, sign, front, front + back + 0.3, "pavement")
 
 
-def _tower(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _tower(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng = street.rng
-    gap = float(rng.uniform(2, 6))
     back = float(rng.uniform(0, 8))
-    wide = s1 - s0 - gap
-    builder = glass_tower(street.kit, wide, float(rng.uniform(14, 24)), int(rng.integers(5, 15)))
-    builder.box((wide / 2, 6, -0.9), (wide, 12, 1.8), material=street.kit.lookup_like("concrete"))
-    _place_building(street, builder, s0 + gap / 2, s1 - gap / 2, sign, front + back, street.layout.kerb)
+    gap = min(float(rng.uniform(2, 6)), s1 - s0 - 8)
+    stock.put(shape, "tower", s0 + gap / 2, s1 - gap / 2, sign, front + back)
     _floor(street, s0, s1, sign, front, front + back + 0.3, "pavement")
     if back > 3 and rng.random() < 0.6:
         for s in np.arange(s0 + 3, s1 - 2, 7):
             greens.tree(float(s), sign * (front + 1.8), street.layout.kerb, small=True)
 
 
-def _house(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _house(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     u = rng.uniform
     lot = s1 - s0
-    wide = min(float(u(7.5, 13)), lot - 5)
-    depth, yard = float(u(7, 11)), float(u(2.5, 9))
-    floors = int(rng.choice([1, 2, 3], p=[0.3, 0.58, 0.12]))
+    shape = stock.shape("house")
+    wide, depth = footprint(shape)
+    wide = min(wide, lot - 5)
+    yard = float(u(2.5, 9))
     middle = (s0 + s1) / 2 + float(u(-0.5, 0.5)) * max(lot - wide - 7, 0)
     if wide > 5:
-        builder = house(street.kit, wide, depth, floors)
-        builder.box((wide / 2, depth / 2, -0.9), (wide, depth, 1.8), material=street.kit.lookup_like("concrete"))
-        _place_building(street, builder, middle - wide / 2, middle + wide / 2, sign, front + yard, layout.kerb)
+        stock.put(shape, "house", middle - wide / 2, middle + wide / 2, sign, front + yard)
         street.ground.take(
             middle - wide / 2 - 4,
             middle + wide / 2 + 4,
@@ -298,7 +341,7 @@ def _floor(street, s0, s1, sign, near, far, semantic, material: int | None = Non
     )
 
 
-def _park_green(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _park_green(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     _boundary(street, greens, s0, s1, sign, front + 0.3, _choose(rng, {"hedge": 3, "rails": 3, "wall": 1, "none": 4}))
     for _ in range(int((s1 - s0) * rng.uniform(0.1, 0.28))):
@@ -326,7 +369,7 @@ def _park_green(street, greens, s0, s1, sign, own, front, tall, first, last) -> 
         )
 
 
-def _lot(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _lot(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     """A car park with rows across or along."""
     rng, layout = street.rng, street.layout
     asphalt = street.kit.textured("asphalt", street.kit.vary("#6f6f70", 0.15))
@@ -334,7 +377,7 @@ def _lot(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
     _floor(street, s0, s1, sign, front - 0.05, front + depth, "road", asphalt)
     z = layout.kerb + 0.015
     full = rng.uniform(0.3, 0.95)
-    for row in np.arange(front + 3.2, front + depth - 2, 8.2):
+    for row in np.arange(front + 3.2, front + min(depth - 2, 16), 8.2):
         for s in np.arange(s0 + 2, s1 - 1.5, 2.75):
             if rng.random() < full:
                 kind = "van" if rng.random() < 0.06 else None
@@ -350,25 +393,23 @@ def _lot(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
         _boundary(street, greens, s0 + 3, s1 - 3, sign, front + 0.25, _choose(rng, {"hedge": 3, "mesh": 2, "rails": 2}))
     for _ in range(2):
         _lamp_post(street, float(rng.uniform(s0 + 2, s1 - 2)), sign * (front + depth * 0.5), z, 0.0)
-    _backdrop(street, greens, s0, s1, sign, front + depth + 2)
+    _backdrop(street, greens, stock, s0, s1, sign, front + depth + 2)
 
 
-def _backdrop(street, greens, s0, s1, sign, d) -> None:
+def _backdrop(street, greens, stock, s0, s1, sign, d) -> None:
     """Something behind an open parcel: trees or a building."""
     rng = street.rng
     if rng.random() < 0.5:
         for s in np.arange(s0, s1, 6.0):
             greens.tree(float(s + rng.normal(0, 1.5)), sign * (d + float(rng.uniform(0, 6))), street.layout.kerb)
     elif rng.random() < 0.7:
-        builder = hall(street.kit, s1 - s0, 10, float(rng.uniform(5, 9)))
-        _place_building(street, builder, s0, s1, sign, d, street.layout.kerb)
+        stock.put(stock.shape("hall"), "hall", s0, s1, sign, d)
 
 
-def _hall(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _hall(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     yard = float(rng.uniform(3, 16))
-    builder = hall(street.kit, s1 - s0 - 4, float(rng.uniform(12, 20)), float(rng.uniform(5, 10)))
-    _place_building(street, builder, s0 + 2, s1 - 2, sign, front + yard, layout.kerb)
+    stock.put(shape, "hall", s0 + 2, s1 - 2, sign, front + yard)
     ground = street.kit.textured(
         ("asphalt", "concrete", "gravel")[int(rng.integers(3))], street.kit.vary("#8a8884", 0.15)
     )
@@ -389,7 +430,7 @@ def _hall(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
         )
 
 
-def _site(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _site(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     """A building site: fence or barriers, soil, machines, a shell."""
     rng, layout = street.rng, street.layout
     soil = street.kit.textured("soil" if rng.random() < 0.6 else "gravel", street.kit.vary("#8a7458", 0.2))
@@ -444,7 +485,7 @@ def _site(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
             b.box(posts, (0.4, 0.4, 3.0), yaw, material=concrete, semantic=ID["building"])
 
 
-def _plaza(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _plaza(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     depth = float(rng.uniform(8, 18))
     _floor(street, s0, s1, sign, front - 0.05, front + depth, "pavement")
@@ -478,21 +519,13 @@ def _plaza(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
     for s in np.arange(s0 + 4, s1 - 3, 8.0):
         if rng.random() < 0.5 and street.ground.claim(float(s), sign * (front + 3), 1.2, 1.2):
             greens.tree(float(s), sign * (front + 3), z, small=True)
-    s = s0
-    while s < s1 - 6:
-        wide = min(float(rng.uniform(9, 18)), s1 - s) if s1 - s > 16 else s1 - s
-        builder = city_block(
-            street.kit,
-            wide,
-            10,
-            max(2, tall),
-            (s == s0, s + wide >= s1 - 1) if sign > 0 else (s + wide >= s1 - 1, s == s0),
-        )
-        _place_building(street, builder, s, s + wide, sign, front + depth, layout.kerb)
-        s += wide
+    count = max(int((s1 - s0) / 15), 1)
+    for k in range(count):
+        a, e = s0 + (s1 - s0) * k / count, s0 + (s1 - s0) * (k + 1) / count
+        stock.put(stock.shape("corner"), "block", a, e, sign, front + depth)
 
 
-def _field(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _field(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     if rng.random() < 0.3:
         _boundary(
@@ -516,7 +549,7 @@ def _field(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
         )
 
 
-def _wood(street, greens, s0, s1, sign, own, front, tall, first, last) -> None:
+def _wood(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
     rng, layout = street.rng, street.layout
     dense = rng.uniform(2.8, 5.0)
     for row in range(3):
@@ -536,7 +569,7 @@ _PARCEL = {
 }  # fmt: skip
 
 
-def _vistas(street: Street, greens: Greens, tall: int) -> None:
+def _vistas(street: Street, greens: Greens, stock: Stock) -> None:
     """What closes the view at both ends and down the side roads."""
     rng, corridor, layout = street.rng, street.corridor, street.layout
     for s, turn in ((corridor.end + 14, 1), (corridor.start - 8, -1)):
@@ -544,12 +577,11 @@ def _vistas(street: Street, greens: Greens, tall: int) -> None:
         if kind == "built":
             d = -40.0
             while d < 40:
-                wide = float(rng.uniform(10, 22))
-                builder = city_block(street.kit, wide, 10, max(2, tall + int(rng.integers(-1, 3))), (False, False))
-                matrix = street.pose(s, d + wide if turn > 0 else d, 0.0, -np.pi / 2 * turn)
-                mesh = builder.build()
-                mesh.semantic[:] = ID["building"]
-                street.builder.add(mesh, matrix)
+                shape = stock.shape("block_far")
+                wide = footprint(shape)[0]
+                stock.put(
+                    shape, "block", 0, wide, 1, 0, street.pose(s, d + wide if turn > 0 else d, 0.0, -np.pi / 2 * turn)
+                )
                 d += wide
         elif kind == "trees":
             for d in np.arange(-45, 45, 5.5):
@@ -557,25 +589,17 @@ def _vistas(street: Street, greens: Greens, tall: int) -> None:
     for centre in layout.crossings:
         for sign, own in layout.sides():
             for side in (-1, 1):
-                edge = layout.side_width + 2.4
+                s = centre + side * (layout.side_width + 2.7)
                 d = layout.outer(own) + 13.5
                 while d < layout.edge(own) + 70:
-                    s = centre + side * (edge + 0.3)
-                    wide = float(rng.uniform(9, 18))
+                    shape = stock.shape("block_far")
+                    wide = footprint(shape)[0]
                     if street.setting in ("rural", "industrial") or rng.random() < 0.25:
                         greens.tree(s + side * 4, sign * (d + wide / 2), layout.kerb)
-                    else:
-                        builder = city_block(
-                            street.kit, wide, 7, max(2, tall + int(rng.integers(-1, 2))), (False, False)
-                        )
-                        # Its front looks at the side road: depth runs away from it.
-                        matrix = street.pose(s, sign * d if side * sign < 0 else sign * (d + wide), layout.kerb, 0.0)
-                        yaw = np.pi / 2 if side < 0 else -np.pi / 2
+                    else:  # its front looks at the side road: depth runs away from it
                         start = d if (side < 0) == (sign > 0) else d + wide
-                        matrix = street.pose(s, sign * start, layout.kerb, yaw)
-                        mesh = builder.build()
-                        mesh.semantic[:] = ID["building"]
-                        street.builder.add(mesh, matrix)
+                        matrix = street.pose(s, sign * start, layout.kerb, np.pi / 2 if side < 0 else -np.pi / 2)
+                        stock.put(shape, "block", 0, wide, 1, 0, matrix)
                     d += wide
     if street.setting != "rural" and rng.random() < 0.5:  # a skyline
         b = street.builder

@@ -7,12 +7,13 @@ import numpy as np
 from perception.datasets.world.classes import ID
 from perception.datasets.world.mesh import Mesh
 from perception.datasets.world.rooms import storage
+from perception.datasets.world.rooms.furnisher import Furnisher
 from perception.datasets.world.rooms.kit import Kit
 from perception.datasets.world.rooms.layout import Room
 from perception.datasets.world.rooms.light import choose_mood, light_room
 from perception.datasets.world.rooms.outside import surroundings
 from perception.datasets.world.rooms.piece import Piece
-from perception.datasets.world.rooms.plans import PLANS, Furnisher
+from perception.datasets.world.rooms.plans import PLANS, fill_up
 from perception.datasets.world.rooms.shell import (
     Shell,
     Wall,
@@ -53,7 +54,7 @@ def build_room(rng: np.random.Generator, style: str = "plausible", seed: int = 0
     _finish_shell(kit, shell, room, thickness, mood)
     furnisher = Furnisher(room, glow, mood.lamp_colour, mood.lit)
     plan(furnisher)
-    furnisher.fill_up(kit.between(0.18, 0.5))
+    fill_up(furnisher, kit.between(0.18, 0.5))
     if kit.chance(0.1) and room.area > 5:
         furnisher.standing()
     if kit.wild:
@@ -134,6 +135,7 @@ def _cut_openings(kit: Kit, room: Room) -> None:
                 continue
             wide = kit.chance(0.2) and w.length > 2.6 and all(w.extend)
             width = kit.between(1.3, min(2.6, w.length - 0.8)) if wide else kit.between(0.78, 1.02)
+            width = min(width, w.length - 0.32)  # the narrowest corridors
             centre = kit.between(width / 2 + 0.15, w.length - width / 2 - 0.15)
             top = min(kit.between(2.05, 2.4), room.height - 0.12) if wide else height
             if w.free(centre - width / 2, centre + width / 2, 0, top, 0.2):

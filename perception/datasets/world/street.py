@@ -1,6 +1,6 @@
 """Streets from a seed: `build_street` chooses a setting, lays the road and lets the generators fill it.
 
-A street runs along a curved corridor (`road.py`) from about s = -70 to s = 190 m; the ego vehicle starts at s = 0 in one of the lanes.
+A street runs along a curved corridor (`road.py`) from about s = -50 to s = 165 m; the ego vehicle starts at s = 0 in one of the lanes.
 Own parts: `roadside.py` (buildings, parks, furniture), `traffic.py` (vehicles, people), `weather.py` (light).
 """
 
@@ -32,7 +32,7 @@ def build_street(
     setting: str | None = None,
     seed: int = 0,
 ) -> Scene:
-    """One street of about 250 m.
+    """One street of about 215 m.
 
     style: "plausible" or "wild". weather: a name of `weather.WEATHERS`, setting: a name of `SETTINGS`; None = random. seed is noted in
     the scene; every random number comes from `rng`. Raises InputError for unknown names.
@@ -55,7 +55,7 @@ def build_street(
     layout = _layout(rng, setting)
     bend = {"rural": 0.008, "residential": 0.006}.get(setting, 0.003) * rng.uniform(0, 1)
     slope = {"rural": 0.05, "residential": 0.045, "city": 0.03}.get(setting, 0.02) * rng.uniform(0, 1)
-    corridor = Corridor(rng, bend, slope, -70.0, 190.0)
+    corridor = Corridor(rng, bend, slope, -50.0, 165.0)
     street = Street(rng, kit, corridor, layout, setting, weather, night)
     queue = bool(rng.random() < (0.5 if layout.lights else 0.12))
     street.lights_red = queue
@@ -143,7 +143,7 @@ def _layout(rng: np.random.Generator, setting: str) -> Layout:
         first = float(u(25, 75))
         layout.crossings = [first] + [first + float(u(60, 90))] * (rng.random() < 0.6)
         if rng.random() < 0.4:
-            layout.crossings.insert(0, float(u(-45, -25)))
+            layout.crossings.insert(0, float(u(-34, -22)))
     layout.lights = bool(layout.crossings) and setting in ("city", "boulevard", "downtown") and rng.random() < 0.6
     if setting != "rural" and not layout.lights and rng.random() < 0.4:
         spot = float(u(12, 60))
@@ -172,7 +172,7 @@ def _surfaces(kit: Kit, setting: str) -> Surfaces:
     worn = float(rng.uniform(0.45, 0.9))
     wet = {"wettable": True}
     return Surfaces(
-        asphalt=kit.textured(road, asphalt, kit.vary("#55534f", 0.1), roughness=0.75, lidar_reflectance=0.15, **wet),
+        asphalt=kit.textured(road, asphalt, kit.vary("#55534f", 0.1), scale_m=float(rng.uniform(2.0, 4.5)) if road == "asphalt" else 1.8, roughness=0.75, lidar_reflectance=0.15, **wet),
         parking=kit.textured("paving" if rng.random() < 0.4 else "asphalt", old, roughness=0.8, lidar_reflectance=0.2, **wet),
         cycle=kit.textured("asphalt", kit.vary(("#9c4a3c", "#4a7a4a", "#6a6a6a", "#3f6a9c")[int(rng.integers(4))], 0.1), **wet),
         pavement=kit.textured(walk, kit.vary(("#a39d92", "#8d8a86", "#b8b0a2", "#9a8478", "#7f7d7a")[int(rng.integers(5))], 0.1), kit.vary("#6f6a62", 0.1), lidar_reflectance=0.25, **wet),
@@ -181,7 +181,7 @@ def _surfaces(kit: Kit, setting: str) -> Surfaces:
         terrain=kit.textured("grass", green) if lush else kit.textured(soil, kit.vary("#a08c6a", 0.2)),
         white=kit.textured("concrete", (worn, worn, worn * 0.97), roughness=0.6, lidar_reflectance=0.7),
         yellow=kit.textured("concrete", kit.vary("#d8a820", 0.1), roughness=0.6, lidar_reflectance=0.6),
-        patch=kit.textured("asphalt", tuple(c * float(np.exp(rng.normal(-0.15, 0.25))) for c in asphalt), roughness=0.75, **wet),
+        patch=kit.textured("asphalt", kit.vary(tuple(0.9 * c for c in asphalt), 0.25), roughness=0.75, **wet),
         iron=kit.plain(tuple(0.45 * c for c in asphalt), roughness=0.6),
     )  # fmt: skip
 

@@ -20,7 +20,8 @@ ROLES = (
     "frame rubber "
     "cargo cargo2 deck warning "
     "bark leaf leaf2 flower metal pole_paint sign_face sign_back sign_rim lamp_red lamp_amber lamp_green lamp_glass "
-    "concrete wood cone_body cone_band barrier_body barrier_band bin_body poster hydrant"
+    "concrete wood cone_body cone_band barrier_body barrier_band bin_body poster hydrant "
+    "wall base accent frame_paint pane pane_lit dark roof door shop_sign shop_sign2 awning"
 ).split()
 ROLE = {name: i for i, name in enumerate(ROLES)}
 
@@ -57,6 +58,8 @@ class Template:
 class Shape(MeshBuilder):
     """A `MeshBuilder` whose materials are roles by name: ``shape.box(..., role="paint")``."""
 
+    coarse = False  # generators may draw fewer triangles for distant use
+
     def batch(self, vertices, triangles, role=None, material=None, **attributes):
         if role is not None:
             material = ROLE[role] if isinstance(role, str) else role
@@ -77,15 +80,8 @@ def template_rng(kind: str, variant: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([7003, key, variant])))
 
 
-_HOMES = (
-    "cars",
-    "trucks",
-    "machines",
-    "cycles",
-    "people",
-    "vegetation",
-    "street_furniture",
-)  # modules that register makers
+# Modules that register makers.
+_HOMES = ("cars", "trucks", "machines", "cycles", "people", "vegetation", "street_furniture", "buildings")
 _MAKERS: dict[str, object] = {}
 
 

@@ -28,12 +28,18 @@ _MACHINES = ["#f0b419", "#f0b419", "#e88a10", "#d8d4c8", "#c4401f"]
 
 
 def _choose(rng, weights: dict[str, float]) -> str:
-    values = np.array(list(weights.values()), float)
-    return tuple(weights)[int(rng.choice(len(values), p=values / values.sum()))]
+    mark = rng.random() * sum(weights.values())
+    for name, weight in weights.items():
+        mark -= weight
+        if mark < 0:
+            return name
+    return next(reversed(weights))
 
 
-def vehicle(street: Street, kind: str | None = None) -> tuple[str, Template, tuple[float, float, float], np.ndarray]:
-    """Category, template, scale and role lookup of a random vehicle of `kind` (a template kind; None = a car of any style)."""
+def vehicle(
+    street: Street, kind: str | None = None, far: bool = False
+) -> tuple[str, Template, tuple[float, float, float], np.ndarray]:
+    """Category, template, scale and role lookup of a random vehicle of `kind` (a template kind; None = a car of any style); `far`: the coarse template will do."""
     rng, kit = street.rng, street.kit
     kind = kind or _choose(rng, _STYLES)
     shape = template(
@@ -101,7 +107,7 @@ class Lane:
     def add(self, s: float, kind: str | None = None, shift: float = 0.0) -> float:
         """Put a vehicle with its middle at s; returns the length of road it takes (0 = no room)."""
         street = self.street
-        category, shape, scale, lookup = vehicle(street, kind)
+        category, shape, scale, lookup = vehicle(street, kind, abs(s - 10) > 32)
         size = shape.scaled_size(scale)
         d = self.d + shift
         if not street.ground.claim(s, d, size[0] + 0.6, size[1], margin=0.1):
@@ -181,8 +187,8 @@ def fill_lanes(street: Street, ego_lane: int, ego_speed: float, queue: bool) -> 
             if ego:
                 street.ground.take(-6.5, 6.5, lane.d - layout.lane_width / 2, lane.d + layout.lane_width / 2)
             mean = busy * rng.uniform(0.6, 1.8)
-            s = -55.0 + rng.exponential(mean)
-            while s < 165.0:
+            s = -42.0 + rng.exponential(mean)
+            while s < 140.0:
                 in_queue = waiting and 0 < s < stop
                 kind = _choose(rng, kinds)
                 kind = None if kind == "car" else kind
@@ -258,7 +264,7 @@ def cross_traffic(street: Street, moving: bool) -> None:
 def _park(street: Street, s: float, d: float, yaw: float, kind: str | None, z: float = 0.0) -> float:
     from perception.datasets.world.classes import ID
 
-    category, shape, scale, lookup = vehicle(street, kind)
+    category, shape, scale, lookup = vehicle(street, kind, s > 42 or s < -10 or abs(d) > 16)
     size = shape.scaled_size(scale)
     if not street.ground.claim(s, d, size[0], size[1], yaw, 0.1):
         return 0.0
@@ -288,7 +294,7 @@ def fill_parking(street: Street) -> None:
         yaw0 = 0.0 if own else np.pi
         angled = layout.angled[side]
         slant = float(rng.uniform(0.9, 1.571)) if angled else 0.0
-        for span in layout.spans(-45.0, 125.0, 7.0):
+        for span in layout.spans(-36.0, 105.0, 7.0):
             s = span[0] + 2.5
             while s < span[1] - 3:
                 thin = full * (1.0 if s < 70 else 0.6)
@@ -378,7 +384,7 @@ def pedestrian(
     number = street.variant(40 if kind == "person" else 16)
     if standing:
         number -= number % (5 if kind == "person" else 4)
-    shape = template(kind, number)
+    shape = template(kind + "_far" if abs(s - 12) > 30 else kind, number)
     tall = float(np.exp(rng.normal(0, 0.035)))
     scale = (tall, tall * float(np.exp(rng.normal(0, 0.05))), tall)
     size = shape.scaled_size(scale)

@@ -16,6 +16,7 @@ from perception.geometry.cameras import Equirectangular, Pinhole
 
 NEAR = 0.05
 _SAMPLES = 14  # rays per box side for the visible share
+_LAYERS = 6  # surfaces within an object's sphere that are looked through
 _SIGNS = boxes3d.corners(np.array([[0, 0, 0, 1, 1, 1, 0.0]]), "ego")[0]
 
 
@@ -132,7 +133,9 @@ def camera_boxes(
         keep, full, inside = keep[seen], full[seen], inside[seen]
         area = lambda box: np.maximum(box[:, 2] - box[:, 0], 0) * np.maximum(box[:, 3] - box[:, 1], 0)  # noqa: E731
         truncation = np.clip(1 - area(inside) / np.maximum(area(full), 1e-9), 0, 1)
-        visibility = _visible_share(scene, time, camera, world_from_camera, numbers[keep], inside)
+        visibility = _visible_share(
+            scene, time, camera, world_from_camera, numbers[keep], inside, poses[keep], sizes[keep]
+        )
     else:
         full = np.full((len(keep), 4), np.nan)
         truncation = np.zeros(len(keep))
@@ -203,7 +206,7 @@ def _clipped(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.concatenate([points[points[:, 2] > NEAR], cut])
 
 
-def _visible_share(scene, time, camera: Pinhole, world_from_camera, numbers, inside) -> np.ndarray:
+def _visible_share(scene, time, camera: Pinhole, world_from_camera, numbers, inside, poses, sizes) -> np.ndarray:
     """Return (N,): share of the rays through each box that meet the object first, among those that meet it at all."""
     grid = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     u = inside[:, None, 0] + grid * (inside[:, None, 2] - inside[:, None, 0])
@@ -211,7 +214,7 @@ def _visible_share(scene, time, camera: Pinhole, world_from_camera, numbers, ins
     u = np.broadcast_to(u[:, None, :], (len(inside), _SAMPLES, _SAMPLES))
     v = np.broadcast_to(v[:, :, None], u.shape)
     rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)], -1).reshape(-1, 3)
-    return _first_share(scene, time, world_from_camera, rays, numbers)
+    return _first_share(scene, time, world_from_camera, rays, numbers, *_spheres(poses, sizes))
 
 
 def _visible_share_around(scene, time, world_from_camera, poses, sizes, numbers) -> np.ndarray:
@@ -220,23 +223,43 @@ def _visible_share_around(scene, time, world_from_camera, poses, sizes, numbers)
     points = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), -1).reshape(-1, 3)
     world = np.einsum("nij,nkj->nki", poses[:, :3, :3], points * sizes[:, None]) + poses[:, None, :3, 3]
     local = transforms.apply(transforms.inverse(np.asarray(world_from_camera, np.float64)), world.reshape(-1, 3))
-    return _first_share(scene, time, world_from_camera, local, numbers)
+    return _first_share(scene, time, world_from_camera, local, numbers, *_spheres(poses, sizes))
 
 
-def _first_share(scene, time, world_from_camera, rays, numbers) -> np.ndarray:
+def _spheres(poses: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return centres (N, 3) and radii (N,) of spheres around the boxes, metres."""
+    return poses[:, :3, 3], np.linalg.norm(sizes, axis=1) / 2 + 0.05
+
+
+def _first_share(scene, time, world_from_camera, rays, numbers, centres, radii) -> np.ndarray:
+    """rays (N * R, 3) camera frame, R for each object; centres (N, 3) world, radii (N,): spheres around the objects.
+
+    A first cast tells who is seen. Where that is something in front, casts that start at the object's sphere peel off its content
+    until the object is found or the sphere is left, which tells whether the ray would have met it.
+    """
     if not len(numbers):
         return np.zeros(0)
     per_object = len(rays) // len(numbers)
+    posed = scene.at(time)
     rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
     directions = (rays @ np.asarray(world_from_camera)[:3, :3].T).astype(np.float32)
-    origin = np.asarray(world_from_camera)[:3, 3].astype(np.float32)
-    ray, instance, t = scene.at(time).crossings(origin, directions)
-    nearest = np.full(len(rays), np.inf, np.float32)
-    np.minimum.at(nearest, ray, t)
+    origin = np.asarray(world_from_camera)[:3, 3]
     owner = np.repeat(np.asarray(numbers), per_object)
-    mine = instance == owner[ray]
-    own = np.full(len(rays), np.inf, np.float32)
-    np.minimum.at(own, ray[mine], t[mine])
-    met = np.isfinite(own).reshape(len(numbers), -1)
-    first = (np.isfinite(own) & (own <= nearest + 1e-4)).reshape(len(numbers), -1)
-    return first.sum(1) / np.maximum(met.sum(1), 1)
+    hits = posed.cast(origin.astype(np.float32), directions)
+    first = hits.instance == owner
+    met = first.copy()
+    along = np.einsum("ij,ij->i", directions, np.repeat(centres - origin, per_object, axis=0)).astype(np.float32)
+    radius = np.repeat(radii, per_object).astype(np.float32)
+    start, end = np.maximum(along - radius, 0), along + radius
+    rest = np.flatnonzero(~first & (hits.t < end))
+    start = np.maximum(start, 0)
+    for _ in range(_LAYERS):
+        if not len(rest):
+            break
+        origins = (origin + directions[rest] * start[rest, None]).astype(np.float32)
+        behind = posed.cast(origins, directions[rest])
+        own = behind.instance == owner[rest]
+        met[rest[own]] = True
+        start[rest] += behind.t + np.float32(1e-3)
+        rest = rest[~own & (start[rest] < end[rest])]
+    return first.reshape(len(numbers), -1).sum(1) / np.maximum(met.reshape(len(numbers), -1).sum(1), 1)

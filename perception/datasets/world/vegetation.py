@@ -41,16 +41,16 @@ def _trunk(rng, shape: Shape, height: float, thick: float, lean: float = 0.03) -
     points[1:, :2] = np.cumsum(rng.normal(0, lean * height / steps, (steps, 2)), 0)
     sizes = thick * np.linspace(1.15, 0.7, steps + 1)
     for k in range(steps):
-        shape.tube(points[k], points[k + 1], sizes[k], sides=7, taper=sizes[k + 1] / sizes[k], role="bark")
+        shape.tube(points[k], points[k + 1], sizes[k], sides=7, taper=sizes[k + 1] / sizes[k], caps=False, role="bark")
     return points[-1]
 
 
-def _clumps(rng, shape: Shape, centres, radii, cards: int, size: float, role="leaf", core: float = 0.72) -> None:
+def _clumps(rng, shape: Shape, centres, radii, cards: float, size: float, role="leaf", core: float = 0.72) -> None:
     """Leafy clumps: a dark jittered core each, with cards around it."""
     centres, radii = np.asarray(centres, float), np.asarray(radii, float).reshape(-1, 1)
     squash = np.array([1, 1, rng.uniform(0.7, 0.95)])
-    shape.blob(rng, centres, radii * 2 * core * squash, 0.25, 1, role="leaf2")
-    share = np.maximum((cards * radii[:, 0] ** 2 / (radii**2).sum()).astype(int), 6)
+    shape.blob(rng, centres, radii * 2 * core * squash, 0.3, 0, role="leaf2")
+    share = np.maximum((cards * radii[:, 0] ** 2 / (radii**2).sum()).astype(int), 4)
     points = [c + _ball(rng, n, 0.65) * r * squash for c, r, n in zip(centres, radii, share, strict=True)]
     points = np.concatenate(points)
     # The lit upper side shows the lighter leaf, the underside the darker one.
@@ -60,10 +60,11 @@ def _clumps(rng, shape: Shape, centres, radii, cards: int, size: float, role="le
 
 
 def _branches(shape: Shape, start, ends, thick: float) -> None:
-    shape.tube(np.broadcast_to(start, np.shape(ends)), ends, thick, sides=4, taper=0.4, role="bark")
+    shape.tube(np.broadcast_to(start, np.shape(ends)), ends, thick, sides=4, taper=0.4, caps=False, role="bark")
 
 
-def _tree(rng, kind: str) -> Template:
+def _tree(rng, kind: str, coarse: bool = False) -> Template:
+    few, large = (0.22, 1.9) if coarse else (0.72, 1.1)
     u = rng.uniform
     shape = Shape()
     if kind in ("broadleaf", "birch", "round_tree"):
@@ -80,23 +81,24 @@ def _tree(rng, kind: str) -> Template:
             centres = middle + _ball(rng, count, 0.3) * np.array([spread, spread, half]) * 0.7
             radii = u(0.32, 0.55, count) * spread
         _branches(shape, top - [0, 0, height * 0.2], np.asarray(centres), height * 0.014)
-        _clumps(rng, shape, centres, radii, 420, spread * u(0.11, 0.16))
+        _clumps(rng, shape, centres, radii, 420 * few, spread * u(0.11, 0.16) * large)
     elif kind == "poplar":
         height = u(8, 16)
         _trunk(rng, shape, height * 0.6, height * 0.022)
         z = np.linspace(height * 0.2, height * 0.93, 7)
         radii = height * 0.1 * np.sin(np.linspace(0.5, 2.8, 7)) + 0.2
         centres = np.stack([rng.normal(0, 0.15, 7), rng.normal(0, 0.15, 7), z], 1)
-        _clumps(rng, shape, centres, radii, 380, height * 0.035)
+        _clumps(rng, shape, centres, radii, 380 * few, height * 0.035 * large)
     elif kind == "conifer":
         height, width = u(6, 15), u(0.16, 0.26)
         _trunk(rng, shape, height * 0.9, height * 0.02, 0.005)
         foot = height * u(0.05, 0.2)
-        level = rng.random(420) ** 0.7
-        angle = rng.uniform(0, 2 * np.pi, 420)
-        radius = width * height * (1.02 - level) * rng.uniform(0.55, 1.05, 420)
+        cards = int(420 * few)
+        level = rng.random(cards) ** 0.7
+        angle = rng.uniform(0, 2 * np.pi, cards)
+        radius = width * height * (1.02 - level) * rng.uniform(0.55, 1.05, cards)
         points = np.stack([np.cos(angle) * radius, np.sin(angle) * radius, foot + level * (height - foot)], 1)
-        _cards(rng, shape, points, height * 0.055 * (1.25 - level), "leaf", 0.35)
+        _cards(rng, shape, points, height * 0.055 * large * (1.25 - level), "leaf", 0.35)
         for k in range(4):
             z = foot + (height - foot) * k / 4
             size = 2 * width * height * (1 - k / 4) * 0.75
@@ -114,7 +116,7 @@ def _tree(rng, kind: str) -> Template:
             1,
         )
         _branches(shape, top * 0.75, centres, height * 0.012)
-        _clumps(rng, shape, centres, u(0.09, 0.15, count) * height, 330, height * 0.035, core=0.6)
+        _clumps(rng, shape, centres, u(0.09, 0.15, count) * height, 330 * few, height * 0.035 * large, core=0.6)
     elif kind == "palm":
         height = u(5, 11)
         top = _trunk(rng, shape, height, height * 0.035, 0.05)
@@ -142,25 +144,33 @@ def _tree(rng, kind: str) -> Template:
             base = top - [0, 0, height * 0.08]
             start = np.repeat(base + (tips - base) * share, 5, 0)
             end = start + rng.normal(0, 0.09 * height, start.shape) + [0, 0, 0.08 * height]
-            shape.tube(start, end, height * 0.005, sides=3, taper=0.3, role="bark")
+            shape.tube(start, end, height * 0.005, sides=3, taper=0.3, caps=False, role="bark")
             twig = end + rng.normal(0, 0.05 * height, start.shape) + [0, 0, 0.03 * height]
-            shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, role="bark")
+            shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, caps=False, role="bark")
     return shape.template(kind, centred=False)
 
 
 for _kind in TREES:
     maker(_kind)(lambda rng, variant, _kind=_kind: _tree(rng, _kind))
+    maker(_kind + "_far")(lambda rng, variant, _kind=_kind: _tree(rng, _kind, coarse=True))
+
+
+@maker("bush_far")
+def _bush_far(rng, variant: int) -> Template:
+    return _bush(rng, variant, 0.3)
 
 
 @maker("bush")
-def _bush(rng, variant: int) -> Template:
+def _bush(rng, variant: int, few: float = 1.0) -> Template:
     shape = Shape()
     count = int(rng.integers(2, 5))
     size = rng.uniform(0.4, 1.0)
     centres = np.stack(
         [rng.normal(0, 0.5 * size, count), rng.normal(0, 0.5 * size, count), rng.uniform(0.35, 0.7, count) * size], 1
     )
-    _clumps(rng, shape, centres, rng.uniform(0.5, 0.8, count) * size, 110, 0.17 * size + 0.05, core=0.85)
+    _clumps(
+        rng, shape, centres, rng.uniform(0.5, 0.8, count) * size, 90 * few, (0.17 * size + 0.05) * few**-0.4, core=0.85
+    )
     if variant % 3 == 0:
         points = centres[0] + _ball(rng, 40, 0.9) * size
         _cards(rng, shape, points[points[:, 2] > 0.2], 0.07, "flower")
@@ -173,12 +183,12 @@ def _hedge(rng, variant: int) -> Template:
     shape = Shape()
     shape.blob(rng, [(x, 0, 0.5) for x in (-0.75, 0, 0.75)], (0.9, 0.68, 1.0), 0.05, 0, role="leaf2")
     shape.box((0, 0, 0.48), (2.0, 0.62, 0.96), role="leaf")
-    points = rng.uniform((-1.0, -0.38, 0.05), (1.0, 0.38, 1.05), (130, 3))
-    face = rng.integers(0, 3, 130)
+    points = rng.uniform((-1.0, -0.38, 0.05), (1.0, 0.38, 1.05), (70, 3))
+    face = rng.integers(0, 3, 70)
     points[face == 0, 1] = 0.34
     points[face == 1, 1] = -0.34
     points[face == 2, 2] = 1.0
-    _cards(rng, shape, points, 0.12, "leaf")
+    _cards(rng, shape, points, 0.14, "leaf")
     return shape.template("hedge", centred=False)
 
 

@@ -20,7 +20,13 @@ def world(request) -> World:
 
 @pytest.fixture(scope="module")
 def street() -> World:
-    return World(5, "street")
+    """A street in which the carrier drives and other vehicles are near."""
+    for seed in range(40):
+        world = World(seed, "street")
+        moving = [item for item in world.scene.objects if item.motion.moving]
+        if np.linalg.norm(rigs.point_velocity(world.ego_pose, np.zeros(3), 0.0)) > 4 and len(moving) > 1:
+            return world
+    raise AssertionError("none of 40 streets has a driving carrier")
 
 
 def look_up(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -79,7 +85,7 @@ def test_normals_are_the_gradient_of_depth(world):
     flat &= frame.valid[:-1, :-1]
     assert flat.mean() > 0.15
     cosine = (normal * mine).sum(-1)[flat]
-    assert np.mean(cosine > 0.999) > 0.95
+    assert np.mean(cosine > 0.999) > 0.9 and np.median(cosine) > 0.99999
     length = np.linalg.norm(frame.normals[frame.valid], axis=-1)
     np.testing.assert_allclose(length, 1, atol=1e-4)
     assert ((frame.normals * SMALL.rays()).sum(-1)[frame.valid] <= 1e-6).all()  # towards the camera

@@ -18,7 +18,7 @@ from perception.datasets.world.dataset import SizeBatches
 from perception.datasets.world.plan import Plan, make_plan
 from perception.errors import DatasetError, InputError, RecipeError
 
-TINY = Plan(kind="mixed", scenes=4, size=(48, 64), views_per_scene=2, block=1, wide_share=0.25)
+TINY = Plan(kind="mixed", scenes=4, size=(48, 64), views_per_scene=2, block=1, wide_share=0.25)  # 4 blocks
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -52,10 +52,10 @@ def _soft(power: float, level: int) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _pillow() -> tuple[np.ndarray, np.ndarray]:
     """Unit pillow: square outline, thick in the middle, thin at the seam."""
-    n = 7
+    n = 10
     t = np.linspace(-1, 1, n)
     y, x = np.meshgrid(t, t, indexing="ij")
-    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.5
+    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.6
     pinch = 1 - 0.12 * (np.abs(x) * np.abs(y)) ** 2 - 0.04 * (1 - np.abs(x * y))
     top = np.stack([x * pinch, y * pinch, bulge], -1) * 0.5
     bottom = top * np.array([1, 1, -1])
@@ -105,7 +105,7 @@ class Piece:
         self.tops: list[tuple[float, float, float, float, float, float]] = []
         self._rows: dict[tuple, list[tuple]] = {}
         self._tubes: dict[tuple, list[tuple]] = {}
-        self._builder = MeshBuilder(semantic=self.category)
+        self.builder = MeshBuilder(semantic=self.category)
 
     # primitives: centre and full size; yaw about z, pitch about y (positive tips +x down), roll about x -----------------
 
@@ -151,16 +151,16 @@ class Piece:
     def lathe(self, profile, centre: Vector, material: int, sides: int = 14) -> None:
         """A turned shape: profile of (radius, z) from bottom to top."""
         v, t = lathe_mesh(np.asarray(profile, np.float32), sides)
-        self._builder.mesh(v + np.float32(centre), t, material=material)
+        self.builder.mesh(v + np.float32(centre), t, material=material)
 
     def surface(self, points: np.ndarray, material: int, local: np.ndarray | None = None, wrap: bool = False) -> None:
         """A curved sheet over a lattice of points (R, C, 3)."""
         v, t = grid(points, wrap)
-        self._builder.mesh(v, t, material=material, local=None if local is None else local.reshape(1, -1, 3))
+        self.builder.mesh(v, t, material=material, local=None if local is None else local.reshape(1, -1, 3))
 
     def mesh(self, vertices, triangles, material) -> None:
         """Free triangles."""
-        self._builder.mesh(vertices, triangles, material=material)
+        self.builder.mesh(vertices, triangles, material=material)
 
     def top(self, x0: float, x1: float, y0: float, y1: float, z: float, free: float = 0.5) -> None:
         """Declare a surface on which small things may stand."""
@@ -187,17 +187,17 @@ class Piece:
             if data[:, 6:9].any():
                 scaled = scaled @ _rotations(data[:, 6], data[:, 7], data[:, 8]).transpose(0, 2, 1)
             scaled += data[:, None, 0:3]
-            self._builder.batch(scaled, t, material=data[:, 9].astype(np.int16)[:, None], local=local)
+            self.builder.batch(scaled, t, material=data[:, 9].astype(np.int16)[:, None], local=local)
         for (sides, taper), rows in self._tubes.items():
             data = np.array(rows, np.float32)
-            self._builder.batch(*_tubes(data, sides, taper), material=data[:, 7].astype(np.int16)[:, None])
+            self.builder.batch(*_tubes(data, sides, taper), material=data[:, 7].astype(np.int16)[:, None])
         if self.kit.wild:  # a random finish for each primitive
-            for i, part in enumerate(self._builder._parts):
+            for i, part in enumerate(self.builder._parts):
                 vertices, faces, material, *rest = part
                 run = max(len(faces) // 6, 4)
                 random = np.repeat(self.kit.wild_ids(len(faces) // run + 1), run)[: len(faces)]
-                self._builder._parts[i] = (vertices, faces, random, *rest)
-        mesh = self._builder.build()
+                self.builder._parts[i] = (vertices, faces, random, *rest)
+        mesh = self.builder.build()
         low, high = mesh.bounds()
         return Part(self.category, mesh, low, high, self.tops, self.model)
 

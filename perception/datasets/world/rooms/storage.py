@@ -44,7 +44,7 @@ def books(kit: Kit, pool: BookPool, length: float, height: float, depth: float) 
         if same
         else pool.plain[rng.integers(len(pool.plain), size=count)]
     )
-    builder: MeshBuilder = piece._builder
+    builder: MeshBuilder = piece.builder
     builder.box(centre, size, material=material)
     label = np.flatnonzero(rng.random(count) < 0.75)  # a strip of print on the back
     if len(label):
