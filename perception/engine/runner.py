@@ -16,6 +16,7 @@ import contextlib
 import copy
 import logging
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from perception.engine.checkpoint import (
 )
 from perception.engine.ema import WeightAverage
 from perception.engine.guard import FiniteGuard
-from perception.engine.hooks import checkpoints, metrics  # noqa: F401  (registers the hooks)
+from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401  (registers the hooks)
 from perception.engine.loops import EvaluationLoop, EvaluationTestLoop, IterationTrainLoop
 from perception.engine.optim import GuardedOptimWrapper
 from perception.engine.recipe import jsonable
@@ -115,7 +116,7 @@ class PerceptionRunner(Runner):
             log_level=recipe.get("log_level", "INFO"),
             visualizer=visualizer,
             randomness={"seed": recipe.get("seed", 0), "deterministic": bool(recipe.get("deterministic", False))},
-            experiment_name=recipe.get("name", "run"),
+            experiment_name=f"{recipe.get('name', 'run')}_{uuid.uuid4().hex[:6]}",  # mmengine's singletons are named by it
             cfg=None,
         )
         with contextlib.suppress(OSError):

@@ -69,7 +69,7 @@ def check_recipe(recipe: dict[str, Any], train: bool = True) -> None:
     from perception.datasets.transforms.registry import batch_transform_class
     from perception.engine import schedules  # noqa: F401
     from perception.engine.data import LOADER_KEYS
-    from perception.engine.hooks import checkpoints, metrics  # noqa: F401
+    from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401
     from perception.evaluation.registry import evaluator_class
     from perception.models.registry import model_class
 

@@ -48,7 +48,7 @@ def depth_to_mesh(
 ) -> Mesh:
     """Mesh of (H, W) depth (z for `Pinhole`, range for `Equirectangular`).
 
-    tear: relative depth difference above which a bend counts as an edge. max_stretch: a triangle whose depth differs by more than that many pixel
+    tear: relative depth difference above which a bend counts as an edge (at least six pixel angles). max_stretch: a triangle whose depth differs by more than that many pixel
     footprints is dropped in any case. image: (H, W, 3) uint8 for vertex colours. max_vertices: use every n-th pixel so that at most so many remain.
     """
     depth = np.asarray(depth, np.float32)
@@ -122,13 +122,15 @@ def _triangles(
     corner = flat_depth[faces]
     low, high = corner.min(-1), corner.max(-1)
     jump = (high - low) / low
-    torn = (jump > tear) & (bend[faces].max(-1) > 0.25 * jump)
     p = points.reshape(-1, 3)[faces]
-    sides = np.linalg.norm(p - np.roll(p, 1, 1), axis=-1)
-    # A triangle seen head-on is about one pixel footprint wide; the ratio of its longest side to that is how far it is stretched.
-    rays = p / np.maximum(np.linalg.norm(p, axis=-1, keepdims=True), 1e-12)
-    footprint = np.linalg.norm(rays - np.roll(rays, 1, 1), axis=-1).max(-1) * np.linalg.norm(p, axis=-1).min(-1)
-    stretched = sides.max(-1) > max_stretch * footprint
+    distance = np.linalg.norm(p, axis=-1)
+    rays = p / np.maximum(distance, 1e-12)[..., None]
+    pixel_angle = np.linalg.norm(rays - np.roll(rays, 1, 1), axis=-1).max(-1)
+    # Walls seen at up to 80 degrees from head-on change by 6 pixel angles a pixel: where they meet in a corner, nothing is torn.
+    torn = (jump > np.maximum(tear, 6 * pixel_angle)) & (bend[faces].max(-1) > 0.25 * jump)
+    # A triangle seen head-on is one pixel footprint wide; the ratio of its longest side to that is how far it is stretched.
+    longest = np.linalg.norm(p - np.roll(p, 1, 1), axis=-1).max(-1)
+    stretched = longest > max_stretch * pixel_angle * distance.min(-1)
     return faces[~(torn | stretched)]
 
 

@@ -86,7 +86,7 @@ def load_image(
     """
     if isinstance(source, LoadedImage):
         return source
-    if isinstance(source, np.ndarray) or hasattr(source, "detach"):
+    if isinstance(source, np.ndarray) or _is_tensor(source):
         pixels, notes = _from_array(source, name or "array", background)
         return _loaded(pixels, name or "array", None, notes)
     if isinstance(source, Image.Image):
@@ -104,6 +104,11 @@ def load_image(
     else:
         raise InputError(f"a picture must be a path, bytes, PIL image, array or tensor; found {type(source).__name__}")
     return _from_file(data, label, background, max_pixels)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Without importing torch: binary files have a `detach` too."""
+    return hasattr(value, "detach") and hasattr(value, "permute")
 
 
 def _open_file(source: str | Path, label: str) -> BinaryIO:
@@ -137,6 +142,10 @@ def _from_file(data: BinaryIO, label: str, background: tuple[int, int, int], max
             f"{label} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels{limit}"
         ) from None
     except UnidentifiedImageError:
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            raise InputError(
+                f"{label} is a TIFF of a kind that cannot be read (colour floats, for example): save it with 8 or 16 bits"
+            ) from None
         raise InputError(
             f"{label} is not a picture in a format that can be read (JPEG, PNG, WebP, TIFF, ...)"
         ) from None
@@ -177,8 +186,8 @@ def _from_pil(
         if first_frame and getattr(image, "is_animated", False) and image.format != "MPO":
             image.seek(0)
             notes.append("only the first frame of the animation is used")
+        image.load()  # before anything else: PNG's getexif() decodes too, and would swallow what is broken
         focal = _exif_focal(image)
-        image.load()
         upright = _upright(image)
         pixels = _to_rgb(upright, background, notes)
     except InputError:
@@ -240,7 +249,7 @@ def _grey_to_rgb(grey: np.ndarray) -> np.ndarray:
 
 
 def _from_array(source: Any, label: str, background: tuple[int, int, int]) -> tuple[np.ndarray, list[str]]:
-    is_tensor = hasattr(source, "detach")
+    is_tensor = _is_tensor(source)
     if is_tensor:
         source = source.detach().cpu()
         if source.is_floating_point():

@@ -18,12 +18,15 @@ KINDS = {
     "metric": "z along the optical axis, metres",
     "relative": "z along the optical axis, up to an unknown scale",
     "range": "Euclidean distance from the camera centre, metres",
+    "inverse": "inverse depth up to an unknown scale and shift: larger is nearer, 0 is far away",
 }
+
+SAVED_POINTS = 600_000  # pixels of a saved cloud or mesh: a 1024 x 512 panorama is kept whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DepthResult(Result):
-    """depth: (H, W) float32, 0 where invalid. valid: (H, W) bool; left out, finite positive depth is valid. kind: see `KINDS`.
+    """depth: (H, W) float32, 0 where invalid. valid: (H, W) bool; left out, finite positive depth (inverse: not negative) is valid. kind: see `KINDS`.
 
     camera: `Pinhole` ("metric" or "relative" z, or "range") or `Equirectangular` (always "range"); left out, the default camera, which says so.
     confidence: (H, W) float32 in 0..1, or None.
@@ -48,7 +51,8 @@ class DepthResult(Result):
             )
         if isinstance(camera, Equirectangular) and self.kind != "range":
             raise InputError(f"the depth of a panorama must be of kind 'range'; found {self.kind!r}")
-        usable = np.isfinite(depth) & (depth > 0)
+        # An inverse depth of 0 is a fact (far away); a depth of 0 is none.
+        usable = np.isfinite(depth) & ((depth >= 0) if self.kind == "inverse" else (depth > 0))
         valid = usable if self.valid is None else frozen(self.valid, bool)
         check_shape("valid", valid, depth.shape)
         valid = frozen(valid & usable, bool)
@@ -74,8 +78,8 @@ class DepthResult(Result):
 
     @property
     def unit(self) -> str:
-        """ "m", or an empty string for relative depth."""
-        return "" if self.kind == "relative" else "m"
+        """ "m", or an empty string for relative and inverse depth."""
+        return "" if self.kind in ("relative", "inverse") else "m"
 
     @property
     def intrinsics_source(self) -> str:
@@ -105,24 +109,72 @@ class DepthResult(Result):
 
     @cached_property
     def _z_or_range(self) -> np.ndarray:
-        """What the camera's `unproject` expects."""
+        """What the camera's `unproject` expects. Raises `InputError` for inverse depth, whose shift is unknown."""
+        if self.kind == "inverse":
+            raise InputError(
+                "relative inverse depth has no shape in 3D: call fit_metric(points) with some known depths first, or use a metric model"
+            )
         if self.kind == "range" and isinstance(self.camera, Pinhole):
             return self.camera.depth_from_range(self.depth)
         return self.depth
+
+    def fit_metric(self, points: Any) -> DepthResult:
+        """Metric depth from inverse (or relative) depth and points whose depth is known, by least squares.
+
+        points: (N, 3) rows [u, v, z]: continuous pixels and z, metres; for inverse depth at least 2 points of different values, for relative depth 1.
+        Inverse depth d becomes z = 1 / (a + b d), fitted on 1 / z; relative depth becomes z = b d. Where the fit gives no positive depth, the
+        result is invalid. Raises `InputError` for too few usable points, or points that contradict the map (b not positive).
+        """
+        if self.kind not in ("inverse", "relative"):
+            raise InputError(
+                f"only inverse and relative depth can be fitted to metres; this depth is of kind {self.kind!r}"
+            )
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InputError(f"known points must have shape (N, 3): u, v, z; found {points.shape}")
+        height, width = self.shape
+        points = points[np.isfinite(points).all(1) & (points[:, 2] > 0)]
+        column, row = np.floor(points[:, :2]).astype(np.int64).T
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        inside[inside] &= self.valid[row[inside], column[inside]]
+        value, z = self.depth[row[inside], column[inside]].astype(np.float64), points[inside, 2]
+        if self.kind == "relative":
+            factor = float((value * z).sum() / (value * value).sum()) if value.size else 0.0
+            offset, metres = 0.0, factor * self.depth
+        else:
+            spread = float(np.ptp(value)) if value.size else 0.0
+            if value.size < 2 or spread <= 1e-6 * float(value.max()):
+                raise InputError(
+                    f"fitting inverse depth needs at least 2 known points of different values on valid pixels; found {value.size}"
+                )
+            (offset, factor), *_ = np.linalg.lstsq(np.stack([np.ones_like(value), value], 1), 1 / z, rcond=None)
+            with np.errstate(divide="ignore"):
+                metres = 1 / (offset + factor * self.depth.astype(np.float64))
+        if not factor > 0:
+            raise InputError(
+                "the known points contradict the depth map: far points are where it says near; check u, v and z"
+            )
+        valid = self.valid & np.isfinite(metres) & (metres > 0)
+        return DepthResult(np.where(valid, metres, 0), valid, "metric", self.camera, self.confidence)
 
     def points(self) -> np.ndarray:
         """(H, W, 3) float32 points, camera frame, metres (or relative); 0 where invalid."""
         return self.camera.unproject(self._z_or_range)
 
-    def point_cloud(self, image: np.ndarray | None = None) -> Any:
-        """Valid pixels as a `PointCloud`, coloured by `image` (H, W, 3) uint8."""
+    def point_cloud(self, image: np.ndarray | None = None, max_points: int | None = None) -> Any:
+        """Valid pixels as a `PointCloud`, coloured by `image` (H, W, 3) uint8; every n-th row and column so that at most `max_points` pixels remain."""
         from perception.results.point_cloud import PointCloud
 
         if image is not None:
             check_shape("image", np.asarray(image), (*self.shape, 3))
-        return PointCloud(self.points()[self.valid], None if image is None else np.asarray(image)[self.valid])
+        step = 1
+        while max_points is not None and -(-self.shape[0] // step) * -(-self.shape[1] // step) > max(max_points, 1):
+            step += 1
+        chosen = self.valid[::step, ::step]
+        colors = None if image is None else np.asarray(image)[::step, ::step][chosen]
+        return PointCloud(self.points()[::step, ::step][chosen], colors)
 
-    def mesh(self, image: np.ndarray | None = None, max_vertices: int | None = 500_000) -> Any:
+    def mesh(self, image: np.ndarray | None = None, max_vertices: int | None = SAVED_POINTS) -> Any:
         """Triangle mesh (`geometry.mesh.Mesh`) without triangles stretched across depth edges, coloured by `image`."""
         from perception.geometry.mesh import depth_to_mesh
 
@@ -139,9 +191,11 @@ class DepthResult(Result):
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def preview(self, image: np.ndarray | None = None) -> np.ndarray:
-        """(H', W, 3) uint8: coloured depth with its legend."""
-        from perception.drawing import draw_depth
+        """(H, W, 3) uint8: coloured depth, warm = near, with its legend inside."""
+        from perception.drawing import draw_depth, draw_inverse_depth
 
+        if self.kind == "inverse":
+            return draw_inverse_depth(self.depth, self.valid)
         return draw_depth(self.depth, self.valid, unit=self.unit)
 
     def summary(self) -> dict[str, Any]:
@@ -162,20 +216,26 @@ class DepthResult(Result):
         }
 
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
-        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply, mesh.glb, depth.json."""
+        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply and .glb, mesh.ply and .glb, depth.json.
+
+        Clouds and meshes take every n-th pixel of large pictures, so that a 12 megapixel photo does not become hundreds of megabytes.
+        """
         from perception.io import depth_files, glb, images, ply
 
         folder = output_folder(folder)
-        cloud, mesh = self.point_cloud(image), self.mesh(image)
         paths = {
             "depth": depth_files.write_npy(folder / "depth.npy", self.depth),
             "depth_png": depth_files.write_depth_png(folder / "depth.png", self.depth, self.valid, kind=self.kind),
             "depth_preview": images.write_image(folder / "depth_preview.png", self.preview()),
-            "points_ply": ply.write_ply(folder / "points.ply", cloud.points, colors=cloud.colors),
-            "points_glb": glb.write_glb(folder / "points.glb", cloud.points, colors=cloud.colors),
-            "mesh_glb": glb.write_mesh_glb(folder / "mesh.glb", mesh),
-            "mesh_ply": ply.write_ply(folder / "mesh.ply", mesh.vertices, colors=mesh.colors, faces=mesh.faces),
         }
+        if self.kind != "inverse":  # which has no shape in 3D
+            cloud, mesh = self.point_cloud(image, SAVED_POINTS), self.mesh(image)
+            paths |= {
+                "points_ply": ply.write_ply(folder / "points.ply", cloud.points, colors=cloud.colors),
+                "points_glb": glb.write_glb(folder / "points.glb", cloud.points, colors=cloud.colors),
+                "mesh_glb": glb.write_mesh_glb(folder / "mesh.glb", mesh),
+                "mesh_ply": ply.write_ply(folder / "mesh.ply", mesh.vertices, colors=mesh.colors, faces=mesh.faces),
+            }
         paths["depth_json"] = write_json(
             folder / "depth.json", {**self.summary(), "files": {key: path.name for key, path in paths.items()}}
         )

@@ -20,6 +20,9 @@ _HOMES: dict[str, str] = {
     "ResizeBatch": "perception.datasets.transforms.batch_geometry",
     "RandomColour": "perception.datasets.transforms.batch_colour",
     "RandomBlur": "perception.datasets.transforms.batch_colour",
+    "Mono3DFilter": "perception.datasets.transforms.mono3d",
+    "Mono3DAugment": "perception.datasets.transforms.mono3d",
+    "Mono3DPhotometric": "perception.datasets.transforms.mono3d",
     "RandomNoise": "perception.datasets.transforms.batch_colour",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}

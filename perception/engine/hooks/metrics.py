@@ -15,6 +15,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from perception.engine import distributed
 from perception.engine.files import write_text
 from perception.engine.progress import progress
 
@@ -74,6 +75,8 @@ class MetricsHook(Hook):
         names = list(self.sums)
         totals = torch.stack([self.sums[name] for name in names]).tolist() if names else []
         means = {name: total / self.counts[name] for name, total in zip(names, totals, strict=True)}
+        shares = distributed.gather(means)  # each process saw its own part of the batch
+        means = {name: sum(share[name] for share in shares) / len(shares) for name in means}
         seconds, share = self.seconds / self.iterations, self.data_seconds / max(self.seconds, 1e-9)
         rates = {group["lr"] for group in runner.optim_wrapper.optimizer.param_groups}
         row: dict[str, Any] = {

@@ -18,6 +18,7 @@ from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog, valid_pixels
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
 from perception.models.depth_anything.vit import PATCH, DinoV2
+from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
 # dim, depth, heads, taps, feed-forward kind, features and channels of the head
@@ -42,22 +43,24 @@ class DepthAnythingV2(nn.Module):
     """Depth from one picture of any size.
 
     Args:
-        encoder: "vits", "vitb", "vitl" or "vitg".
+        size: "vits", "vitb", "vitl" or "vitg".
         max_depth: None for the relative model; metres at which the metric model saturates: 20 for the Hypersim weights, 80 for the VKITTI ones. It
             belongs to the weights and is no knob: another value scales every answer.
         input_size: shorter side of the network's input, see `DepthAnythingPreprocess`.
     """
 
+    tasks = ("depth",)
+    camera_kind = "pinhole"
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
 
-    def __init__(self, encoder: str = "vits", *, max_depth: float | None = None, input_size: int = 518) -> None:
+    def __init__(self, size: str = "vits", *, max_depth: float | None = None, input_size: int = 518) -> None:
         super().__init__()
         if max_depth is not None and not max_depth > 0:
             raise RecipeError(f"max_depth must be positive metres, or None for the relative model; found {max_depth}")
-        self.encoder_name, self.max_depth = encoder, max_depth
+        self.size, self.max_depth = size, max_depth
         self.preprocess = DepthAnythingPreprocess(input_size)
-        self.encoder, self.head = build_encoder(encoder)
+        self.encoder, self.head = build_encoder(size)
         self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(self.std).view(3, 1, 1) * 255, persistent=False)
 
@@ -74,17 +77,23 @@ class DepthAnythingV2(nn.Module):
             if len(shapes) > 1:
                 raise InputError(f"pictures of one batch must have one size; found {sorted(shapes)}")
             images = torch.stack(list(images))
-        images = images.to(self.pixel_mean.device, self.pixel_mean.dtype)
+        images = images.to(self.pixel_mean.device)
         size = tuple(max(1, round(n / PATCH)) * PATCH for n in images.shape[-2:])
         if size != tuple(images.shape[-2:]):
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        return {"images": (images - self.pixel_mean) / self.pixel_std}
+            images = F.interpolate(
+                images.to(self.pixel_mean.dtype), size, mode="bilinear", align_corners=False, antialias=True
+            )
+        return {"image": images}
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) normalised, multiples of 14 -> ``depth`` (B, H, W): inverse depth >= 0 without unit, or metres."""
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) RGB 0..255 of any dtype, sides multiples of 14 -> ``depth`` (B, H, W): inverse depth >= 0 without unit, or metres."""
+        return {"depth": self.infer((image.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std)}
+
+    def infer(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised -> (B, H, W) inverse depth or metres."""
         grid = (int(images.shape[-2]) // PATCH, int(images.shape[-1]) // PATCH)
         tokens, _ = self.encoder(images)
-        return {"depth": self.activate(self.head(tokens, grid)[:, 0])}
+        return self.activate(self.head(tokens, grid)[:, 0])
 
     def activate(self, raw: Tensor) -> Tensor:
         """The head's numbers as inverse depth or metres."""
@@ -104,20 +113,22 @@ class DepthAnythingV2(nn.Module):
 
     @torch.no_grad()
     def predict(
-        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[Any]:
-        """One `DepthResult` a picture, at the pictures' sizes (height, width)."""
-        from perception.results import DepthResult
+        """One `Prediction` with ``depth`` a picture, at the picture's size.
 
-        depth = outputs["depth"].detach().float()
-        if not len(cameras) == len(sizes) == len(depth):
-            raise InputError(
-                f"prediction needs a camera and a size for each of {len(depth)} pictures; found {len(cameras)} and {len(sizes)}"
-            )
-        return [
-            DepthResult(resize_to(d, size).cpu().numpy(), kind=self.kind, camera=camera)
-            for d, camera, size in zip(depth, cameras, sizes, strict=True)
-        ]
+        cameras: what `preprocess` returned for each picture; or cameras of the pictures of a batch, with their `sizes` (height, width).
+        """
+        from perception.results import DepthResult, Prediction
+
+        results = []
+        for index, (depth, item) in enumerate(zip(outputs["depth"].detach().float(), cameras, strict=True)):
+            prepared = isinstance(item, Prepared)
+            camera, image = (item.camera, item.image) if prepared else (item, None)
+            size = item.image.shape[:2] if prepared else sizes[index]
+            depth = DepthResult(resize_to(depth, size).cpu().numpy(), kind=self.kind, camera=camera)
+            results.append(Prediction(depth=depth, image=image, camera=depth.camera))
+        return results
 
 
 def resize_to(depth: Tensor, size: tuple[int, int]) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import InputError, RecipeError
+from perception.geometry.cameras import Pinhole
+from perception.geometry.image_transform import ImageTransform
 from perception.models.layers.deformable_attention import MultiScaleDeformableAttention
 from perception.models.monodetr.decoder import DepthGuidedDecoder
 from perception.models.monodetr.depth_bins import DepthBins
@@ -21,9 +23,10 @@ from perception.models.monodetr.depth_predictor import DepthPredictor, conv_norm
 from perception.models.monodetr.encoder import DeformableEncoder
 from perception.models.monodetr.heads import QueryHeads
 from perception.models.monodetr.losses import MonoCriterion
-from perception.models.monodetr.postprocess import MonoPostprocess
+from perception.models.monodetr.postprocess import MonoPostprocess, foreground_depth
 from perception.models.monodetr.preprocess import MonoPreprocess
 from perception.models.monodetr.targets import encode_batch
+from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
 KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
@@ -41,7 +44,7 @@ class MonoDetector(nn.Module):
         num_queries: objects that can be found in one picture.
         query_groups: groups of queries in training; each is matched to all objects (group-wise one-to-many assignment). 1 switches it off.
         depth_bins, depth_range: classes of the depth map between two depths, metres.
-        object_depth_range: objects outside are not learnt, metres.
+        object_depth_range: objects outside are not learnt, metres (as seen by `virtual_focal`, where that is set).
         heading_bins: bins over the full turn.
         virtual_focal: None, or a focal length in network pixels at which all depths are meant: pictures of other cameras are learnt and predicted as if
             taken with it, so that one network serves cameras of different focal lengths.
@@ -50,6 +53,8 @@ class MonoDetector(nn.Module):
         loss_weights: replaces some of `MonoCriterion.WEIGHTS`.
     """
 
+    tasks = ("boxes3d",)
+    camera_kind = "pinhole"
     dynamic_anchors = False
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
@@ -134,35 +139,44 @@ class MonoDetector(nn.Module):
 
     # -- from pictures to outputs --------------------------------------------------------------------------------------
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalise(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) 0..255 -> float with zero mean and unit variance over ImageNet."""
-        dtype = self.pixel_mean.dtype
-        return (images.to(dtype) - self.pixel_mean) / self.pixel_std
+        return (image.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
 
     def inputs(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Arguments of `forward` from a batch with ``image`` (B, 3, H, W) uint8 and ``intrinsics`` (B, 3, 3) of that image."""
-        device = self.pixel_mean.device
-        images, intrinsics = _stacked(batch["image"], device), _stacked(batch["intrinsics"], device)
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(
-                f"a batch of pictures must have shape (B, 3, H, W), all of one size; found {tuple(images.shape)}"
-            )
-        focals = intrinsics[:, 1, 1].to(self.pixel_mean.dtype)
-        if self.virtual_focal is not None:
-            focals = torch.full_like(focals, self.virtual_focal)
-        return {
-            "images": self.normalise(images),
-            "focals": focals,
-            "heights": torch.full_like(focals, float(images.shape[-2])),
-        }
+        """Arguments of `forward` from a batch with ``image`` (B, 3, H, W) uint8 and ``intrinsics`` (B, 3, 3) of that image.
 
-    def forward(self, images: Tensor, focals: Tensor, heights: Tensor) -> dict[str, Any]:
+        Pictures of one size go in as they are, whatever that size. A list of pictures of different sizes is fitted into `image_size`, for prediction only.
+        """
+        images, device = batch["image"], self.pixel_mean.device
+        if one_size(images):
+            images = _stacked(images).to(device)
+            intrinsics = _stacked(batch["intrinsics"]).to(device, torch.float32)
+            focal = intrinsics[:, 1, 1].contiguous()
+            return {"image": images, "focal": focal, "height": torch.full_like(focal, float(images.shape[-2]))}
+        prepared = [
+            self.preprocess(x.permute(1, 2, 0).cpu().numpy(), Pinhole.from_matrix(k, x.shape[-1], x.shape[-2]))
+            for x, k in zip(images, batch["intrinsics"], strict=True)
+        ]
+        return {name: torch.stack([p.inputs[name] for p in prepared]).to(device) for name in prepared[0].inputs}
+
+    def forward(self, image: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
         """Find the objects.
 
         Args:
-            images: (B, 3, H, W), normalised.
-            focals: (B,) focal length in pixels, of a picture that is `heights` pixels high and shows the same rows.
-            heights: (B,) that height: H when the focal length is the network input's.
+            image: (B, 3, H, W) RGB, 0..255, any dtype.
+            focal: (B,) focal length in pixels, of a picture that is `height` pixels high and shows the same rows.
+            height: (B,) that height: H when the focal length is the network input's.
+
+        Returns:
+            What `detect` returns.
+        """
+        if self.virtual_focal is not None:
+            focal, height = torch.full_like(focal, self.virtual_focal), torch.full_like(height, float(image.shape[-2]))
+        return self.detect(self.normalise(image), focal, height)
+
+    def detect(self, images: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
+        """`forward` on normalised pictures.
 
         Returns:
             What `QueryHeads` returns, for the last decoder layer; ``depth_logits`` (B, bins + 1, h, w); ``depth_map`` (B, h, w) expected depth, metres.
@@ -175,7 +189,7 @@ class MonoDetector(nn.Module):
             memory, shapes, depth_tokens, [heads.box for heads in self.heads], self.num_queries * groups, groups
         )
         wanted = range(len(states)) if self.training else [len(states) - 1]
-        layers = [self.heads[i](states[i], boxes[i], depth_map, focals, heights) for i in wanted]
+        layers = [self.heads[i](states[i], boxes[i], depth_map, focal, height) for i in wanted]
         outputs = {**layers[-1], "depth_logits": depth_logits, "depth_map": depth_map}
         if self.training:
             outputs["auxiliary"] = layers[:-1]
@@ -190,6 +204,8 @@ class MonoDetector(nn.Module):
             projected from the 3D boxes where the batch has none), ``intrinsics`` and ``image``.
         """
         logits = outputs["logits"]
+        if not one_size(batch["image"]):
+            raise InputError("training needs pictures of one size; add a transform that fits them (Mono3DFit)")
         height, width = (int(n) for n in batch["image"][0].shape[-2:])
         targets = encode_batch(
             batch,
@@ -204,19 +220,36 @@ class MonoDetector(nn.Module):
         return self.criterion.weighted(self.criterion(outputs, targets, groups))
 
     def predict(
-        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]]
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[Any]:
-        """Results in the pixels and camera frames of the original pictures.
+        """One `Prediction` with ``boxes3d`` a picture, in the pixels and the camera frame of the original pictures.
 
         Args:
             outputs: of `forward`.
-            cameras: `Pinhole` of each original picture.
-            sizes: (height, width) of each original picture.
-
-        Returns:
-            One `perception.results.Boxes3DResult` a picture.
+            cameras: what `preprocess` returned for each picture (then the prediction has the foreground's ``depth`` too); or the `Pinhole` of each picture
+                of a batch that went through `inputs`, with
+            sizes: the (height, width) of those pictures.
         """
-        return self.postprocess(outputs, cameras, sizes, self.preprocess, self.virtual_focal)
+        from perception.results import Prediction
+
+        if len(cameras) and isinstance(cameras[0], Prepared):
+            depths = foreground_depth(outputs, cameras, self.virtual_focal)
+            boxes = self.postprocess(
+                outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.virtual_focal
+            )
+            return [
+                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera)
+                for b, d, p in zip(boxes, depths, cameras, strict=True)
+            ]
+        for camera, size in zip(cameras, sizes or (), strict=True):
+            if not isinstance(camera, Pinhole) or (camera.height, camera.width) != tuple(size):
+                raise InputError(
+                    f"3D boxes need the pinhole camera of each picture; for one of {size[1]}x{size[0]} pixels found {camera}"
+                )
+        equal = len({tuple(size) for size in sizes}) == 1
+        fit = ImageTransform.identity if equal else lambda size: self.preprocess.transform(*size)
+        boxes = self.postprocess(outputs, cameras, [fit(camera.size) for camera in cameras], self.virtual_focal)
+        return [Prediction(boxes3d=b, camera=camera) for b, camera in zip(boxes, cameras, strict=True)]
 
 
 @register_model
@@ -279,15 +312,16 @@ def build_backbone(
 
     if is_frozen_resnet(name):
         return FrozenResNet(name, pretrained=pretrained, **(options or {}))
-    from perception.models.backbones.adapter import Backbone
+    from perception.models.backbones.factory import build_backbone as build
 
-    return Backbone(name, levels=(8, 16, 32), pretrained=pretrained, **(options or {}))
+    fixed = {"img_size": (preprocess.height, preprocess.width)} if (options or {}).get("img_size") == "network" else {}
+    return build({"name": name, "out_strides": (8, 16, 32), "pretrained": pretrained, **(options or {}), **fixed})
 
 
-def _stacked(value: Any, device: torch.device) -> Tensor:
-    if not isinstance(value, Tensor):
-        shapes = {tuple(x.shape) for x in value}
-        if len(shapes) > 1:
-            raise InputError(f"pictures of one batch must have one size; found {sorted(shapes)}")
-        value = torch.stack(list(value))
-    return value.to(device)
+def one_size(images: Any) -> bool:
+    """Whether all pictures of a batch (tensor or list) have one size."""
+    return isinstance(images, Tensor) or len({tuple(x.shape) for x in images}) == 1
+
+
+def _stacked(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.stack([torch.as_tensor(x) for x in value])

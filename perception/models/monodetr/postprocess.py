@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from perception.errors import InputError
+from perception.geometry.cameras import Pinhole
+from perception.geometry.image_transform import ImageTransform
 from perception.models.monodetr.matcher import edges
-from perception.models.monodetr.preprocess import MonoPreprocess
 from perception.models.monodetr.targets import decode_heading, wrap
+from perception.models.preprocess import Prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,22 +106,17 @@ class MonoPostprocess:
     def decode(
         self,
         outputs: Mapping[str, Tensor],
-        cameras: Sequence[Any],
-        sizes: Sequence[tuple[int, int]],
-        preprocess: MonoPreprocess,
+        cameras: Sequence[Pinhole],
+        transforms: Sequence[ImageTransform],
         virtual_focal: float | None = None,
     ) -> list[dict[str, Tensor]]:
-        """For each picture tensors on the CPU: ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) pixels, ``labels`` (N,) int64, ``scores`` (N,), best first."""
+        """For each picture tensors on the CPU: ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) pixels, ``labels`` (N,) int64, ``scores`` (N,), best first.
+
+        cameras: of the original pictures. transforms: from their pixels to the network's input.
+        """
         count = len(outputs["logits"])
-        if not len(cameras) == len(sizes) == count:
-            raise InputError(
-                f"prediction needs a camera and a size for each of {count} pictures; found {len(cameras)} and {len(sizes)}"
-            )
-        for camera, size in zip(cameras, sizes, strict=True):
-            if (camera.height, camera.width) != tuple(size):
-                raise InputError(
-                    f"the camera is for {camera.width}x{camera.height} pixels but the picture has {size[1]}x{size[0]}; resize the camera with it"
-                )
+        if not len(cameras) == len(transforms) == count:
+            raise InputError(f"prediction needs the camera of each of {count} pictures; found {len(cameras)}")
         ranked = rank(
             {k: v.detach().cpu() for k, v in outputs.items() if isinstance(v, Tensor)},
             self.max_detections,
@@ -128,7 +126,7 @@ class MonoPostprocess:
         if self.convention == "official":
             decoded = self._official(ranked, cameras, bins)
         else:
-            decoded = self._exact(ranked, cameras, preprocess, virtual_focal, bins)
+            decoded = self._exact(ranked, cameras, transforms, virtual_focal, bins)
         results = []
         for i in range(count):
             found = {name: value[i] for name, value in decoded.items()}
@@ -157,13 +155,12 @@ class MonoPostprocess:
     @staticmethod
     def _exact(
         ranked: RankedQueries,
-        cameras: Sequence[Any],
-        preprocess: MonoPreprocess,
+        cameras: Sequence[Pinhole],
+        transforms: Sequence[ImageTransform],
         virtual_focal: float | None,
         bins: int,
     ) -> dict[str, Tensor]:
-        transforms = [preprocess.transform(camera.width, camera.height) for camera in cameras]
-        network = torch.tensor([preprocess.width, preprocess.height], dtype=torch.float64)
+        network = torch.tensor([t.target for t in transforms], dtype=torch.float64)[:, None]
         scale = torch.tensor([[t.scale_x, t.scale_y] for t in transforms], dtype=torch.float64)[:, None]
         shift = torch.tensor([[t.shift_x, t.shift_y] for t in transforms], dtype=torch.float64)[:, None]
         k = torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras], dtype=torch.float64)[:, None]  # (B, 1, 4)
@@ -173,7 +170,7 @@ class MonoPostprocess:
             depth = depth * (k[..., 1] * scale[..., 1] / virtual_focal)
         centre = (boxes[..., :2] * network - shift) / scale
         corners = edges(boxes)
-        corners = (corners * network.repeat(2) - shift.repeat(1, 1, 2)) / scale.repeat(1, 1, 2)
+        corners = (corners * network.repeat(1, 1, 2) - shift.repeat(1, 1, 2)) / scale.repeat(1, 1, 2)
         corners = torch.minimum(corners.clamp(min=0), limit.repeat(1, 1, 2))
         ray = (centre - k[..., 2:]) / k[..., :2]
         yaw = -wrap(decode_heading(ranked.headings.double(), bins) + torch.atan(ray[..., 0]))
@@ -185,24 +182,40 @@ class MonoPostprocess:
     def __call__(
         self,
         outputs: Mapping[str, Tensor],
-        cameras: Sequence[Any],
-        sizes: Sequence[tuple[int, int]],
-        preprocess: MonoPreprocess,
+        cameras: Sequence[Pinhole],
+        transforms: Sequence[ImageTransform],
         virtual_focal: float | None = None,
     ) -> list[Any]:
-        """Results of the original pictures, see `decode`."""
+        """One `Boxes3DResult` a picture, see `decode`."""
         from perception.results import Boxes3DResult
 
-        results = []
-        for found, camera in zip(self.decode(outputs, cameras, sizes, preprocess, virtual_focal), cameras, strict=True):
-            results.append(
-                Boxes3DResult(
-                    boxes=found["boxes3d"].numpy(),
-                    labels=found["labels"].numpy(),
-                    scores=found["scores"].numpy(),
-                    classes=self.classes,
-                    frame="camera",
-                    camera=camera,
-                )
+        return [
+            Boxes3DResult(
+                boxes=found["boxes3d"].numpy(),
+                labels=found["labels"].numpy(),
+                scores=found["scores"].numpy(),
+                boxes2d=found["boxes2d"].numpy(),
+                class_names=self.classes,
+                camera=camera,
             )
-        return results
+            for found, camera in zip(self.decode(outputs, cameras, transforms, virtual_focal), cameras, strict=True)
+        ]
+
+
+@torch.no_grad()
+def foreground_depth(
+    outputs: Mapping[str, Tensor], prepared: Sequence[Prepared], virtual_focal: float | None = None
+) -> list[Any]:
+    """The coarse depth map of the objects as one `DepthResult` a picture: valid where the background is the less likely class."""
+    from perception.results import DepthResult
+
+    maps = torch.stack((outputs["depth_map"].float(), 1 - outputs["depth_logits"].float().softmax(1)[:, -1]), 1)
+    results = []
+    for pair, item in zip(maps, prepared, strict=True):
+        width, height = item.transform.target
+        full = F.interpolate(pair[None], (height, width), mode="bilinear", align_corners=False)[0]
+        depth, likely = item.transform.undo(full).cpu()
+        if virtual_focal is not None:
+            depth = depth * (item.camera.fy * abs(item.transform.scale_y) / virtual_focal)
+        results.append(DepthResult(depth.numpy(), (likely > 0.5).numpy(), kind="metric", camera=item.camera))
+    return results

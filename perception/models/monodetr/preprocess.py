@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from perception.errors import InputError, RecipeError
 from perception.geometry.cameras import Pinhole
 from perception.geometry.image_transform import ImageTransform
+from perception.models.preprocess import Prepared
 
 CONVENTIONS = ("exact", "official")
 
@@ -38,25 +36,28 @@ class MonoPreprocess:
         shift = (self.height - scale * height) / 2
         return ImageTransform(scale, scale, 0.0, shift, (width, height), (self.width, self.height))
 
-    def __call__(self, image: np.ndarray, camera: Pinhole) -> dict[str, Tensor]:
-        """(H, W, 3) uint8 RGB and its camera -> ``image`` (3, h, w) uint8 and ``intrinsics`` (3, 3) float32 of the network's input.
+    def __call__(self, image: np.ndarray, camera: Pinhole) -> Prepared:
+        """(H, W, 3) uint8 RGB and its camera -> inputs ``image`` (3, h, w) uint8, ``focal`` and ``height`` (see `MonoDetector.forward`).
 
         Raises `InputError` for another kind of array or a camera of another size.
         """
         if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             kind = f"{getattr(image, 'dtype', type(image).__name__)} {np.shape(image)}"
             raise InputError(f"a picture must be an array of shape (height, width, 3), uint8, RGB; found {kind}")
+        if not isinstance(camera, Pinhole):
+            raise InputError(f"this model expects a pinhole camera; found {type(camera).__name__}")
         if camera.size != (image.shape[1], image.shape[0]):
             raise InputError(
                 f"the camera is for {camera.width}x{camera.height} pixels but the picture has {image.shape[1]}x{image.shape[0]}; resize the camera with it"
             )
         transform = self.transform(*camera.size)
         warped = transform.apply(image, "area" if self.convention == "exact" else "linear")
-        return {
+        focal, height = camera.fy * transform.scale_y, self.height
+        if self.convention == "official":
+            focal, height = camera.fx, camera.height
+        inputs = {
             "image": torch.from_numpy(np.ascontiguousarray(warped.transpose(2, 0, 1))),
-            "intrinsics": torch.from_numpy(camera.transformed(transform).matrix.astype(np.float32)),
+            "focal": torch.tensor(focal, dtype=torch.float32),
+            "height": torch.tensor(float(height)),
         }
-
-    def config(self) -> dict[str, Any]:
-        """The arguments that make the same object."""
-        return {"size": (self.height, self.width), "convention": self.convention}
+        return Prepared(inputs=inputs, image=image, camera=camera, transform=transform)

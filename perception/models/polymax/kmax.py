@@ -95,9 +95,12 @@ class ClusterTrunk(nn.Module):
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor, list[Prediction]]:
         """Map RGB 0..255 (B, 3, H, W) to backbone maps (shallow to deep), decoder maps (deep to shallow), centres (B, C, N), layer predictions."""
         features = self.backbone(self.normalise(image))
+        return features, *self.decode(features)
+
+    def decode(self, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, list[Prediction]]:
+        """Map backbone maps, shallow to deep, to decoder maps (deep to shallow), centres (B, C, N) and layer predictions."""
         maps = self.pixel_decoder(features[::-1])
-        clusters, predictions = self.decoder(maps[: len(self.decoder.layers_per_map)])
-        return features, maps, clusters, predictions
+        return maps, *self.decoder(maps[: len(self.decoder.layers_per_map)])
 
 
 def low_level_maps(features: Sequence[Tensor], strides: Sequence[int]) -> tuple[Tensor, Tensor]:

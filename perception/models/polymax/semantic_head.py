@@ -24,7 +24,11 @@ class ASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, channels, H, W)."""
-        pooled = self.pool(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])
+        mean = x.mean((2, 3), keepdim=True)
+        # One vector has no variance: a batch of one picture takes the running statistics.
+        alone = self.training and mean.shape[0] == 1
+        pooled = self.pool.eval()(mean) if alone else self.pool.train(self.training)(mean)
+        pooled = pooled.expand(-1, -1, *x.shape[-2:])
         return self.dropout(self.project(torch.cat([branch(x) for branch in self.branches] + [pooled], dim=1)))
 
 

@@ -101,7 +101,7 @@ def translate_key(key: str) -> str:
     return key
 
 
-def convert_official(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
+def convert(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
     """Rename an official PyTorch state dict. Normalisation constants are dropped; they belong to the architecture."""
     return {
         translate_key(key): torch.as_tensor(value)
@@ -144,7 +144,7 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not any(key.startswith("sem_seg_head.") for key in state):
         raise WeightsError(f"{path} is not a kMaX-DeepLab checkpoint: no key starts with 'sem_seg_head.'")
-    return convert_official(state)
+    return convert(state)
 
 
 # --- TensorFlow ---------------------------------------------------------------------------------------------------------
@@ -299,4 +299,4 @@ def convert_tensorflow(
                         f"class_order must be a permutation of 0..{value.shape[0] - 2}; found {len(order)} entries"
                     )
                 official[key] = value[[*order, value.shape[0] - 1]]
-    return convert_official(official)
+    return convert(official)

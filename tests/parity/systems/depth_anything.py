@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from perception.geometry.cameras import Pinhole
 from perception.models.depth_anything import DepthAnythingV2
 from perception.models.depth_anything.model import resize_to
 from perception.models.depth_anything.weights import load_official
@@ -33,11 +34,12 @@ def network(case: Case) -> Iterator[Check]:
     raw = model.head(tokens, grid)
     # The reference's relative head ends with its ReLU, its metric head with the sigmoid.
     yield Check("head", raw.relu() if metric is None else raw.sigmoid(), out["head"])
-    yield Check("depth", model(image)["depth"], out["depth"])
+    yield Check("depth", model.infer(image), out["depth"])
     picture = np.ascontiguousarray(case.inputs["raw_bgr"][..., ::-1])
-    inputs = model.inputs({"image": [model.preprocess(picture)["image"]]})["images"]
+    prepared = model.preprocess(picture, Pinhole.default(picture.shape[1], picture.shape[0])).inputs["image"]
+    inputs = (prepared[None] - model.pixel_mean) / model.pixel_std
     yield Check("net_input", inputs, out["net_input"])
-    depth = model(inputs)["depth"][0]
+    depth = model(prepared[None])["depth"][0]
     yield Check("inferred", resize_to(depth, picture.shape[:2]), out["inferred"])
 
 

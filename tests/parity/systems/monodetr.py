@@ -90,7 +90,7 @@ def network(case: Case) -> Iterator[Check]:
     layers = [h(s, b, depth_map, focals, heights) for h, s, b in zip(model.heads, states, boxes, strict=True)]
     yield from stacked_checks(case, layers)
 
-    final = model(image, focals, heights)
+    final = model.detect(image, focals, heights)
     ranked = rank(final, case.reference["topk"])
     yield from detection_checks(case, ranked, projections, sizes, model.heading_bins)
 
@@ -100,7 +100,7 @@ def network(case: Case) -> Iterator[Check]:
             module.p = 0.0
         elif hasattr(module, "dropout") and isinstance(module.dropout, float):
             module.dropout = 0.0
-    trained = model(image, focals, heights)
+    trained = model.detect(image, focals, heights)
     for check in stacked_checks(case, [trained], "train_"):
         actual = check.actual[0]
         stride = round(actual.shape[1] / out[check.name].shape[1])

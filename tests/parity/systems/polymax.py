@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from perception.models.polymax.kmax import KMaXNetwork
-from perception.models.polymax.weights import convert_official, convert_tensorflow, load_strictly
+from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
 from tests.parity.runner import Case, Check
 
 
@@ -59,7 +59,7 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
             {name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()}
         )
     else:
-        weights = convert_official(case.state)
+        weights = convert(case.state)
     load_strictly(network, weights)
     return network.eval()
 
@@ -139,3 +139,64 @@ KINDS = {
     "kmax_tf": lambda case: _run(case, "tf"),
     "polymax": lambda case: _run(case, "tf"),
 }
+
+
+def _loss(case: Case) -> Iterable[Check]:
+    """Matching and unweighted losses of final and auxiliary outputs."""
+    from perception.models.polymax.criterion import KMaXCriterion, SegmentTargets, auxiliary_semantic_loss
+
+    data = {name: torch.from_numpy(np.asarray(value)) for name, value in case.inputs.items()}
+    batch = data["pred_logits"].shape[0]
+    targets = [SegmentTargets.from_masks(data[f"gt_labels{b}"], data[f"gt_masks{b}"]) for b in range(batch)]
+    criterion = KMaXCriterion(case.reference["num_classes"], samples=None, floor=case.reference["eos_coef"])
+
+    def prediction(suffix: str) -> dict[str, torch.Tensor]:
+        names = {"class_logits": "pred_logits", "mask_logits": "pred_masks", "pixel_feature": "pixel_feature"}
+        return {ours: data[theirs + suffix] for ours, theirs in names.items()}
+
+    assignment = criterion.match(prediction(""), targets)
+    for index, (rows, columns, *_) in enumerate(assignment):
+        if f"match{index}" in case.outputs:
+            yield Check(f"match{index}", torch.stack([rows, columns]), case.outputs[f"match{index}"])
+    names = {"class": "loss_ce", "dice": "loss_dice", "mask": "loss_mask", "instance": "loss_pixel_insdis"}
+    suffixes = ["", *sorted({m[1] for name in case.outputs if (m := re.search(r"loss_ce(_\d+)$", name))})]
+    for suffix in suffixes:
+        for name, value in criterion(prediction(suffix), targets, assignment).items():
+            key = f"loss.{names[name]}{suffix}"
+            yield Check(key, value.reshape(case.outputs[key].shape), case.outputs[key])
+    if "loss.loss_aux_semantic" in case.outputs:
+        truth = torch.stack([data[f"gt_semantic{b}"] for b in range(batch)])
+        loss = auxiliary_semantic_loss(data["aux_semantic_pred"], truth)
+        expected = case.outputs["loss.loss_aux_semantic"]
+        yield Check("loss.loss_aux_semantic", loss.reshape(expected.shape), expected)
+
+
+def _panoptic(case: Case) -> Iterable[Check]:
+    """Painting of panoptic segments and the semantic map."""
+    from perception.models.polymax.inference import PanopticThresholds, panoptic_inference, semantic_inference
+
+    given = case.reference["thresholds"]
+    thresholds = PanopticThresholds(
+        thing=given["class_threshold_thing"],
+        stuff=given["class_threshold_stuff"],
+        pixel=given["pixel_confidence_threshold"],
+        overlap=given["overlap_threshold"],
+        class_power=given["reorder_class_weight"],
+        mask_power=given["reorder_mask_weight"],
+    )
+    classes, masks = (torch.from_numpy(case.inputs[name]) for name in ("class_logits", "mask_logits"))
+    panoptic, segments = panoptic_inference(classes, masks, range(given["things"]), thresholds)
+    # Pixels on the threshold may fall on either side.
+    doubtful = ((masks.softmax(0) - thresholds.pixel).abs() < 1e-5).any(0)
+    expected = torch.from_numpy(case.outputs["panoptic_seg"])
+    yield Check("panoptic_seg", torch.where(doubtful, expected, panoptic), expected)
+    rows = [[s["id"], int(s["is_thing"]), s["label"]] for s in segments]
+    yield Check("segments", np.array(rows).reshape(-1, 3), case.outputs["segments"])
+    semantic = semantic_inference(classes, masks)
+    step = [
+        -(-full // part) for full, part in zip(semantic.shape[1:], case.outputs["semantic_prob"].shape[1:], strict=True)
+    ]
+    yield Check("semantic_prob", semantic[:, :: step[0], :: step[1]], case.outputs["semantic_prob"])
+
+
+KINDS |= {"kmax_loss": _loss, "kmax_panoptic_inference": _panoptic}

@@ -1,0 +1,177 @@
+"""Vehicle bodies as lofts: cross-sections along the length, joined into a skin with glass where windows are.
+
+Each station x has a half cross-section of nine points from the underbody's middle to the roof's middle::
+
+        8 roof middle ---- 7 roof edge
+                              \\ 6 top of the side window
+                               | 5 foot of the side window
+                              _/ 4 belt
+                             |   3 widest
+        0 under ---- 1 ---- 2 sill (lifted over the wheels)
+
+The heights and widths are piecewise linear functions of x, so that a body style is a table of a few points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from perception.datasets.world.mesh import grid
+from perception.datasets.world.templates import ROLE, Shape
+
+Line = list[tuple[float, float]]
+
+
+@dataclass
+class Body:
+    """All lengths in metres; x runs from the rear bumper (0) to the front bumper (length), z from the ground.
+
+    belt: height of bonnet, window foot and boot lid by x. roof: height of the roof by x, equal to or below the belt where there is no
+    cabin. width: half width by x as a share of the full half width. sides: x spans of side windows. screens: x spans where the roof band
+    is glass (windscreen, rear window). wheels: x of the axles. inset: how far the roof edge lies inside the belt.
+    """
+
+    length: float
+    width: float
+    belt: Line
+    roof: Line
+    taper: Line
+    sides: list[tuple[float, float]] = field(default_factory=list)
+    screens: list[tuple[float, float]] = field(default_factory=list)
+    wheels: list[float] = field(default_factory=list)
+    wheel_radius: float = 0.32
+    wheel_width: float = 0.22
+    sill: float = 0.22
+    inset: float = 0.17
+    rail: float = 0.09  # height of the roof rail over the side window
+    cladding: bool = False  # dark plastic along the sill
+    top_role: str = "paint"
+    arch_steps: int = 8
+    gap: float = 0.04  # stations closer than this are merged
+    flat: float = 0.0  # 0: rounded sides, 1: flat sides (vans, buses)
+
+
+def _merge(stations: np.ndarray, gap: float) -> np.ndarray:
+    stations = np.sort(stations)
+    return stations[np.concatenate([[True], np.diff(stations) > gap])]
+
+
+def add_body(shape: Shape, body: Body) -> None:
+    """Add the skin to `shape`, rear at x = 0."""
+    half, r = body.width / 2, body.wheel_radius
+    arch = r * 1.13
+    start = -np.arcsin(min((r - body.sill) / arch, 0.99))
+    angles = np.linspace(start, np.pi - start, body.arch_steps)
+    arches = [x + arch * np.cos(angles) for x in body.wheels]
+    marks = [p[0] for line in (body.belt, body.roof, body.taper) for p in line]
+    marks += [x for span in body.sides + body.screens for x in span]
+    x = np.concatenate([np.array(marks), *arches, [0, body.length]])
+    x = _merge(x[(x >= 0) & (x <= body.length)], body.gap)
+
+    belt = np.interp(x, *np.array(body.belt).T)
+    roof = np.maximum(np.interp(x, *np.array(body.roof).T), belt + 0.015)
+    wide = np.interp(x, *np.array(body.taper).T) * half
+    # The chin and the tail rise a little from the sill.
+    end = np.clip(np.minimum(x, body.length - x) / (0.13 * body.length), 0, 1)
+    bottom = body.sill + (1 - end) ** 2 * 0.07
+    for wheel in body.wheels:
+        inside = np.clip(arch**2 - (x - wheel) ** 2, 0, None)
+        bottom = np.maximum(bottom, np.where(inside > 0, r + np.sqrt(inside), 0))
+    bottom = np.minimum(bottom, belt - 0.08)
+    cabin = np.clip((roof - belt) / 0.35, 0, 1)  # 0 over bonnet and boot
+    rise = roof - belt
+    inset = body.inset * np.clip(rise / 0.45, 0, 1)
+    soft = 1 - body.flat
+    middle = bottom + (belt - bottom) * 0.55
+    y = np.stack(
+        [
+            np.zeros_like(x),
+            wide * 0.86,
+            wide * (0.985 - 0.025 * soft),
+            wide,
+            wide * (0.995 - 0.025 * soft),
+            wide * (0.985 - 0.055 * soft * cabin - 0.09 * (1 - cabin)),
+            wide * (0.985 - 0.055 * soft * cabin - 0.16 * (1 - cabin)) - inset * 0.85,
+            wide * (0.95 - 0.055 * soft * cabin - 0.3 * (1 - cabin)) - inset,
+            np.zeros_like(x),
+        ],
+        1,
+    )
+    y = np.maximum(y, 0)
+    rail = np.minimum(body.rail, rise * 0.3)
+    crown = 0.02 + 0.02 * soft
+    under = np.maximum(bottom - 0.02, np.minimum(bottom, 0.16))
+    z = np.stack(
+        [
+            under,
+            under,
+            bottom,
+            middle,
+            belt - 0.05 * np.minimum((belt - bottom) / 0.4, 1),
+            belt,
+            belt + rise - rail,
+            roof,
+            roof + crown,
+        ],
+        1,
+    )
+    points = np.empty((len(x), 16, 3))
+    points[:, :, 0] = x[:, None]
+    points[:, :9, 1], points[:, 9:, 1] = y, -y[:, 7:0:-1]
+    points[:, :9, 2], points[:, 9:, 2] = z, z[:, 7:0:-1]
+
+    cells = np.full((len(x) - 1, 16), ROLE["paint"], np.int16)
+    centre = (x[1:] + x[:-1]) / 2
+    cells[:, [0, 15]] = ROLE["trim"]
+    cells[:, [1, 14]] = ROLE["trim"]
+    if body.cladding:
+        cells[:, [2, 13]] = ROLE["trim"]
+    if body.top_role != "paint":
+        high = (roof[1:] + roof[:-1]) / 2 > belt.max() + 0.1
+        for column in (6, 7, 8, 9):
+            cells[high, column] = ROLE[body.top_role]
+    for low, high in body.sides:
+        chosen = (centre > low) & (centre < high)
+        cells[np.ix_(chosen, [5, 10])] = ROLE["glass"]
+    for low, high in body.screens:
+        chosen = (centre > low) & (centre < high)
+        cells[np.ix_(chosen, [7, 8])] = ROLE["glass"]
+    vertices, triangles = grid(points, wrap=True)
+    shape.mesh(vertices, triangles, material=np.repeat(cells.ravel(), 2))
+    for row, flip in ((0, True), (len(x) - 1, False)):
+        ring = points[row]
+        middle_point = ring.mean(0, keepdims=True)
+        i = np.arange(16)
+        fan = np.stack([i, (i + 1) % 16, np.full(16, 16)], 1)
+        shape.mesh(np.concatenate([ring, middle_point]), fan[:, ::-1] if flip else fan, role="paint")
+
+
+def add_wheels(
+    shape: Shape, axles: list[float], track: float, radius: float, width: float, sides: int = 12, spokes=True
+):
+    """Wheels at x = `axles`, outer faces at y = +-track / 2: tread, sidewall, rim with spokes."""
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    circle = np.stack([np.cos(angle), np.zeros(sides), np.sin(angle)], 1)
+    rings = np.stack([circle * radius, circle * radius, circle * radius * 0.66, circle * radius * 0.62])
+    rings[0, :, 1], rings[2, :, 1], rings[3, :, 1] = -width, 0.006, -0.015
+    hub = np.array([[0.0, 0.012, 0.0]])
+    vertices, triangles = grid(rings, wrap=True)
+    i = np.arange(sides)
+    cap = np.stack([i + 3 * sides, (i + 1) % sides + 3 * sides, np.full(sides, 4 * sides)], 1)
+    back = np.stack([i[1:-1], i[1:-1] + 1, np.zeros(sides - 2, int)], 1)
+    roles = np.full(len(triangles), ROLE["tyre"], np.int16)
+    roles[4 * sides :] = ROLE["rim"]
+    face = np.where(i % 3 == 0, ROLE["trim"], ROLE["rim"]) if spokes else np.full(sides, ROLE["rim"])
+    triangles = np.concatenate([triangles, cap, back])
+    roles = np.concatenate([roles, face, np.full(sides - 2, ROLE["tyre"])])
+    vertices = np.concatenate([vertices, hub])
+    copies = [(vertices * [1, s, 1] + [x, s * track / 2, radius]) for x in axles for s in (1, -1)]
+    shape.batch(np.array(copies), triangles, role=np.tile(roles, (len(copies), 1)))
+
+
+def add_lamps(shape: Shape, x: float, forward: float, y: float, z: float, size, role: str, depth: float = 0.3) -> None:
+    """A pair of lamps whose faces stand 1 cm proud of x; forward +1 (front) or -1 (rear). size (width, height)."""
+    centre = [(x + forward * (0.012 - depth / 2), side * y, z) for side in (1, -1)]
+    shape.box(centre, (depth, size[0], size[1]), role=role)

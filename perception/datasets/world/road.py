@@ -1,0 +1,449 @@
+"""The road: a corridor of curved coordinates, its surfaces and its paint.
+
+Everything along a street is placed by (s, d): metres along the centre line and metres to its left. `Corridor.at` maps to the world.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from perception.datasets.world.classes import ID
+from perception.datasets.world.mesh import MeshBuilder, grid
+from perception.datasets.world.scene import Path
+
+
+class Corridor:
+    """A smooth centre line with slopes. start, end: range of s (metres); s = 0 lies at the world's origin."""
+
+    def __init__(self, rng: np.random.Generator, bend: float, slope: float, start: float, end: float) -> None:
+        """bend: largest curvature (1/m); slope: largest inclination."""
+        self.start, self.end = start, end
+        self.s = np.arange(start - 30, end + 30.1, 2.0)
+        waves = rng.uniform(80, 300, 3)
+        phases = rng.uniform(0, 2 * np.pi, (2, 3))
+        weights = rng.dirichlet((1, 1, 1))
+        curvature = bend * sum(
+            w * np.sin(self.s / l * 2 * np.pi + p) for w, l, p in zip(weights, waves, phases[0], strict=True)
+        )
+        heading = np.cumsum(curvature) * 2.0
+        zero = int(np.argmin(np.abs(self.s)))
+        self.heading = heading - heading[zero] + rng.uniform(-np.pi, np.pi)
+        incline = slope * sum(
+            w * np.sin(self.s / l * 1.4 * np.pi + p) for w, l, p in zip(weights, waves, phases[1], strict=True)
+        )
+        x, y, z = (np.cumsum(v) * 2.0 for v in (np.cos(self.heading), np.sin(self.heading), incline))
+        self.line = np.stack([x - x[zero], y - y[zero], z - z[zero]], 1)
+        self._table = np.concatenate([self.line, self.heading[:, None]], 1)
+
+    def at(self, s, d=0.0, z=0.0) -> np.ndarray:
+        """World points (..., 3) float64 at s, d and z metres above the road's centre line there."""
+        if isinstance(s, float) and isinstance(d, float | int):
+            return self._one(s, d, z)
+        s, d, z = np.asarray(s, float), np.asarray(d, float), np.asarray(z, float)
+        place = np.clip((s - self.s[0]) * 0.5, 0, len(self.s) - 1.001)
+        index = place.astype(np.int64)
+        row = self._table[index]
+        row = row + (self._table[index + 1] - row) * (place - index)[..., None]
+        yaw = row[..., 3]
+        x, y, up = row[..., 0] - d * np.sin(yaw), row[..., 1] + d * np.cos(yaw), row[..., 2] + z
+        return np.stack(np.broadcast_arrays(x, y, up), -1)
+
+    def _one(self, s: float, d: float, z: float) -> np.ndarray:
+        place = min(max((s - self.s[0]) * 0.5, 0.0), len(self.s) - 1.001)
+        index = int(place)
+        x, y, up, yaw = (self._table[index] + (self._table[index + 1] - self._table[index]) * (place - index)).tolist()
+        return np.array((x - d * math.sin(yaw), y + d * math.cos(yaw), up + float(z)))
+
+    def yaw(self, s):
+        """Heading of the centre line in radians."""
+        return np.interp(s, self.s, self.heading)
+
+    def pitch(self, s: float) -> float:
+        """Pitch (positive = nose down) when driving towards larger s."""
+        index = int(min(max((s - self.s[0]) * 0.5, 0.0), len(self.s) - 2))
+        return -math.atan(float(self.line[index + 1, 2] - self.line[index, 2]) / 2)
+
+    def path(
+        self, d: float, forward: bool = True, start: float | None = None, end: float | None = None, z: float = 0.0
+    ) -> Path:
+        """A `Path` at offset d, driven towards larger s (`forward`) or back."""
+        s = np.arange(self.start - 25 if start is None else start, (self.end + 25 if end is None else end) + 0.1, 3.0)
+        points = self.at(s, d, z)
+        return Path(points if forward else points[::-1])
+
+
+def ribbon(
+    builder: MeshBuilder, corridor: Corridor, span, across, heights=(0.0, 0.0), step: float = 4.0, **attributes
+) -> None:
+    """A strip: span (s0, s1), across (d0, d1) with heights above the centre line; d0 < d1 makes it face up."""
+    count = max(int(np.ceil((span[1] - span[0]) / step)), 1) + 1
+    s = np.linspace(span[0], span[1], count)[:, None]
+    d, z = np.array([across]), np.array([heights])
+    points = corridor.at(s, d, z)
+    local = np.stack(np.broadcast_arrays(s, d, z), -1).astype(np.float32)
+    vertices, triangles = grid(points)
+    builder.batch(vertices[None], triangles, local=local.reshape(1, -1, 3), **attributes)
+
+
+def patches(builder: MeshBuilder, corridor: Corridor, rectangles, z: float = 0.008, **attributes) -> None:
+    """Thin paint: rectangles (K, 4) of s0, s1, d0, d1, each a quad just above the road."""
+    r = np.asarray(rectangles, float).reshape(-1, 4)
+    if not len(r):
+        return
+    s, d = r[:, [0, 1, 1, 0]], r[:, [2, 2, 3, 3]]
+    local = np.stack([s, d, np.zeros_like(s)], -1)
+    builder.batch(corridor.at(s, d, z), np.array([[0, 1, 2], [0, 2, 3]], np.int32), local=local, **attributes)
+
+
+@dataclass
+class Layout:
+    """The cross-section in metres; "right" is the side of own traffic (negative d when driving on the right).
+
+    drive: -1 right-hand traffic, +1 left-hand. lanes: (own, oncoming). parking: width of the parking lanes (own, oncoming), 0 = none.
+    verge, pavement: widths per side. kerb: height, 0 = none. crossings: s of side roads; side_width: their half width.
+    """
+
+    drive: int = -1
+    lanes: tuple[int, int] = (1, 1)
+    lane_width: float = 3.2
+    parking: tuple[float, float] = (0.0, 0.0)
+    angled: tuple[bool, bool] = (False, False)
+    cycle: float = 0.0
+    median: float = 0.0
+    verge: float = 0.0
+    pavement: tuple[float, float] = (2.5, 2.5)
+    kerb: float = 0.13
+    crossings: list[float] = field(default_factory=list)
+    side_width: float = 3.5
+    marked: bool = True
+    zebras: list[float] = field(default_factory=list)
+    lights: bool = False
+
+    def lane_centre(self, own: bool, index: int) -> float:
+        """d of a lane's centre; index 0 is next to the middle."""
+        offset = self.median / 2 + (index + 0.5) * self.lane_width
+        return offset * (self.drive if own else -self.drive)
+
+    def edge(self, own: bool) -> float:
+        """Distance from the centre line to the kerb, positive."""
+        k = 0 if own else 1
+        return self.median / 2 + self.lanes[k] * self.lane_width + self.cycle + self.parking[k]
+
+    def sides(self):
+        """(sign of d, own side?) for both sides."""
+        return ((self.drive, True), (-self.drive, False))
+
+    def outer(self, own: bool) -> float:
+        """Distance from the centre line to the back of the pavement, positive."""
+        return self.edge(own) + self.verge + self.pavement[0 if own else 1]
+
+    def gaps(self, margin: float = 0.0) -> list[tuple[float, float]]:
+        """Spans of s that the side roads take."""
+        return [(c - self.side_width - margin, c + self.side_width + margin) for c in self.crossings]
+
+    def spans(self, start: float, end: float, margin: float = 0.0) -> list[tuple[float, float]]:
+        """What remains of (start, end) between the side roads."""
+        spans, s = [], start
+        for low, high in sorted(self.gaps(margin)):
+            if low - s > 1:
+                spans.append((s, min(low, end)))
+            s = max(s, high)
+        if end - s > 1:
+            spans.append((s, end))
+        return spans
+
+
+@dataclass
+class Surfaces:
+    """Material ids of the ground."""
+
+    asphalt: int
+    parking: int
+    cycle: int
+    pavement: int
+    kerb: int
+    verge: int
+    terrain: int
+    white: int
+    yellow: int
+    patch: int
+    iron: int
+
+
+_SIDE_LENGTH = 90.0
+
+
+def build_road(rng, builder: MeshBuilder, corridor: Corridor, layout: Layout, surfaces: Surfaces, rural: bool) -> None:
+    """All ground surfaces and markings."""
+    start, end = corridor.start, corridor.end
+    left, right = (layout.edge(layout.drive == s) for s in (1, -1))
+    ribbon(builder, corridor, (start, end), (-right, left), material=surfaces.asphalt, semantic=ID["road"])
+    for sign, own in layout.sides():
+        edge, outer = layout.edge(own), layout.outer(own)
+        kerb = layout.kerb
+        if layout.cycle:
+            low = edge - layout.cycle - layout.parking[0 if own else 1]
+            _strip(builder, corridor, (start, end), sign, low, low + layout.cycle, 0.006, surfaces.cycle, "road")
+        if layout.parking[0 if own else 1] and rng.random() < 0.7:
+            for span in layout.spans(start, end, 5):
+                _strip(
+                    builder,
+                    corridor,
+                    span,
+                    sign,
+                    edge - layout.parking[0 if own else 1],
+                    edge,
+                    0.005,
+                    surfaces.parking,
+                    "road",
+                )
+        for span in layout.spans(start, end):
+            s_edge = edge
+            if kerb:
+                _wall(builder, corridor, span, sign, edge, 0.0, kerb, surfaces.kerb, "pavement")
+                _strip(builder, corridor, span, sign, edge, edge + 0.14, kerb, surfaces.kerb, "pavement")
+                s_edge += 0.14
+                for s in span:  # the kerb's ends at side roads
+                    corners = corridor.at([s, s, s, s], sign * np.array([edge, outer, outer, edge]), [0, 0, kerb, kerb])
+                    builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
+            if layout.verge:
+                _strip(builder, corridor, span, sign, s_edge, edge + layout.verge, kerb, surfaces.verge, "terrain")
+                s_edge = edge + layout.verge
+            if outer - s_edge > 0.2:
+                _strip(builder, corridor, span, sign, s_edge, outer, kerb, surfaces.pavement, "pavement")
+        for centre in layout.crossings:
+            w = layout.side_width
+            along = (centre - w, centre + w)
+            _strip(
+                builder,
+                corridor,
+                along,
+                sign,
+                edge - 0.01,
+                edge + _SIDE_LENGTH,
+                0.0,
+                surfaces.asphalt,
+                "road",
+                step=2 * w,
+            )
+            for s0, s1 in ((centre - w - 2.2, centre - w), (centre + w, centre + w + 2.2)):
+                if not rural:
+                    _strip(
+                        builder,
+                        corridor,
+                        (s0, s1),
+                        sign,
+                        outer - 0.01,
+                        edge + _SIDE_LENGTH,
+                        kerb,
+                        surfaces.pavement,
+                        "pavement",
+                        step=4,
+                    )
+                    inner = s1 if s1 <= centre else s0
+                    far = edge + _SIDE_LENGTH
+                    corners = corridor.at([inner] * 4, sign * np.array([outer, far, far, outer]), [0, 0, kerb, kerb])
+                    builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
+            mark = edge + 1.0 + (layout.outer(own) - edge) * 0.6
+            stop = [centre - w + 0.3, centre - 0.15] if sign > 0 else [centre + 0.15, centre + w - 0.3]
+            patches(
+                builder,
+                corridor,
+                [(*stop, *sorted((sign * mark, sign * (mark + 0.4))))],
+                material=surfaces.white,
+                semantic=ID["road"],
+            )
+            dash = [
+                (centre - 0.06, centre + 0.06, *sorted((sign * (mark + 2 + 5 * k), sign * (mark + 4.5 + 5 * k))))
+                for k in range(12)
+            ]
+            patches(builder, corridor, dash, material=surfaces.white, semantic=ID["road"])
+        _terrain(rng, builder, corridor, layout, surfaces, sign, own, rural)
+    _markings(rng, builder, corridor, layout, surfaces)
+    _wear(rng, builder, corridor, layout, surfaces)
+
+
+def _strip(builder, corridor, span, sign, near, far, z, material, semantic, step=4.0) -> None:
+    across = (near, far) if sign > 0 else (-far, -near)
+    ribbon(builder, corridor, span, across, (z, z), step, material=material, semantic=ID[semantic])
+
+
+def _wall(builder, corridor, span, sign, d, low, high, material, semantic) -> None:
+    ribbon(builder, corridor, span, (sign * d, sign * d), (low, high), material=material, semantic=ID[semantic])
+
+
+def _terrain(rng, builder, corridor, layout, surfaces, sign, own, rural) -> None:
+    """Ground behind the pavement, out to hills at the horizon."""
+    outer = layout.outer(own)
+    reach = np.array([0, 3, 8, 16, 30, 60, 110, 190, 320, 520]) + outer
+    s = np.linspace(corridor.start - 25, corridor.end + 25, 34)
+    base = layout.kerb - 0.05
+    fade = np.clip((reach - outer - (4 if rural else 30)) / 90, 0, 1)
+    hills = rng.uniform(0, 30) if rng.random() < 0.6 else 0.0
+    roll = rng.uniform(0.0, 1.2) if rural else 0.25
+    phase = rng.uniform(0, 6.28, 6)
+    wave = (
+        sum(np.sin(s[:, None] / l + reach[None] / (l * 1.3) + p) for l, p in zip((17, 37, 90), phase, strict=False)) / 3
+    )
+    ridge = sum(np.sin(s[:, None] / l + p) for l, p in zip((60, 110, 45), phase[3:], strict=True)) / 3
+    z = base + wave * roll * np.clip((reach - outer) / 20, 0, 1) + (ridge + 0.8) * hills * fade[None] ** 2
+    embankment = rng.normal(0, 0.12) if rural else 0.0
+    z += np.clip(embankment, -0.12, 0.3) * np.clip(reach - outer, 0, 14)
+    in_side_road = np.zeros(len(s), bool)
+    for centre in layout.crossings:
+        in_side_road |= np.abs(s - centre) < layout.side_width + 9
+    z[in_side_road] = np.minimum(z[in_side_road], np.where(reach > outer + 110, z[in_side_road], -0.08))
+    d = sign * reach
+    order = slice(None) if sign > 0 else slice(None, None, -1)
+    # Far columns open out like a fan so that the horizon is closed ahead and behind.
+    spread = 1 + np.clip((reach - outer - 60) / 200, 0, 3)
+    centre = (corridor.start + corridor.end) / 2
+    along = centre + (s[:, None] - centre) * spread
+    points = corridor.at(np.clip(along, corridor.s[0], corridor.s[-1]), d[None], z)
+    beyond = along - np.clip(along, corridor.s[0], corridor.s[-1])
+    yaw = corridor.yaw(np.clip(along, corridor.s[0], corridor.s[-1]))
+    points[..., 0] += beyond * np.cos(yaw)
+    points[..., 1] += beyond * np.sin(yaw)
+    local = np.stack(np.broadcast_arrays(along, d[None], z), -1)[:, order]
+    vertices, triangles = grid(points[:, order])
+    cell = np.full((len(s) - 1, len(reach) - 1), surfaces.terrain)
+    builder.batch(
+        vertices[None],
+        triangles,
+        material=np.repeat(cell.ravel(), 2)[None],
+        semantic=ID["terrain"],
+        local=local.reshape(1, -1, 3),
+    )
+
+
+def _markings(rng, builder, corridor, layout, surfaces) -> None:
+    start, end = corridor.start, corridor.end
+    white, road = surfaces.white, ID["road"]
+    if layout.marked:
+        middle = surfaces.yellow if rng.random() < 0.35 else white
+        solid = rng.random() < 0.35 or layout.lanes[0] + layout.lanes[1] > 3
+        dash, gap = ((3.0, 4.5), (3.0, 9.0), (1.5, 3.0))[int(rng.integers(3))]
+        for span in layout.spans(start, end, 1.0):
+            if layout.median == 0:
+                if solid:
+                    for shift in (-0.12, 0.12):
+                        ribbon(
+                            builder,
+                            corridor,
+                            span,
+                            (shift - 0.06, shift + 0.06),
+                            (0.009, 0.009),
+                            material=middle,
+                            semantic=road,
+                        )
+                else:
+                    patches(builder, corridor, _dashes(span, 0.0, dash, gap, 0.07), material=middle, semantic=road)
+            for own in (True, False):
+                for k in range(1, layout.lanes[0 if own else 1]):
+                    d = (layout.lane_centre(own, k) + layout.lane_centre(own, k - 1)) / 2
+                    patches(builder, corridor, _dashes(span, d, dash, gap, 0.07), material=white, semantic=road)
+        if rng.random() < 0.5 or layout.kerb == 0:
+            for sign, own in layout.sides():
+                d = sign * (layout.edge(own) - layout.parking[0 if own else 1] - layout.cycle - 0.15)
+                for span in layout.spans(start, end, 1.0):
+                    ribbon(builder, corridor, span, (d - 0.06, d + 0.06), (0.009, 0.009), material=white, semantic=road)
+    for sign, own in layout.sides():  # parking bays
+        width = layout.parking[0 if own else 1]
+        if width and rng.random() < 0.5:
+            low, high = layout.edge(own) - width, layout.edge(own)
+            pitch = 2.6 if layout.angled[0 if own else 1] else 5.6
+            for span in layout.spans(start, end, 6.0):
+                s = np.arange(span[0], span[1], pitch)
+                lines = [(a - 0.05, a + 0.05, *sorted((sign * low, sign * high))) for a in s]
+                patches(builder, corridor, lines, z=0.011, material=white, semantic=road)
+    left, right = (layout.edge(layout.drive == s) for s in (1, -1))
+    for s in layout.zebras:
+        d = np.arange(-right + 0.4, left - 0.5, 1.0)
+        patches(builder, corridor, [(s - 1.6, s + 1.6, a, a + 0.5) for a in d], z=0.012, material=white, semantic=road)
+    for centre in layout.crossings:  # stop lines and arrows
+        stop = centre - layout.side_width - (5.5 if layout.lights else 1.5)
+        for own in (True, False):
+            sign = layout.drive if own else -layout.drive
+            at = stop if own else 2 * centre - stop
+            far = layout.edge(own) - layout.parking[0 if own else 1]
+            if layout.lights:
+                patches(
+                    builder,
+                    corridor,
+                    [(at - 0.2, at + 0.2, *sorted((sign * (layout.median / 2 + 0.1), sign * far)))],
+                    material=white,
+                    semantic=road,
+                )
+            for k in range(layout.lanes[0 if own else 1]):
+                if rng.random() < 0.5:
+                    _arrow(
+                        builder,
+                        corridor,
+                        at + (-6 if own else 6),
+                        layout.lane_centre(own, k),
+                        1 if own else -1,
+                        int(rng.integers(3)) - 1,
+                        white,
+                    )
+            if layout.lights and rng.random() < 0.8:
+                d = np.arange(-right + 0.4, left - 0.5, 1.0)
+                at += 2.6 if own else -2.6
+                patches(
+                    builder,
+                    corridor,
+                    [(at - 1.3, at + 1.3, a, a + 0.5) for a in d],
+                    z=0.012,
+                    material=white,
+                    semantic=road,
+                )
+
+
+def _dashes(span, d, dash, gap, half) -> list[tuple[float, float, float, float]]:
+    return [(s, s + dash, d - half, d + half) for s in np.arange(span[0], span[1] - dash, dash + gap)]
+
+
+def _arrow(builder, corridor, s, d, forward, turn, material) -> None:
+    """A lane arrow whose tip points straight on (turn 0) or aside."""
+    shaft = [(s - 1.5, s + (0.8 if turn == 0 else 0.5), d - 0.07, d + 0.07)]
+    patches(
+        builder,
+        corridor,
+        [(min(a, b), max(a, b), c, e) for a, b, c, e in shaft],
+        material=material,
+        semantic=ID["road"],
+    )
+    if turn == 0:
+        tip = np.array([[0.8, -0.35], [2.0, 0.0], [2.0, 0.0], [0.8, 0.35]])
+    else:
+        tip = np.array([[0.2, 0.0], [1.0, 0.0], [1.0, 0.8 * turn], [0.4, 1.1 * turn]])
+    builder.quad(
+        corridor.at(s + forward * tip[:, 0], d + forward * tip[:, 1], 0.009), material=material, semantic=ID["road"]
+    )
+
+
+def _wear(rng, builder, corridor, layout, surfaces) -> None:
+    """Repairs, cracks and manhole covers."""
+    start, end = corridor.start, corridor.end
+    left, right = (layout.edge(layout.drive == s) for s in (1, -1))
+    count = int(rng.poisson(10))
+    s, d = rng.uniform(start, end - 10, count), rng.uniform(-right, left - 1.5, count)
+    size = np.exp(rng.normal(0, 0.8, (count, 2))) * [3.0, 0.8]
+    rectangles = np.stack([s, s + np.minimum(size[:, 0], 25), d, np.minimum(d + np.minimum(size[:, 1], 3), left)], 1)
+    patches(builder, corridor, rectangles, z=0.003, material=surfaces.patch, semantic=ID["road"])
+    count = int(rng.poisson(8))
+    s, d = rng.uniform(start, end, count), rng.uniform(-right + 0.5, left - 0.5, count)
+    angle = np.arange(10) * (2 * np.pi / 10)
+    fan = np.array([[0, i, i + 1] for i in range(1, 9)], np.int32)
+    points = corridor.at(s[:, None] + 0.33 * np.cos(angle), d[:, None] + 0.33 * np.sin(angle), 0.006)
+    if count:
+        builder.batch(points, fan, material=surfaces.iron, semantic=ID["road"])
+    count = int(rng.poisson(14))
+    s, d = rng.uniform(start, end, count), rng.uniform(-right, left, count)
+    along = rng.random(count) < 0.5
+    length, thin = rng.uniform(1, 6, count), 0.03
+    cracks = np.stack([s, s + np.where(along, length, thin), d, d + np.where(along, thin, np.minimum(length, 3))], 1)
+    cracks[:, 3] = np.minimum(cracks[:, 3], left)
+    patches(builder, corridor, cracks, z=0.004, material=surfaces.iron, semantic=ID["road"])
