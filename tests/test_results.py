@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from perception import io
+from perception.drawing import colormap
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole, boxes3d, transforms
 from perception.results import (
@@ -142,7 +143,7 @@ def test_saved_depth_is_what_was_predicted(tmp_path: Path) -> None:
     assert io.load_image(paths["depth_preview"]).size == (W, H)
 
 
-@pytest.mark.parametrize("kind", ["metric", "relative", "range"])
+@pytest.mark.parametrize("kind", ["metric", "relative", "range", "inverse"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 3)])
 def test_tiny_empty_and_constant_depth_is_saved(kind: str, shape: tuple[int, int], tmp_path: Path) -> None:
     for name, depth in {
@@ -155,7 +156,29 @@ def test_tiny_empty_and_constant_depth_is_saved(kind: str, shape: tuple[int, int
         assert np.isfinite(np.load(paths["depth"])).all()
         json.loads(paths["depth_json"].read_text(), parse_constant=lambda word: pytest.fail(word))
         assert "nan" not in repr(result)
-        result.normals().save(tmp_path / name)
+        if kind != "inverse":
+            result.normals().save(tmp_path / name)
+
+
+def test_inverse_depth_keeps_what_is_far_away(tmp_path: Path) -> None:
+    values = np.linspace(0, 5, H * W).reshape(H, W)
+    values[3, 3] = np.nan
+    result = DepthResult(values, kind="inverse", camera=CAMERA)
+    assert result.valid[0, 0] and not result.valid[3, 3] and result.unit == ""
+    paths = result.save(tmp_path)
+    stored, valid = io.read_depth(paths["depth_png"])
+    np.testing.assert_array_equal(valid, result.valid)
+    np.testing.assert_allclose(stored, result.depth, atol=1e-4)
+    picture = result.preview().astype(int)
+    np.testing.assert_allclose(picture[-1, -1], colormap("spectral")[0], atol=8)  # large = near = warm
+    np.testing.assert_allclose(picture[0, 0], colormap("spectral")[255], atol=8)
+    assert "points_ply" not in paths
+    with pytest.raises(InputError, match="inverse"):
+        result.points()
+    metric = result.fit_metric([[0.5, 0.5, 10.0], [W - 0.5, H - 0.5, 1.0]])
+    assert (
+        metric.kind == "metric" and metric.depth[0, 0] == pytest.approx(10) and metric.depth[-1, -1] == pytest.approx(1)
+    )
 
 
 def test_panorama_depth(tmp_path: Path) -> None:

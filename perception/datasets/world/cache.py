@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import time as clock
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from perception.datasets.world.plan import Plan, make_plan
+from perception.datasets.world.progress import Bar
 from perception.datasets.world.truth import Boxes
 from perception.errors import DatasetError
 
@@ -58,7 +58,8 @@ def size_in_bytes(plan: Plan) -> int:
 _counter = None  # shared number of rendered frames, set in every worker
 
 
-def _start_worker(counter) -> None:
+def start_worker(counter) -> None:
+    """Prepare a rendering process; counter: shared number of rendered frames, or None."""
     global _counter
     _counter = counter
     with contextlib.suppress(ImportError):
@@ -162,7 +163,7 @@ def _locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _single_threaded() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Processes started here use one thread each."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -207,7 +208,7 @@ def prerender(
             raise DatasetError(
                 f"rendering to {folder} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there"
             )
-        bar = _Bar(len(plan), progress)
+        bar = Bar(len(plan), progress)
         with _locked(folder, bar.say):
             _clean(folder)
             if not (folder / "plan.json").exists():
@@ -226,7 +227,7 @@ def _clean(folder: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
 
 
-def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar: _Bar) -> None:
+def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar: Bar) -> None:
     def frames(block: int) -> int:
         return len(plan.scene_range(block)) * plan.views_per_scene
 
@@ -242,8 +243,8 @@ def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar
         return
     counter = context.Value("q", 0)
     with (
-        _single_threaded(),
-        ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(counter,)) as pool,
+        single_threaded(),
+        ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(counter,)) as pool,
     ):
         waiting = {pool.submit(_render_block, str(folder), plan, block) for block in missing}
         try:
@@ -260,43 +261,6 @@ def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-class _Bar:
-    """Frames done, frames a second and the time left, on one terminal line."""
-
-    def __init__(self, total: int, progress: bool | Callable[[int, int], None]) -> None:
-        self.total, self.progress = total, progress
-        self.start, self.first, self.last = clock.monotonic(), None, -1.0
-
-    def say(self, text: str) -> None:
-        if self.progress is True:
-            print(text, flush=True)
-
-    def update(self, done: int) -> None:
-        if callable(self.progress):
-            self.progress(done, self.total)
-            return
-        if not self.progress:
-            return
-        now = clock.monotonic()
-        if self.first is None:
-            self.first = done
-        if now - self.last < 0.4 and done < self.total:
-            return
-        self.last = now
-        rate = (done - self.first) / max(now - self.start, 1e-6)
-        left = f"{(self.total - done) / rate:5.0f} s left" if rate > 0 else ""
-        filled = int(28 * done / max(self.total, 1))
-        print(
-            f"\r[{'#' * filled}{'.' * (28 - filled)}] {done}/{self.total} frames  {rate:5.1f}/s  {left}   ",
-            end="",
-            flush=True,
-        )
-
-    def close(self) -> None:
-        if self.progress is True:
-            print(flush=True)
 
 
 # reading ------------------------------------------------------------------------------------------------------------

@@ -205,8 +205,8 @@ class World:
                 baseline = float(np.linalg.norm(left - right))
                 frame.disparity = motion_truth.disparity(frame.depth, frame.valid, camera.model.fx, baseline)
             frames[camera.name] = frame
-        lidars = {sensor.name: self._lidar(sensor, time) for sensor in rig.lidars}
-        radars = {sensor.name: self._radar(sensor, time) for sensor in rig.radars}
+        lidars = {sensor.name: self.lidar(sensor, time) for sensor in rig.lidars}
+        radars = {sensor.name: self.radar(sensor, time) for sensor in rig.radars}
         voxels = None
         if "occupancy" in wanted:
             ego = self.ego_pose(time)
@@ -229,8 +229,9 @@ class World:
         hits = posed.cast(eye, directions)
         spacing = 1.0 / camera.fx if pinhole else (camera.longitude[1] - camera.longitude[0]) / camera.width
         radiance = shade(posed, hits, eye, directions, spacing, shape).reshape(*shape, 3)
-        milliseconds = round(time * 1000)
-        rng = generator(self.seed, "camera", milliseconds, *_digest(pose, camera))
+        # The exposure and lens of a rig's camera stay the same in all its pictures; a free camera has new ones everywhere.
+        place = _digest(pose, camera) if world_from_next is None else (camera.width, camera.height)
+        rng = generator(self.seed, f"camera {name}", *place)
         exposure = scene.lighting.exposure
         image = camera_effects.apply(radiance, rng, exposure) if effects else develop(radiance, exposure)
         frame = Frame(name, float(time), camera, pose, image)
@@ -257,7 +258,8 @@ class World:
             frame.flow, frame.flow_valid, frame.scene_flow = motion["flow"], motion["flow_valid"], motion["scene_flow"]
         return frame
 
-    def _lidar(self, sensor: rigs.Lidar, time: float) -> lidar_model.LidarScan:
+    def lidar(self, sensor: rigs.Lidar, time: float) -> lidar_model.LidarScan:
+        """Return the turn of a LiDAR that ends nearest to `time`."""
         at = sensor.time(time)
         table = self.scene.materials.arrays
         scan = lidar_model.scan(
@@ -271,7 +273,8 @@ class World:
         scan.name, scan.time = sensor.name, at
         return scan
 
-    def _radar(self, sensor: rigs.Radar, time: float) -> radar_model.RadarScan:
+    def radar(self, sensor: rigs.Radar, time: float) -> radar_model.RadarScan:
+        """Return the measurement of a radar nearest to `time`."""
         at = sensor.time(time)
         motion = {}
         for item in self.scene.objects:
