@@ -134,6 +134,11 @@ class Wall:
     ) -> None:
         """One storey with window holes (K, 4) inside [z0, z1], all of one height: wall around, reveals, frames and glass."""
         fin, rng = self.fin, self.rng
+        if self.builder.coarse and len(holes):  # flat windows
+            self.panels([(0, self.length, z0, z1)], 0.0, material)
+            lit = rng.random(len(holes)) < 0.22
+            self.panels(holes, -0.02, np.where(lit, fin.lit, fin.glass))
+            return
         if not len(holes):
             self.panels([(0, self.length, z0, z1)], 0.0, material)
             return
@@ -188,10 +193,11 @@ def _spread(length: float, pitch: float, width: float) -> np.ndarray:
     return (np.arange(count) + 0.5) * (length / count)
 
 
-def city_block(rng, width: float, depth: float, floors: int, sides: tuple[bool, bool]) -> Shape:
+def city_block(rng, width: float, depth: float, floors: int, sides: tuple[bool, bool], coarse: bool = False) -> Shape:
     """A terraced town house or office. sides: whether the left (x = 0) and right walls show (get windows)."""
     u = rng.uniform
     b = Shape()
+    b.coarse = coarse
     modern = rng.random() < 0.3
     fin = Finish
     shop = rng.random() < 0.45
@@ -249,7 +255,7 @@ def city_block(rng, width: float, depth: float, floors: int, sides: tuple[bool, 
         if rng.random() < 0.3:
             posts = [(x, x + 0.5, 0, height) for x in (0, width - 0.5)]
             front.boxes(posts, 0.0, -0.1, fin.base)
-    if rng.random() < 0.35 and floors > 2:
+    if rng.random() < 0.35 and floors > 2 and not coarse:
         _balconies(rng, front, ground, storey, floors, pitch, fin)
     if rng.random() < 0.6:
         x = float(u(0.1, width - 0.1))
@@ -528,6 +534,12 @@ FLOORS = 8  # block templates: floors = 2 + variant % FLOORS
 def _block_template(rng, variant: int) -> Template:
     width, depth = float(rng.uniform(9, 22)), float(rng.uniform(9, 12))
     return _finished(city_block(rng, width, depth, 2 + variant % FLOORS, (False, False)), width, depth)
+
+
+@maker("block_far")
+def _far_block_template(rng, variant: int) -> Template:
+    width, depth = float(rng.uniform(9, 22)), float(rng.uniform(9, 12))
+    return _finished(city_block(rng, width, depth, 2 + variant % FLOORS, (False, False), coarse=True), width, depth)
 
 
 @maker("corner")

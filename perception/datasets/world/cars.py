@@ -138,10 +138,10 @@ def _car(rng: np.random.Generator, style: str, coarse: bool = False) -> Template
         flat=0.8 if style in ("van", "offroad") else 0.0,
     )  # fmt: skip
     if coarse:
-        body.arch_steps, body.gap = 5, 0.13
+        body.arch_steps, body.gap = 4, 0.22
     shape = Shape()
     add_body(shape, body)
-    add_wheels(shape, wheels, width * 0.985, radius, body.wheel_width, 8 if coarse else 12, not coarse)
+    add_wheels(shape, wheels, width * 0.985, radius, body.wheel_width, 7 if coarse else 12, not coarse)
     _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed, coarse)
     return shape.template(style)
 

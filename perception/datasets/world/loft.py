@@ -49,13 +49,21 @@ class Body:
     cladding: bool = False  # dark plastic along the sill
     top_role: str = "paint"
     arch_steps: int = 8
-    gap: float = 0.04  # stations closer than this are merged
+    gap: float = 0.06  # stations closer than this are merged
     flat: float = 0.0  # 0: rounded sides, 1: flat sides (vans, buses)
 
 
-def _merge(stations: np.ndarray, gap: float) -> np.ndarray:
-    stations = np.sort(stations)
-    return stations[np.concatenate([[True], np.diff(stations) > gap])]
+def _merge(stations: np.ndarray, needed: set[float], gap: float) -> np.ndarray:
+    """Sorted stations at least `gap` apart; those in `needed` always stay and displace close neighbours."""
+    kept: list[float] = []
+    for x in sorted(set(stations.tolist())):
+        if kept and x - kept[-1] < gap:
+            if x not in needed or x - kept[-1] < 0.012:
+                continue
+            if kept[-1] not in needed:
+                kept.pop()
+        kept.append(x)
+    return np.array(kept)
 
 
 def add_body(shape: Shape, body: Body) -> None:
@@ -65,10 +73,11 @@ def add_body(shape: Shape, body: Body) -> None:
     start = -np.arcsin(min((r - body.sill) / arch, 0.99))
     angles = np.linspace(start, np.pi - start, body.arch_steps)
     arches = [x + arch * np.cos(angles) for x in body.wheels]
-    marks = [p[0] for line in (body.belt, body.roof, body.taper) for p in line]
-    marks += [x for span in body.sides + body.screens for x in span]
-    x = np.concatenate([np.array(marks), *arches, [0, body.length]])
-    x = _merge(x[(x >= 0) & (x <= body.length)], body.gap)
+    shape_marks = [p[0] for line in (body.belt, body.roof) for p in line] + [x for span in body.screens for x in span]
+    needed = {0.0, float(body.length), *(float(x) for x in shape_marks)}
+    marks = [p[0] for p in body.taper] + [x for span in body.sides for x in span]
+    x = np.concatenate([np.array(sorted(needed)), np.array(marks), *arches])
+    x = _merge(x[(x >= 0) & (x <= body.length)], needed, body.gap)
 
     belt = np.interp(x, *np.array(body.belt).T)
     roof = np.maximum(np.interp(x, *np.array(body.roof).T), belt + 0.015)
@@ -124,7 +133,6 @@ def add_body(shape: Shape, body: Body) -> None:
 
     cells = np.full((len(x) - 1, 16), ROLE["paint"], np.int16)
     centre = (x[1:] + x[:-1]) / 2
-    cells[:, [0, 15]] = ROLE["trim"]
     cells[:, [1, 14]] = ROLE["trim"]
     if body.cladding:
         cells[:, [2, 13]] = ROLE["trim"]
@@ -138,8 +146,9 @@ def add_body(shape: Shape, body: Body) -> None:
     for low, high in body.screens:
         chosen = (centre > low) & (centre < high)
         cells[np.ix_(chosen, [7, 8])] = ROLE["glass"]
-    vertices, triangles = grid(points, wrap=True)
-    shape.mesh(vertices, triangles, material=np.repeat(cells.ravel(), 2))
+    # The underbody's middle is left open: it is never seen.
+    vertices, triangles = grid(np.roll(points, -1, axis=1)[:, :15])
+    shape.mesh(vertices, triangles, material=np.repeat(cells[:, 1:15].ravel(), 2))
     for row, flip in ((0, True), (len(x) - 1, False)):
         ring = points[row]
         middle_point = ring.mean(0, keepdims=True)
@@ -160,12 +169,11 @@ def add_wheels(
     vertices, triangles = grid(rings, wrap=True)
     i = np.arange(sides)
     cap = np.stack([i + 3 * sides, (i + 1) % sides + 3 * sides, np.full(sides, 4 * sides)], 1)
-    back = np.stack([i[1:-1], i[1:-1] + 1, np.zeros(sides - 2, int)], 1)
     roles = np.full(len(triangles), ROLE["tyre"], np.int16)
     roles[4 * sides :] = ROLE["rim"]
     face = np.where(i % 3 == 0, ROLE["trim"], ROLE["rim"]) if spokes else np.full(sides, ROLE["rim"])
-    triangles = np.concatenate([triangles, cap, back])
-    roles = np.concatenate([roles, face, np.full(sides - 2, ROLE["tyre"])])
+    triangles = np.concatenate([triangles, cap])
+    roles = np.concatenate([roles, face])
     vertices = np.concatenate([vertices, hub])
     copies = [(vertices * [1, s, 1] + [x, s * track / 2, radius]) for x in axles for s in (1, -1)]
     shape.batch(np.array(copies), triangles, role=np.tile(roles, (len(copies), 1)))

@@ -109,8 +109,9 @@ def add_person(
 
 
 def _tube(shape, a, b, thick, taper, role) -> None:
-    shape.tube(a, b, thick, sides=6, taper=taper, caps=False, role=role)
-    shape.sphere(a, thick * 1.0, level=0, role=role)
+    shape.tube(a, b, thick, sides=4 if shape.coarse else 6, taper=taper, caps=False, role=role)
+    if not shape.coarse:
+        shape.sphere(a, thick * 1.0, level=0, role=role)
 
 
 def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
@@ -140,7 +141,8 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
     deep = np.array([0.072, 0.072, 0.066, 0.075, 0.068, 0.048, 0.034]) * h * build
     if hem < -0.1:
         wide[0], deep[0] = wide[0] * 1.2, deep[0] * 1.45
-    angle = np.arange(10) * (2 * np.pi / 10)
+    sides = 6 if shape.coarse else 10
+    angle = np.arange(sides) * (2 * np.pi / sides)
     centre = base + (top - base) * shares[:, None]
     rings = np.stack(
         [
@@ -160,27 +162,33 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
         shape.mesh(*grid(rings[::-1], wrap=True), role="bottom")
     shape.tube(j["neck"] - [0, 0, 0.02 * h], j["neck"] + [0.01 * h, 0, head * 0.3], 0.06 * h, sides=7, role="skin")
     at = j["head"] + [0, 0, head * 0.06]
-    shape.sphere(at, (head * 0.86, head * 0.72, head), level=1, role="skin")
+    shape.sphere(at, (head * 0.86, head * 0.72, head), level=0 if shape.coarse else 1, role="skin")
+    ball = 0 if shape.coarse else 1
     turn = np.array([np.cos(pose.turn), np.sin(pose.turn), 0])
     shape.sphere(at + turn * head * 0.43, head * 0.14, level=0, role="skin")
     if helmet:
-        shape.sphere(at + [0, 0, head * 0.12], (head * 1.15, head * 1.0, head * 0.95), level=1, role="hat")
+        shape.sphere(at + [0, 0, head * 0.12], (head * 1.15, head * 1.0, head * 0.95), level=ball, role="hat")
         return
     cover = rng.random()
     if cover < 0.14:  # cap
-        shape.sphere(at + [0, 0, head * 0.2], (head * 0.95, head * 0.82, head * 0.7), level=1, role="hat")
+        shape.sphere(at + [0, 0, head * 0.2], (head * 0.95, head * 0.82, head * 0.7), level=ball, role="hat")
         shape.box(at + turn * head * 0.5 + [0, 0, head * 0.2], (head * 0.4, head * 0.5, head * 0.05), role="hat")
     elif cover < 0.24:  # woollen hat or hood
-        shape.sphere(at + [-head * 0.05, 0, head * 0.12], (head * 0.98, head * 0.88, head * 0.9), level=1, role="hat")
+        shape.sphere(
+            at + [-head * 0.05, 0, head * 0.12], (head * 0.98, head * 0.88, head * 0.9), level=ball, role="hat"
+        )
     elif cover < 0.95:
         shape.sphere(
-            at - turn * head * 0.08 + [0, 0, head * 0.1], (head * 0.93, head * 0.8, head * 0.92), level=1, role="hair"
+            at - turn * head * 0.08 + [0, 0, head * 0.1],
+            (head * 0.93, head * 0.8, head * 0.92),
+            level=ball,
+            role="hair",
         )
         if rng.random() < 0.35:
             shape.sphere(
                 at - turn * head * 0.25 - [0, 0, head * 0.25],
                 (head * 0.6, head * 0.75, head * 1.1),
-                level=1,
+                level=ball,
                 role="hair",
             )
     thing = rng.random()
@@ -201,8 +209,9 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
 
 
 @maker("person")
-def _person(rng, variant: int) -> Template:
+def _person(rng, variant: int, coarse: bool = False) -> Template:
     shape = Shape()
+    shape.coarse = coarse
     height = float(np.clip(rng.normal(1.71, 0.09), 1.5, 1.98))
     pose = walking(rng) if variant % 5 else standing(rng)
     add_person(rng, shape, height, pose)
@@ -221,8 +230,13 @@ def _person(rng, variant: int) -> Template:
 
 
 @maker("child")
-def _child(rng, variant: int) -> Template:
+def _child(rng, variant: int, coarse: bool = False) -> Template:
     shape = Shape()
+    shape.coarse = coarse
     pose = walking(rng) if variant % 4 else standing(rng)
     add_person(rng, shape, float(rng.uniform(0.88, 1.5)), pose, child=True)
     return shape.template("child")
+
+
+for _kind, _make in (("person", _person), ("child", _child)):
+    maker(_kind + "_far")(lambda rng, variant, _make=_make: _make(rng, variant, coarse=True))

@@ -112,21 +112,23 @@ class Hits:
 
     @cached_property
     def normal(self) -> np.ndarray:
-        normal = self.posed.triangle_normals[self.triangle]  # the row -1 is zero
+        # The row -1 is zero.
+        normal = np.take(self.posed.triangle_normals, self.triangle, axis=0, mode="wrap")
         away = np.einsum("ij,ij->i", normal, self.directions) > 0
-        return np.where(away[:, None], -normal, normal)
+        normal *= np.where(away, np.float32(-1), np.float32(1))[:, None]
+        return normal
 
     @cached_property
     def instance(self) -> np.ndarray:
-        return self.posed.instance[self.triangle]
+        return np.take(self.posed.instance, self.triangle, mode="wrap")
 
     @cached_property
     def semantic(self) -> np.ndarray:
-        return self.posed.semantic[self.triangle]
+        return np.take(self.posed.semantic, self.triangle, mode="wrap")
 
     @cached_property
     def material(self) -> np.ndarray:
-        return self.posed.material[self.triangle]
+        return np.take(self.posed.material, self.triangle, mode="wrap")
 
     @cached_property
     def local(self) -> np.ndarray:

@@ -26,7 +26,7 @@ PARCELS = {
 
 def far_away(s: float, d: float) -> bool:
     """Whether the coarser template will do: the ego vehicle drives from s = 0 along d = 0."""
-    return abs(d) > 19 or s > 62 or s < -14
+    return abs(d) > 17 or s > 48 or s < -12
 
 
 class Greens:
@@ -37,7 +37,7 @@ class Greens:
         self.street = street
         tones = _AUTUMN if rng.random() < 0.14 else _LEAVES
         self.kinds = [
-            TREES[int(i)] for i in rng.choice(len(TREES), 3, p=[0.3, 0.16, 0.07, 0.14, 0.09, 0.05, 0.12, 0.07])
+            TREES[int(i)] for i in rng.choice(len(TREES), 3, p=[0.42, 0.19, 0.06, 0.12, 0.05, 0.02, 0.1, 0.04])
         ]
         self.lookups = []
         bark = kit.textured("bark", kit.vary(("#5a4a3c", "#7a6a58", "#4a4038", "#a8a090")[int(rng.integers(4))], 0.15))
@@ -112,9 +112,9 @@ class Stock:
     def shape(self, kind: str) -> Template:
         """A random building template of a kind; blocks vary about the scene's usual height."""
         rng = self.street.rng
-        if kind in ("block", "corner"):
+        if kind in ("block", "block_far", "corner"):
             floors = int(np.clip(self.tall + rng.integers(-1, 3), 2, 9))
-            return template(kind, (floors - 2) + FLOORS * int(rng.integers(7 if kind == "block" else 5)))
+            return template(kind, (floors - 2) + FLOORS * int(rng.integers(5 if kind == "corner" else 7)))
         return template(kind, self.street.variant({"house": 40, "hall": 16, "tower": 12}[kind]))
 
     def put(
@@ -173,7 +173,9 @@ def line_roadside(street: Street, greens: Greens) -> None:
                 rest = span[1] - s
                 edge = s == span[0]
                 if kind == "block":
-                    shape = stock.shape("corner" if edge or rest < 24 else "block")
+                    shape = stock.shape(
+                        "corner" if edge or rest < 24 else "block_far" if s > 75 or s < -30 else "block"
+                    )
                     wide = footprint(shape)[0]
                 elif kind in ("tower", "hall"):
                     shape = stock.shape(kind)
@@ -575,7 +577,7 @@ def _vistas(street: Street, greens: Greens, stock: Stock) -> None:
         if kind == "built":
             d = -40.0
             while d < 40:
-                shape = stock.shape("block")
+                shape = stock.shape("block_far")
                 wide = footprint(shape)[0]
                 stock.put(
                     shape, "block", 0, wide, 1, 0, street.pose(s, d + wide if turn > 0 else d, 0.0, -np.pi / 2 * turn)
@@ -590,7 +592,7 @@ def _vistas(street: Street, greens: Greens, stock: Stock) -> None:
                 s = centre + side * (layout.side_width + 2.7)
                 d = layout.outer(own) + 13.5
                 while d < layout.edge(own) + 70:
-                    shape = stock.shape("block")
+                    shape = stock.shape("block_far")
                     wide = footprint(shape)[0]
                     if street.setting in ("rural", "industrial") or rng.random() < 0.25:
                         greens.tree(s + side * 4, sign * (d + wide / 2), layout.kerb)

@@ -46,7 +46,7 @@ def shade(
             return radiance
 
     def pick(values):
-        return values if everything else values[where]
+        return values if everything else np.take(values, where, axis=0)
 
     table = posed.materials.arrays
     material = pick(hits.material)
@@ -66,7 +66,8 @@ def shade(
     sun = sun_visible(posed, point, normal, light)
     if sun is not None:
         colour += sun[:, None] * np.float32(light.sun_colour)
-    colour += table.emission[material][:, None]
+    if table.emission.any():
+        colour += np.take(table.emission, material)[:, None]
     colour *= albedo
     _add_mirror(colour, posed, light, table, material, point, normal, view, cosine, sun, open_share, reflections)
     if light.haze_density > 0:
@@ -112,8 +113,8 @@ def _add_mirror(
     colour, posed, light, table, material, point, normal, view, cosine, sun, open_share, reflections
 ) -> None:
     """Add highlights and mirror images in place, for the shiny part of the rays."""
-    specular = table.specular[material]
-    roughness = table.roughness[material]
+    specular = np.take(table.specular, material)
+    roughness = np.take(table.roughness, material)
     if light.wetness > 0:
         wet = table.wettable[material] * np.float32(light.wetness) * np.clip(normal[:, 2] * 2 - 1, 0, 1)
         wet *= puddles(point, light)
@@ -123,23 +124,26 @@ def _add_mirror(
     shiny = np.flatnonzero(specular > 0.06)
     if not len(shiny):
         return
-    n, d, facing = normal[shiny], view[shiny], np.clip(cosine[shiny], 0, 1)
+    n, d, facing = np.take(normal, shiny, 0), np.take(view, shiny, 0), np.clip(cosine[shiny], 0, 1)
     s, rough = specular[shiny], roughness[shiny]
     mirror = d + (2 * facing)[:, None] * n
     grazing = 1 - facing
-    fresnel = s * (np.float32(0.06) + np.float32(0.94) * grazing**5 + np.float32(0.22) * s * s)
+    square = grazing * grazing
+    fresnel = s * (np.float32(0.06) + np.float32(0.94) * square * square * grazing + np.float32(0.22) * s * s)
     fresnel *= 1 - np.float32(0.75) * rough
     # An average environment, then true mirror rays where they would be noticed.
     image = ambient(light, mirror) * (np.float32(0.35) + np.float32(0.65) * open_share[shiny])[:, None]
-    traced = np.flatnonzero((fresnel > 0.035) & (rough < 0.45))
+    traced = np.flatnonzero((fresnel > 0.05) & (rough < 0.45))
     if reflections and len(traced):
         image[traced] = _mirror_image(posed, light, table, point[shiny[traced]], mirror[traced])
     colour[shiny] += image * fresnel[:, None]
     if sun is not None:
-        power = 4 + 400 * (1 - rough) ** 4
-        glint = np.maximum(mirror @ np.float32(light.sun_direction), 0) ** power
-        glint *= s * np.minimum(sun[shiny] * 4, 1) * (power * np.float32(0.03) + 0.3)
-        colour[shiny] += glint[:, None] * np.float32(light.sun_colour)
+        towards = mirror @ np.float32(light.sun_direction)
+        near = np.flatnonzero((towards > 0.6) & (sun[shiny] > 0))
+        power = 4 + 400 * (1 - rough[near]) ** 4
+        glint = towards[near] ** power
+        glint *= s[near] * np.minimum(sun[shiny[near]] * 4, 1) * (power * np.float32(0.03) + 0.3)
+        colour[shiny[near]] += glint[:, None] * np.float32(light.sun_colour)
 
 
 def _mirror_image(posed, light, table, origins, directions) -> np.ndarray:

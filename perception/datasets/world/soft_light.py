@@ -25,7 +25,7 @@ def soft_light(posed: PosedScene, hits: Hits, shape: tuple[int, int] | None) -> 
     low = index[::2, ::2]
     rows, columns = np.meshgrid(np.arange(low.shape[0]) % 3, np.arange(low.shape[1]) % 3, indexing="ij")
     values = _trace(posed, hits, low.ravel(), (3 * rows + columns).ravel()).reshape(*low.shape, 4)
-    keys = surface_keys(posed)[hits.triangle].reshape(height, width)
+    keys = np.take(surface_keys(posed), hits.triangle, mode="wrap").reshape(height, width)
     lamps = len(posed.lighting.lamps) > 0
     if not lamps:
         values = values[..., :1]

@@ -172,7 +172,7 @@ def _surfaces(kit: Kit, setting: str) -> Surfaces:
     worn = float(rng.uniform(0.45, 0.9))
     wet = {"wettable": True}
     return Surfaces(
-        asphalt=kit.textured(road, asphalt, kit.vary("#55534f", 0.1), roughness=0.75, lidar_reflectance=0.15, **wet),
+        asphalt=kit.textured(road, asphalt, kit.vary("#55534f", 0.1), scale_m=float(rng.uniform(2.0, 4.5)) if road == "asphalt" else 1.8, roughness=0.75, lidar_reflectance=0.15, **wet),
         parking=kit.textured("paving" if rng.random() < 0.4 else "asphalt", old, roughness=0.8, lidar_reflectance=0.2, **wet),
         cycle=kit.textured("asphalt", kit.vary(("#9c4a3c", "#4a7a4a", "#6a6a6a", "#3f6a9c")[int(rng.integers(4))], 0.1), **wet),
         pavement=kit.textured(walk, kit.vary(("#a39d92", "#8d8a86", "#b8b0a2", "#9a8478", "#7f7d7a")[int(rng.integers(5))], 0.1), kit.vary("#6f6a62", 0.1), lidar_reflectance=0.25, **wet),
@@ -181,7 +181,7 @@ def _surfaces(kit: Kit, setting: str) -> Surfaces:
         terrain=kit.textured("grass", green) if lush else kit.textured(soil, kit.vary("#a08c6a", 0.2)),
         white=kit.textured("concrete", (worn, worn, worn * 0.97), roughness=0.6, lidar_reflectance=0.7),
         yellow=kit.textured("concrete", kit.vary("#d8a820", 0.1), roughness=0.6, lidar_reflectance=0.6),
-        patch=kit.textured("asphalt", tuple(c * float(np.exp(rng.normal(-0.15, 0.25))) for c in asphalt), roughness=0.75, **wet),
+        patch=kit.textured("asphalt", kit.vary(tuple(0.9 * c for c in asphalt), 0.25), roughness=0.75, **wet),
         iron=kit.plain(tuple(0.45 * c for c in asphalt), roughness=0.6),
     )  # fmt: skip
 

@@ -53,22 +53,29 @@ def albedo_of(posed: PosedScene, triangle, barycentric, material, t, cosine, pix
 
     table = posed.materials.arrays
     bank = texture_bank()
-    albedo = table.colour[material]
-    numbers = _texture_numbers(posed, bank)[material]
+    albedo = np.take(table.colour, material, axis=0)
+    numbers = np.take(_texture_numbers(posed, bank), material)
     chosen = np.flatnonzero(numbers >= 0)
     if not len(chosen):
         return albedo
     everything = len(chosen) == len(numbers)
     if not everything:
-        triangle, barycentric, material = triangle[chosen], barycentric[chosen], material[chosen]
+        triangle, material = np.take(triangle, chosen), np.take(material, chosen)
+        barycentric = np.take(barycentric, chosen, axis=0)
         t, cosine, numbers = t[chosen], cosine[chosen], numbers[chosen]
     six = np.take(texture_coordinates(posed), triangle, axis=0)
     uv = six[:, 0:2] + barycentric[:, :1] * six[:, 2:4]
     uv += barycentric[:, 1:] * six[:, 4:6]
-    footprint = t * np.float32(pixel_angle) / (np.sqrt(np.maximum(cosine, np.float32(0.05))) * table.scale_m[material])
+    footprint = (
+        t * np.float32(pixel_angle) / (np.sqrt(np.maximum(cosine, np.float32(0.05))) * np.take(table.scale_m, material))
+    )
     texel = sample(bank, numbers, uv, footprint)
-    first = table.colour[material]
-    first += texel[:, 3:] * (table.tint2[material] - first)
+    first = np.take(table.colour, material, axis=0)
+    masked = np.flatnonzero(texel[:, 3] > 0)
+    if len(masked):
+        part = np.take(first, masked, axis=0)
+        part += texel[masked, 3:] * (np.take(table.tint2, material[masked], axis=0) - part)
+        first[masked] = part
     first *= texel[:, :3]
     if everything:
         return first

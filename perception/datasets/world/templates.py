@@ -58,6 +58,8 @@ class Template:
 class Shape(MeshBuilder):
     """A `MeshBuilder` whose materials are roles by name: ``shape.box(..., role="paint")``."""
 
+    coarse = False  # generators may draw fewer triangles for distant use
+
     def batch(self, vertices, triangles, role=None, material=None, **attributes):
         if role is not None:
             material = ROLE[role] if isinstance(role, str) else role

@@ -107,7 +107,7 @@ class Lane:
     def add(self, s: float, kind: str | None = None, shift: float = 0.0) -> float:
         """Put a vehicle with its middle at s; returns the length of road it takes (0 = no room)."""
         street = self.street
-        category, shape, scale, lookup = vehicle(street, kind, abs(s) > 55)
+        category, shape, scale, lookup = vehicle(street, kind, abs(s - 10) > 32)
         size = shape.scaled_size(scale)
         d = self.d + shift
         if not street.ground.claim(s, d, size[0] + 0.6, size[1], margin=0.1):
@@ -264,7 +264,7 @@ def cross_traffic(street: Street, moving: bool) -> None:
 def _park(street: Street, s: float, d: float, yaw: float, kind: str | None, z: float = 0.0) -> float:
     from perception.datasets.world.classes import ID
 
-    category, shape, scale, lookup = vehicle(street, kind, s > 55 or s < -12 or abs(d) > 16)
+    category, shape, scale, lookup = vehicle(street, kind, s > 42 or s < -10 or abs(d) > 16)
     size = shape.scaled_size(scale)
     if not street.ground.claim(s, d, size[0], size[1], yaw, 0.1):
         return 0.0
@@ -384,7 +384,7 @@ def pedestrian(
     number = street.variant(40 if kind == "person" else 16)
     if standing:
         number -= number % (5 if kind == "person" else 4)
-    shape = template(kind, number)
+    shape = template(kind + "_far" if abs(s - 12) > 30 else kind, number)
     tall = float(np.exp(rng.normal(0, 0.035)))
     scale = (tall, tall * float(np.exp(rng.normal(0, 0.05))), tall)
     size = shape.scaled_size(scale)

@@ -59,7 +59,7 @@ def street_lighting(rng: np.random.Generator, weather: str) -> Lighting:
             _rgb(0.24 * fill, 0.26 * fill, 0.29 * fill),
         )
         light.ambient_down = _rgb(0.15 * fill, 0.14 * fill, 0.125 * fill)
-        light.exposure = u(0.95, 1.5)
+        light.exposure = u(1.0, 1.7)
         if weather == "hazy":
             light.haze_density, light.sun_size = u(0.002, 0.007), 0.02
             sky.zenith = _mix(blue, pale, 0.6)
@@ -79,7 +79,7 @@ def street_lighting(rng: np.random.Generator, weather: str) -> Lighting:
         light.haze_colour, light.haze_density = sky.horizon, u(0.0004, 0.003)
         light.exposure = u(1.2, 1.8)
     elif weather in ("overcast", "white", "rain"):
-        grey = {"overcast": u(0.45, 0.75), "white": u(1.0, 1.5), "rain": u(0.35, 0.6)}[weather]
+        grey = {"overcast": u(0.4, 0.65), "white": u(0.8, 1.2), "rain": u(0.35, 0.55)}[weather]
         tint = np.array([0.97, 1.0, 1.04]) * np.exp(rng.normal(0, 0.015, 3))
         sky.zenith, sky.horizon = _rgb(*(tint * grey * u(0.8, 1.0))), _rgb(*(tint * grey * u(1.0, 1.2)))
         sky.cover = 0.0 if weather == "white" else u(0.4, 0.9)
@@ -92,20 +92,23 @@ def street_lighting(rng: np.random.Generator, weather: str) -> Lighting:
         light.haze_colour = sky.horizon
         light.haze_density = u(0.002, 0.008) if weather == "rain" else u(0.0003, 0.003)
         light.wetness = u(0.5, 1.0) if weather == "rain" else float(u(0.1, 0.5) * (rng.random() < 0.15))
-        light.exposure = u(1.0, 1.5)
+        light.exposure = u(1.15, 1.8) if weather != "white" else u(1.3, 2.1)
     elif weather == "dusk":
-        sky.zenith, sky.horizon = _rgb(0.03, 0.05, 0.14), _rgb(u(0.25, 0.6), u(0.2, 0.3), u(0.2, 0.3))
-        sky.ground = _rgb(0.04, 0.04, 0.05)
-        sky.cover, sky.cloud_colour, sky.cloud_shadow = u(0, 0.7), _rgb(0.5, 0.3, 0.3), _rgb(0.08, 0.08, 0.13)
-        sky.sun_disc = 0.3
-        light.sun_colour, light.sun_size = _rgb(0.05, 0.025, 0.012), 0.05
+        warm = u(0.0, 1.0)
+        sky.zenith = _mix((0.03, 0.05, 0.12), (0.06, 0.07, 0.11), u(0, 1))
+        sky.horizon = _mix((0.13, 0.16, 0.22), (0.30, 0.19, 0.13), warm)
+        sky.ground = _rgb(0.04, 0.04, 0.045)
+        sky.cover, sky.cloud_colour = u(0, 0.7), _mix((0.12, 0.13, 0.17), (0.26, 0.18, 0.15), warm)
+        sky.cloud_shadow = _rgb(0.07, 0.075, 0.1)
+        sky.sun_disc = 0.0
+        light.sun_colour = _rgb(0, 0, 0)
         light.ambient_up, light.ambient_side, light.ambient_down = (
-            (0.07, 0.085, 0.15),
-            (0.06, 0.06, 0.085),
-            (0.025, 0.025, 0.035),
+            (0.085, 0.095, 0.13),
+            (0.055, 0.058, 0.072),
+            (0.025, 0.025, 0.03),
         )
-        light.haze_colour, light.haze_density = _mix(sky.horizon, sky.zenith, 0.4), u(0.0005, 0.003)
-        light.exposure, light.night = u(3.5, 5.5), True
+        light.haze_colour, light.haze_density = _mix(sky.horizon, sky.zenith, 0.4), u(0.0004, 0.002)
+        light.exposure, light.night = u(2.6, 4.2), True
     else:  # night
         glow = u(0.3, 1.0)
         sky.zenith, sky.horizon, sky.ground = (
