@@ -219,7 +219,7 @@ def _lamp_light(street: Street, lighting: Lighting) -> None:
     tone = np.array(
         ((1.0, 0.62, 0.26), (1.0, 0.78, 0.5), (1.0, 0.92, 0.8), (0.85, 0.95, 1.0))[int(rng.integers(4))], np.float32
     )
-    strength = float(rng.uniform(0.05, 0.12))
+    strength = float(rng.uniform(0.08, 0.22))
     # Far lamps light what is small in the picture: keep the nearest ones.
     near = sorted(street.lamps, key=lambda lamp: float(np.hypot(lamp[0][0], lamp[0][1])))[:14]
     for at, height, cone in near:
