@@ -26,6 +26,10 @@ class RecipeError(PerceptionError):
     """A recipe or an option that does not exist or does not fit."""
 
 
+class TrainingError(PerceptionError):
+    """A training or evaluation run that cannot go on: numbers that are not finite, a dead worker, a full disk."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the known name that is closest to `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -244,7 +244,7 @@ def basket(kit: Kit) -> Part:
     if kit.chance(0.6):
         for _ in range(int(kit.rng.integers(1, 6))):
             a, d = kit.between(0, 6.3), r * kit.between(0.5, 0.9)
-            piece._builder.blob(
+            piece.builder.blob(
                 kit.rng, (0.3 * r * np.cos(a), 0.3 * r * np.sin(a), h * 0.85), (d, d, d), 0.3, material=kit.fabric(0.4)
             )
     return piece.finish()

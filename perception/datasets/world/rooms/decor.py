@@ -139,7 +139,7 @@ def picture(kit: Kit, width: float | None = None) -> Part:
     thick = kit.between(0.012, 0.04)
     print_ = kit.printed("painting", "painting", "poster", specular=0.25 if kit.chance(0.4) else 0.02, roughness=0.2)
     border = kit.between(0.012, 0.07) if kit.chance(0.85) else 0.0
-    piece.box((thick / 2, 0, 0), (thick, width, height), print_, fit=True)
+    piece.box((thick / 2, 0, 0), (thick, width, height), print_, fit=1.0 if kit.chance(0.5) else kit.between(0.5, 0.95))
     if border:
         frame = kit.wood() if kit.chance(0.4) else (kit.metal() if kit.chance(0.4) else kit.plastic((0.02, 0.02, 0.02)))
         deep = thick + kit.between(0.005, 0.03)
@@ -330,13 +330,8 @@ def plant(kit: Kit, height: float | None = None) -> Part:
             y = np.sin(a) * out + np.cos(a) * w
             piece.surface(np.stack([x, y, z0 + h * s + 0 * w], -1), leaf)
     elif kind == "bush":
-        count = int(rng.integers(5, 12))
-        for _ in range(count):
-            at = rng.normal(0, 0.27, 3) * [tall, tall, 0.6 * tall]
-            size = tall * kit.between(0.3, 0.6)
-            v = (max(z0 + tall * 0.55 + at[2], z0 + size * 0.3),)
-            piece._builder.blob(rng, (at[0], at[1], v[0]), (size, size, size), roughness=0.3, level=1, material=leaf)
-        piece.tube((0, 0, z0), (0, 0, z0 + tall * 0.5), 0.03, stem, sides=6)
+        _bush(piece, kit, z0, tall, leaf)
+        piece.tube((0, 0, z0 * 0.9), (0, 0, z0 + tall * 0.5), 0.02 + 0.01 * tall, stem, sides=6)
     else:
         count = int(rng.integers(9, 18)) if kind == "palm" else int(rng.integers(14, 34))
         sheets = []
@@ -359,12 +354,41 @@ def plant(kit: Kit, height: float | None = None) -> Part:
     return piece.finish()
 
 
+def _bush(piece: Piece, kit: Kit, z0: float, tall: float, leaf: int) -> None:
+    """A crown of small leaves that point outwards from its middle."""
+    rng = kit.rng
+    count = int(rng.integers(45, 110))
+    out = rng.normal(size=(count, 3))
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    out[:, 2] = np.abs(out[:, 2]) * 1.2 - 0.35
+    base = np.array([0, 0, z0 + tall * 0.45]) + out * [0.3 * tall, 0.3 * tall, 0.45 * tall] * rng.uniform(
+        0.3, 1, (count, 1)
+    )
+    long, wide = (0.06 + 0.16 * tall) * rng.uniform(0.6, 1.3, (2, count, 1, 1, 1))
+    sheet = _leaf_sheet(1.0, 1.0, kit.between(0.1, 0.5))
+    sheet = np.concatenate(
+        [sheet[None, ..., :1] * long, sheet[None, ..., 1:2] * wide * 0.5, sheet[None, ..., 2:] * long], -1
+    )
+    yaw, up = (
+        np.arctan2(out[:, 1], out[:, 0])[:, None, None],
+        (0.7 * np.arcsin(np.clip(out[:, 2], -1, 1)))[:, None, None],
+    )
+    x = sheet[..., 0] * np.cos(up) - sheet[..., 2] * np.sin(up)
+    z = sheet[..., 0] * np.sin(up) + sheet[..., 2] * np.cos(up)
+    y = sheet[..., 1]
+    points = (
+        np.stack([np.cos(yaw) * x - np.sin(yaw) * y, np.sin(yaw) * x + np.cos(yaw) * y, z], -1) + base[:, None, None]
+    )
+    points[..., 2] = np.maximum(points[..., 2], 0.02)
+    _sheets(piece, list(points), leaf)
+
+
 def _sheets(piece: Piece, sheets: list[np.ndarray], material: int) -> None:
     """Equal-shaped sheets in one batch."""
     from perception.datasets.world.mesh import grid
 
     _, triangles = grid(sheets[0])
-    piece._builder.batch(np.stack(sheets).reshape(len(sheets), -1, 3), triangles, material=material)
+    piece.builder.batch(np.stack(sheets).reshape(len(sheets), -1, 3), triangles, material=material)
 
 
 def rug(kit: Kit, length: float, width: float) -> Part:

@@ -248,7 +248,10 @@ class Kit:
                 "tiles", vary(rng, srgb(self.pick(_WALLS + _STRONG[:5]))), second, specular=0.4, roughness=0.25
             )
         if roll < 0.52:
-            return self.add("plaster", colour, tuple(0.8 * c for c in colour))
+            smooth = self.pick(
+                ("plaster_0", "plaster_0", "plaster_1", "plaster_2", "plaster_4", "drywall_seams", "plaster")
+            )
+            return self.add(smooth, colour, tuple(0.8 * c for c in colour))
         if roll < 0.62:
             return self.add("plaster", vary(rng, srgb(self.pick(_STRONG))))
         if roll < 0.8 and kind not in ("office", "corridor", "hall", "storage"):

@@ -52,10 +52,10 @@ def _soft(power: float, level: int) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _pillow() -> tuple[np.ndarray, np.ndarray]:
     """Unit pillow: square outline, thick in the middle, thin at the seam."""
-    n = 7
+    n = 10
     t = np.linspace(-1, 1, n)
     y, x = np.meshgrid(t, t, indexing="ij")
-    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.5
+    bulge = np.clip((1 - x**4) * (1 - y**4), 0, 1) ** 0.6
     pinch = 1 - 0.12 * (np.abs(x) * np.abs(y)) ** 2 - 0.04 * (1 - np.abs(x * y))
     top = np.stack([x * pinch, y * pinch, bulge], -1) * 0.5
     bottom = top * np.array([1, 1, -1])
@@ -104,7 +104,8 @@ class Piece:
         self.kit, self.category, self.model = kit, ID[category], model
         self.tops: list[tuple[float, float, float, float, float, float]] = []
         self._rows: dict[tuple, list[tuple]] = {}
-        self._builder = MeshBuilder(semantic=self.category)
+        self._tubes: dict[tuple, list[tuple]] = {}
+        self.builder = MeshBuilder(semantic=self.category)
 
     # primitives: centre and full size; yaw about z, pitch about y (positive tips +x down), roll about x -----------------
 
@@ -112,7 +113,7 @@ class Piece:
         self._rows.setdefault(key, []).append((*centre, *size, yaw, pitch, roll, material, fit))
 
     def box(self, centre: Vector, size: Vector, material: int, **turn) -> None:
-        """A plain box. `fit=True` maps one texture tile onto each face."""
+        """A plain box. `fit=1` maps one texture tile onto each face, `fit=0.6` a random part of that size."""
         self._put(("box",), centre, size, material, **turn)
 
     def rounded(self, centre: Vector, size: Vector, material: int, bevel: float = 0.12, **turn) -> None:
@@ -141,21 +142,25 @@ class Piece:
         self, start: Vector, end: Vector, diameter: float, material: int, sides: int = 8, taper: float = 1.0
     ) -> None:
         """A rod between two points."""
-        self._builder.tube(start, end, diameter, sides, taper, material=material)
+        if np.ndim(start) > 1:
+            for a, b in zip(start, end, strict=True):
+                self._tubes.setdefault((sides, taper), []).append((*a, *b, diameter, material))
+        else:
+            self._tubes.setdefault((sides, taper), []).append((*start, *end, diameter, material))
 
     def lathe(self, profile, centre: Vector, material: int, sides: int = 14) -> None:
         """A turned shape: profile of (radius, z) from bottom to top."""
         v, t = lathe_mesh(np.asarray(profile, np.float32), sides)
-        self._builder.mesh(v + np.float32(centre), t, material=material)
+        self.builder.mesh(v + np.float32(centre), t, material=material)
 
     def surface(self, points: np.ndarray, material: int, local: np.ndarray | None = None, wrap: bool = False) -> None:
         """A curved sheet over a lattice of points (R, C, 3)."""
         v, t = grid(points, wrap)
-        self._builder.mesh(v, t, material=material, local=None if local is None else local.reshape(1, -1, 3))
+        self.builder.mesh(v, t, material=material, local=None if local is None else local.reshape(1, -1, 3))
 
     def mesh(self, vertices, triangles, material) -> None:
         """Free triangles."""
-        self._builder.mesh(vertices, triangles, material=material)
+        self.builder.mesh(vertices, triangles, material=material)
 
     def top(self, x0: float, x1: float, y0: float, y1: float, z: float, free: float = 0.5) -> None:
         """Declare a surface on which small things may stand."""
@@ -176,20 +181,48 @@ class Piece:
                     local = np.take_along_axis(local, _ALIGN[longest][:, None], 2) * _ALIGN_SIGN[longest][:, None]
             fit = data[:, 10] > 0
             if fit.any():
-                local[fit] = v + np.float32(0.5)
+                part = data[fit, 10][:, None, None]
+                corner = self.kit.rng.random((len(part), 1, 3), dtype=np.float32) * (1 - part)
+                local[fit] = (v + np.float32(0.5)) * part + corner
             if data[:, 6:9].any():
                 scaled = scaled @ _rotations(data[:, 6], data[:, 7], data[:, 8]).transpose(0, 2, 1)
             scaled += data[:, None, 0:3]
-            self._builder.batch(scaled, t, material=data[:, 9].astype(np.int16)[:, None], local=local)
+            self.builder.batch(scaled, t, material=data[:, 9].astype(np.int16)[:, None], local=local)
+        for (sides, taper), rows in self._tubes.items():
+            data = np.array(rows, np.float32)
+            self.builder.batch(*_tubes(data, sides, taper), material=data[:, 7].astype(np.int16)[:, None])
         if self.kit.wild:  # a random finish for each primitive
-            for i, part in enumerate(self._builder._parts):
+            for i, part in enumerate(self.builder._parts):
                 vertices, faces, material, *rest = part
                 run = max(len(faces) // 6, 4)
                 random = np.repeat(self.kit.wild_ids(len(faces) // run + 1), run)[: len(faces)]
-                self._builder._parts[i] = (vertices, faces, random, *rest)
-        mesh = self._builder.build()
+                self.builder._parts[i] = (vertices, faces, random, *rest)
+        mesh = self.builder.build()
         low, high = mesh.bounds()
         return Part(self.category, mesh, low, high, self.tops, self.model)
+
+
+def _tubes(data: np.ndarray, sides: int, taper: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rods from rows of start (3), end (3), diameter: vertices (K, V, 3) and shared triangles."""
+    start, end = data[:, 0:3], data[:, 3:6]
+    axis = end - start
+    length = np.sqrt((axis * axis).sum(1, keepdims=True))
+    axis = axis / np.maximum(length, np.float32(1e-9))
+    steep = np.abs(axis[:, 2:]) > 0.9
+    helper = np.where(steep, np.float32([1, 0, 0]), np.float32([0, 0, 1]))
+    side = _cross(helper, axis)
+    side /= np.sqrt((side * side).sum(1, keepdims=True))
+    frames = np.stack([side, _cross(axis, side), axis], 1)  # rows = axes
+    v, t = _sharp_cylinder(sides, taper, True)
+    scaled = v[None] * np.concatenate([data[:, 6:7], data[:, 6:7], length], 1)[:, None]
+    return scaled @ frames + ((start + end) / 2)[:, None], t
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of rows; np.cross takes ten times as long for few rows."""
+    x, y, z = a.T
+    u, v, w = b.T
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], 1)
 
 
 def _rotations(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:

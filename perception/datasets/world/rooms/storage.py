@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from perception.datasets.world.materials import srgb
 from perception.datasets.world.mesh import MeshBuilder
-from perception.datasets.world.rooms.kit import Kit, any_colour, vary
+from perception.datasets.world.rooms.kit import Kit, vary
 from perception.datasets.world.rooms.piece import Part, Piece
+
+# cloth and paper covers: earthy and dark ones, white ones, a few loud
+_COVERS = (
+    "#6e2b25", "#8c3b2e", "#3b2a22", "#5a4632", "#24344a", "#2f4f6b", "#1d2a22", "#31523c", "#7d6a45", "#b59a63", "#d8c9a3", "#ece6d6",
+    "#f2f0ea", "#1b1b1d", "#3a3a3f", "#77787c", "#a8a9ab", "#c24a33", "#d9812e", "#e0b33a", "#3f7fa8", "#5c9a8b", "#7a4a6b", "#b9505f",
+)  # fmt: skip
 
 
 class BookPool:
     """Covers of a room's books, made once: materials cost more than boxes."""
 
     def __init__(self, kit: Kit) -> None:
-        plain = [
-            kit.add("plain", vary(kit.rng, any_colour(kit.rng, (0.05, 0.9), (0.12, 0.95))), specular=0.15)
-            for _ in range(14)
-        ]
+        plain = [kit.add("plain", vary(kit.rng, srgb(kit.pick(_COVERS)), 0.25), specular=0.15) for _ in range(16)]
         self.plain = np.array(plain, np.int16)
         self.pages = kit.add("stripes_2", (0.72, 0.68, 0.58), (0.6, 0.56, 0.47), 0.05)
         self.spine = np.array([kit.printed("spine") for _ in range(4)], np.int16)
@@ -40,7 +44,7 @@ def books(kit: Kit, pool: BookPool, length: float, height: float, depth: float) 
         if same
         else pool.plain[rng.integers(len(pool.plain), size=count)]
     )
-    builder: MeshBuilder = piece._builder
+    builder: MeshBuilder = piece.builder
     builder.box(centre, size, material=material)
     label = np.flatnonzero(rng.random(count) < 0.75)  # a strip of print on the back
     if len(label):

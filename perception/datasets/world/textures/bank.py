@@ -97,13 +97,13 @@ class TextureBank:
         return found
 
     def pick(self, rng: np.random.Generator, *families: str) -> str:
-        """Name of a random texture of the given families (of all textures when none is given). Raises InputError."""
+        """Name of a random texture of the given families or textures (of all textures when none is given). Raises InputError."""
         if not families:
             return self.names[int(rng.integers(len(self.names)))]
         family = families[int(rng.integers(len(families)))]
-        if family not in self.families:
-            raise InputError(f"texture family {family!r} is not in the bank.{nearest(family, self.families)}")
-        members = self.families[family]
+        members = self.families.get(family)
+        if members is None:
+            return self.names[self.index(family)]
         return self.names[members[int(rng.integers(len(members)))]]
 
     def image(self, index: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def plaster(rng, variant):
         _, border, _ = cells(rng, 4)
         crack = 1 - smoothstep(0.3, 1.6, warp(border, rng, 5))
         stain = smoothstep(0.6, 2.0, fractal(rng, 1.3, high=40))
-        return base * (1 - 0.25 * crack * (fractal(rng, 1.0, high=10) > 0.2)) + 0.03 * grain(rng), 0.7 * stain
+        return base * (1 - 0.18 * crack * (fractal(rng, 1.0, high=10) > 0.9)) + 0.03 * grain(rng), 0.5 * stain
     return base + 0.05 * fractal(rng, 0.9, low=3) + 0.015 * grain(rng), 0.6 * smoothstep(
         -0.5, 1.5, fractal(rng, 1.4, high=30)
     )

@@ -1,0 +1,232 @@
+"""The world as a training data set: ``{"type": "World", "kind": "mixed", "seeds": [0, 999], "size": [240, 320]}``.
+
+Frames are rendered when they are asked for, or once to disk (``cache=DIRECTORY``) by all cores. No mmengine, no download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from perception.datasets.registry import register_dataset
+from perception.datasets.world import classes
+from perception.datasets.world.cache import prerender
+from perception.datasets.world.plan import make_plan
+from perception.datasets.world.truth import Boxes
+from perception.errors import RecipeError, nearest
+
+
+class WorldDataset(torch.utils.data.Dataset):
+    """Samples with the keys of `perception.datasets.registry`, and for boxes also ``boxes2d`` (N, 4) float32 around the visible pixels,
+    ``boxes2d_full`` (N, 4), ``truncation``, ``visibility`` (N,) float32, ``occlusion`` (N,) int64, ``velocity`` (N, 3) float32 (camera axes),
+    ``track_ids`` (N,) int64.
+
+    kind, style, weather: see `World`; style "mixed" is 75 % plausible rooms (88 % streets), the rest wild. seeds: [first, last], a range, or a
+    count. size: (H, W). views_per_scene: pictures of a scene. wide_share: share of pictures about 3.3 times as wide as high (streets);
+    batches must then be made within `groups`. camera: "pinhole" or "panorama" (depth is then the range). truth: names of `render.TRUTH`
+    among depth, normals, semantic, instance, boxes. labels: "classes" (ids of `classes.CATEGORIES`) or "groups" (`TRAINING_GROUPS`).
+    box_classes: category names; labels3d index them and other objects are left out; None = every thing, labelled by semantic id.
+    min_visibility, min_pixels, max_distance: boxes less visible or farther (metres) are left out. transform: function of the sample.
+    cache: folder; None renders each frame when asked for. workers, max_gigabytes, progress: of `cache.prerender`.
+    """
+
+    def __init__(
+        self,
+        kind: str = "mixed",
+        seeds: Sequence[int] | range | int = (0, 99),
+        style: str = "mixed",
+        size: tuple[int, int] = (240, 320),
+        views_per_scene: int = 3,
+        wide_share: float = 0.0,
+        weather: str | None = None,
+        camera: str = "pinhole",
+        degrees: tuple[float, float] = (42.0, 92.0),
+        truth: Iterable[str] = ("depth", "normals", "semantic", "instance", "boxes"),
+        effects: bool = True,
+        labels: str = "classes",
+        box_classes: Sequence[str] | None = None,
+        min_visibility: float = 0.1,
+        min_pixels: int = 20,
+        max_distance: float = 100.0,
+        transform=None,
+        cache: str | Path | None = None,
+        workers: int | None = None,
+        max_gigabytes: float = 200.0,
+        progress: bool = True,
+    ) -> None:
+        """Raises `InputError` or `RecipeError` for options that do not fit, `DatasetError` when the cache cannot be made."""
+        if labels not in ("classes", "groups"):
+            raise RecipeError(f"labels of the World data set must be 'classes' or 'groups', found {labels!r}")
+        for name in box_classes or ():
+            if name not in classes.ID:
+                raise RecipeError(f"box class {name!r} is not one of the world's.{nearest(name, classes.ID)}")
+        self.plan = make_plan(
+            seeds,
+            kind=kind,
+            style=style,
+            weather=weather,
+            size=size,
+            views_per_scene=views_per_scene,
+            wide_share=wide_share,
+            camera=camera,
+            degrees=degrees,
+            truth=truth,
+            effects=effects,
+        )
+        self.labels, self.transform = labels, transform
+        self.box_classes = tuple(box_classes) if box_classes is not None else None
+        self.min_visibility, self.min_pixels, self.max_distance = min_visibility, min_pixels, max_distance
+        self.rendered = None
+        if cache is not None:
+            self.rendered = prerender(cache, self.plan, workers, max_gigabytes, progress)
+        self._box_label = np.full(256, -1, np.int64)
+        if self.box_classes is None:
+            self._box_label[list(classes.THING_IDS)] = classes.THING_IDS
+        else:
+            for label, name in enumerate(self.box_classes):
+                self._box_label[classes.ID[name]] = label
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the semantic labels."""
+        return classes.NAMES if self.labels == "classes" else classes.TRAINING_GROUPS
+
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        """Semantic labels that are countable."""
+        if self.labels == "classes":
+            return classes.THING_IDS
+        return tuple(sorted({int(classes.GROUP_OF[i]) for i in classes.THING_IDS}))
+
+    @property
+    def groups(self) -> dict[tuple[int, int], np.ndarray]:
+        """Sample numbers by picture size (H, W)."""
+        per_block = self.plan.block * self.plan.views_per_scene
+        numbers = np.arange(len(self))
+        result: dict[tuple[int, int], list] = {}
+        for block in range(self.plan.blocks):
+            part = numbers[block * per_block : (block + 1) * per_block]
+            result.setdefault(self.plan.block_size(block), []).append(part)
+        return {size: np.concatenate(parts) for size, parts in result.items()}
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return the sample `index`; raises `IndexError` outside the data set."""
+        index = index + len(self) if index < 0 else index
+        sample = self._from_cache(index) if self.rendered is not None else self._rendered_now(index)
+        return self.transform(sample) if self.transform is not None else sample
+
+    def _rendered_now(self, index: int) -> dict[str, Any]:
+        frame = self.plan.frame(index)
+        record = {name: getattr(frame, name) for name in ("image", "depth", "normals", "semantic", "instance")}
+        record.update(intrinsics=frame.intrinsics, boxes=frame.boxes, name=frame.name)
+        record.update(world_from_camera=frame.world_from_camera, **frame.meta)
+        return self._sample(record, index)
+
+    def _from_cache(self, index: int) -> dict[str, Any]:
+        record = self.rendered[index]
+        if "normals" in record:
+            normals = record["normals"].astype(np.float32)
+            record["normals"] = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+        return self._sample(record, index)
+
+    def _sample(self, record: dict, index: int) -> dict[str, Any]:
+        image = record["image"]
+        sample: dict[str, Any] = {"image": _tensor(image.transpose(2, 0, 1))}
+        if self.plan.camera == "pinhole":
+            sample["intrinsics"] = _tensor(np.asarray(record["intrinsics"], np.float32))
+        wanted = self.plan.truth
+        if "depth" in wanted:
+            sample["depth"] = _tensor(np.asarray(record["depth"], np.float32))
+            sample["depth_valid"] = sample["depth"] > 0
+        if "normals" in wanted:
+            sample["normals"] = _tensor(np.asarray(record["normals"], np.float32).transpose(2, 0, 1))
+        if "semantic" in wanted:
+            ids = np.asarray(record["semantic"])
+            sample["semantic"] = _tensor((classes.GROUP_OF[ids] if self.labels == "groups" else ids).astype(np.int64))
+        if "instance" in wanted:
+            sample["instance"] = _tensor(np.asarray(record["instance"]).astype(np.int32))
+        if record.get("boxes") is not None:
+            sample.update(self._boxes(record["boxes"]))
+        sample["meta"] = {
+            "name": record["name"],
+            "width": image.shape[1],
+            "height": image.shape[0],
+            "index": index,
+            "kind": record["kind"],
+            "style": record["style"],
+            "seed": int(record["seed"]),
+            "world_from_camera": np.asarray(record["world_from_camera"]),
+        }
+        return sample
+
+    def _boxes(self, boxes: Boxes) -> dict[str, torch.Tensor]:
+        labels = self._box_label[boxes.category]
+        distance = np.linalg.norm(boxes.boxes3d[:, :3], axis=1)
+        keep = (labels >= 0) & (boxes.visibility >= self.min_visibility) & (boxes.visible_pixels >= self.min_pixels)
+        keep &= distance <= self.max_distance
+        boxes = boxes.select(keep)
+        return {
+            "boxes3d": _tensor(boxes.boxes3d.astype(np.float32)),
+            "labels3d": _tensor(labels[keep]),
+            "boxes2d": _tensor(boxes.box2d.astype(np.float32)),
+            "boxes2d_full": _tensor(boxes.box2d_full.astype(np.float32)),
+            "truncation": _tensor(boxes.truncation.astype(np.float32)),
+            "visibility": _tensor(boxes.visibility.astype(np.float32)),
+            "occlusion": _tensor(boxes.occlusion.astype(np.int64)),
+            "velocity": _tensor(boxes.velocity.astype(np.float32)),
+            "track_ids": _tensor(boxes.instance.astype(np.int64)),
+        }
+
+
+@register_dataset
+class World(WorldDataset):
+    """`WorldDataset` under the name that recipes use: ``type="World"``."""
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    # A copy, since arrays may be read-only views into a memory map.
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+class SizeBatches(torch.utils.data.Sampler):
+    """Batches of frame numbers in which all pictures have one size, shuffled anew every epoch.
+
+    groups: `WorldDataset.groups`; batch_size; seed: of the shuffling; rank, world_size: this process's share of the batches.
+    Batches that would be incomplete are left out.
+    """
+
+    def __init__(
+        self,
+        groups: dict[tuple[int, int], np.ndarray],
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.groups, self.batch_size, self.seed = groups, batch_size, seed
+        self.rank, self.world_size, self.epoch = rank, world_size, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the shuffling of an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return sum(len(numbers) // self.batch_size for numbers in self.groups.values()) // self.world_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        batches = []
+        for size in sorted(self.groups):
+            numbers = rng.permutation(self.groups[size])
+            whole = len(numbers) // self.batch_size * self.batch_size
+            batches.extend(numbers[:whole].reshape(-1, self.batch_size).tolist())
+        order = rng.permutation(len(batches))
+        for position in order[self.rank : len(self) * self.world_size : self.world_size]:
+            yield batches[position]

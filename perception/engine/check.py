@@ -1,0 +1,100 @@
+"""``--check``: one batch of everything a recipe uses, and what it costs, before a long run is started."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perception.engine import distributed
+from perception.engine.collate import batch_size
+from perception.engine.data import batches_of
+from perception.engine.runner import PerceptionRunner
+from perception.engine.wrapper import train_step
+
+STEPS = 6
+
+
+def check_run(recipe: dict[str, Any]) -> dict[str, float]:
+    """Train a few iterations, validate one batch, write and read one checkpoint, all in a temporary folder.
+
+    Prints and returns parameters [M], seconds a step, the share of it spent waiting for data, and peak memory [MiB].
+    Raises whatever sentence a long run would have ended with.
+    """
+    with tempfile.TemporaryDirectory(prefix="perception_check_") as folder:
+        runner = PerceptionRunner(recipe, folder, launcher="pytorch" if distributed.world()[1] > 1 else "none")
+        _print_parameters(runner.training_model.net)
+        loop = runner._train_loop = runner.build_train_loop(runner._train_loop)
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        if runner.param_schedulers:
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+        runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
+        print(
+            f"training data: {loop.batches.size} samples, {loop.step_samples} a step, {loop.max_epochs} epochs",
+            flush=True,
+        )
+        figures = _time_steps(runner, loop)
+        if runner._val_loop is not None:
+            validation = runner.build_val_loop(runner._val_loop)
+            batch = next(batches_of(validation.dataloader, False, lambda sample: None))
+            runner.model.eval()
+            with torch.no_grad():
+                outputs = runner.training_model.val_step(batch)
+            for evaluator in validation.evaluators.values():
+                evaluator.update(outputs, batch)
+                evaluator.compute()
+            print(f"validation: {batch_size(batch)} samples predicted and scored by {', '.join(validation.evaluators)}")
+        path = Path(folder) / "iter_0.pth"
+        runner.save(path, marker=True)
+        if runner.rank == 0:
+            print(f"checkpoint: {path.stat().st_size / 2**20:.1f} MiB")
+    print("check passed", flush=True)
+    return figures
+
+
+def _time_steps(runner: PerceptionRunner, loop: Any) -> dict[str, float]:
+    feed, device = loop._feed(), runner.training_model.device
+    waiting = working = 0.0
+    losses: dict[str, torch.Tensor] = {}
+    for step in range(STEPS):
+        begin = time.perf_counter()
+        batch = next(feed)
+        middle = time.perf_counter()
+        runner.model.train()
+        batch = runner.training_model.prepare(batch, training=True)
+        losses = train_step(runner.model, batch, runner.optim_wrapper, step)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        if step:  # the first one compiles, allocates and starts the workers
+            waiting += middle - begin
+            working += time.perf_counter() - middle
+    feed.close()
+    runner.optim_wrapper.guard.flush()
+    print("losses: " + "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items()))
+    seconds, share = (waiting + working) / (STEPS - 1), waiting / max(waiting + working, 1e-9)
+    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else _peak_memory()
+    print(
+        f"step: {seconds:.3f} s ({loop.step_samples / seconds:.1f} samples/s), {100 * share:.0f} % of it waiting for data; "
+        f"peak memory {memory / 2**20:.0f} MiB on {device.type}",
+        flush=True,
+    )
+    return {"seconds": seconds, "data_share": share, "memory_mib": memory / 2**20}
+
+
+def _print_parameters(net: torch.nn.Module) -> None:
+    total = sum(p.numel() for p in net.parameters())
+    trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    print(f"{type(net).__name__}: {total / 1e6:.2f} M parameters, {trained / 1e6:.2f} M of them trained")
+    for name, child in net.named_children():
+        count = sum(p.numel() for p in child.parameters())
+        if count:
+            print(f"  {name:<24}{type(child).__name__:<28}{count / 1e6:8.2f} M")
+
+
+def _peak_memory() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

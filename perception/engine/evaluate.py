@@ -1,0 +1,112 @@
+"""Evaluating weights by a recipe's test set; `tools/test.py` is a command line over `evaluate`."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from perception.engine import distributed
+from perception.engine.checkpoint import to_plain
+from perception.engine.files import write_json
+from perception.engine.recipe import jsonable, load_recipe
+from perception.engine.runner import PerceptionRunner
+from perception.engine.schema import check_recipe
+from perception.errors import RecipeError, WeightsError
+
+
+def evaluate(
+    recipe: str | Path,
+    checkpoint: str | Path,
+    world_seed: int | None = None,
+    options: list[str] | None = None,
+    json_path: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    launcher: str = "none",
+    trust: bool = False,
+) -> dict[str, float]:
+    """Evaluate `checkpoint` on the recipe's ``test_dataloader`` with its ``test_evaluator``, and print the reports.
+
+    Args:
+        checkpoint: a training checkpoint (its averaged weights), a published folder, or ``"bundled"``.
+        world_seed: seed of a generated test set: scenes that nobody has seen.
+        json_path: write the metrics, what was evaluated and how there.
+        show_dir: save the first predictions as pictures there.
+
+    Raises:
+        PerceptionError: one sentence about what is wrong.
+    """
+    path = Path(recipe)
+    config = load_recipe(path, options)
+    config.setdefault("name", path.stem)
+    config["seed"] = config.get("seed") or 0
+    if world_seed is not None:
+        loader = config.get("test_dataloader") or {}
+        if "dataset" not in loader:
+            raise RecipeError(f"recipe {path} has no test_dataloader.dataset to give the seed to")
+        loader["dataset"]["seed"] = world_seed
+    check_recipe(config, train=False)
+    weights = find_weights(config, checkpoint)
+    config["load_from"] = str(weights)
+    rank, _ = distributed.start_processes(launcher)
+    with contextlib.ExitStack() as stack:
+        stack.callback(distributed.stop_processes)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="perception_test_"))
+        if show_dir is not None and rank == 0:
+            config["custom_hooks"] = [
+                *(config.get("custom_hooks") or []),
+                {"type": "SavePredictionsHook", "folder": str(show_dir)},
+            ]
+        hooks = {"log": None, "param_scheduler": None, "checkpoint": None, "signals": None}
+        config["default_hooks"] = {**(config.get("default_hooks") or {}), **hooks}
+        runner = PerceptionRunner(config, folder, trust=trust, train=False, launcher=launcher)
+        metrics = runner.test()
+        if rank == 0:
+            print(f"{config['name']}: {weights}, {runner.test_loop.samples} samples", flush=True)
+            for name, text in runner.test_loop.reports.items():
+                print(f"\n{name}\n{text}", flush=True)
+            if json_path is not None:
+                write_json(
+                    json_path,
+                    {
+                        "recipe": config["name"],
+                        "weights": str(weights),
+                        "world_seed": world_seed,
+                        "dataset": jsonable(config["test_dataloader"]["dataset"]),
+                        "samples": runner.test_loop.samples,
+                        "metrics": finite(to_plain(metrics)),
+                    },
+                )
+        return metrics
+
+
+def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
+    """Return the path of `checkpoint`; ``"bundled"`` means the weights that the recipe's ``bundled`` names.
+
+    Raises `WeightsError` when they are not there.
+    """
+    if str(checkpoint) != "bundled":
+        path = Path(checkpoint)
+        if not path.exists():
+            raise WeightsError(
+                f"checkpoint {path} does not exist; give a file of the run folder, a published folder or 'bundled'"
+            )
+        return path
+    from perception.inference.zoo import BUNDLED
+
+    name = config.get("bundled")
+    if not name:
+        raise RecipeError(f"recipe {config['name']!r} names no bundled weights; give --checkpoint a path")
+    folder = BUNDLED / name
+    if not (folder / "model.safetensors").is_file():
+        raise WeightsError(f"the bundled weights {name!r} are not in this installation; give --checkpoint a path")
+    return folder
+
+
+def finite(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics with numbers that JSON cannot hold as None."""
+    return {
+        k: None if isinstance(v, float) and (v != v or v in (float("inf"), float("-inf"))) else v
+        for k, v in metrics.items()
+    }

@@ -1,0 +1,394 @@
+"""mmengine's `Runner` with the parts replaced that lose work, execute text, or wait for the GPU at every iteration.
+
+What differs from mmengine 0.10.7, and why:
+
+- models, data sets and evaluators come from this package's registries; loops, hooks, optimisers and visual backends from mmengine's
+- checkpoints are written atomically, hold no code and no configuration text, and are read by torch's safe loader
+- a resumed run starts at its sample, with its random numbers, without reading again what was seen
+- one wrapper does float32, bfloat16 and float16; on a CPU mixed precision falls back with a warning
+- distributed training works on CPUs (gloo)
+- nothing needs yapf, distutils, setuptools or a C compiler at start, so it is quick and runs on Python 3.12 and later
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.runner import Runner
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from perception import __version__
+from perception.datasets.transforms.registry import build_batch_transform
+from perception.engine import distributed
+from perception.engine.checkpoint import (
+    get_rng_state,
+    newest_loadable,
+    to_cpu,
+    to_plain,
+    write_checkpoint,
+)
+from perception.engine.ema import WeightAverage
+from perception.engine.guard import FiniteGuard
+from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401  (registers the hooks)
+from perception.engine.loops import EvaluationLoop, EvaluationTestLoop, IterationTrainLoop
+from perception.engine.optim import GuardedOptimWrapper
+from perception.engine.recipe import jsonable
+from perception.engine.wrapper import TrainingModel
+from perception.errors import RecipeError, WeightsError
+from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
+from perception.models.registry import build_model
+
+DEFAULT_HOOKS: dict[str, Any] = {
+    "log": {"type": "MetricsHook"},
+    "param_scheduler": {"type": "ParamSchedulerHook"},
+    "checkpoint": {"type": "SafeCheckpointHook"},
+    "signals": {"type": "SignalHook"},
+}
+_AMP = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class PerceptionRunner(Runner):
+    """Runs a checked recipe (`perception.engine.recipe`, `perception.engine.schema`).
+
+    Args:
+        recipe: the resolved recipe.
+        work_dir: the run folder.
+        resume: go on from the newest loadable checkpoint of the run folder, or from `load_from`.
+        trust: read checkpoints with the full unpickler.
+        train: whether this runner trains (otherwise it only tests).
+    """
+
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        work_dir: str | Path,
+        resume: bool | str | Path = False,
+        trust: bool = False,
+        train: bool = True,
+        launcher: str = "none",
+    ) -> None:
+        recipe = copy.deepcopy(recipe)
+        self.recipe, self.trust, self.trains = jsonable(recipe), trust, train
+        self.resume_from = resume
+        self.average: WeightAverage | None = None
+        self.best: dict[str, Any] = {}
+        self.last_metrics: dict[str, float] = {}
+        self.stop_signal: str | None = None
+        self.resumed_path: Path | None = None
+        training = {
+            key: recipe.get(key) for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler")
+        }
+        validation = {key: recipe.get(key) for key in ("val_dataloader", "val_evaluator")}
+        testing = {key: recipe.get(key) for key in ("test_dataloader", "test_evaluator")}
+        if validation["val_dataloader"] is None:
+            validation = {}
+        if testing["test_dataloader"] is None:
+            testing = {}
+        visualizer = {
+            "type": "Visualizer",
+            "vis_backends": recipe.get("vis_backends") or [],
+            "save_dir": str(Path(work_dir) / "tracking"),
+        }
+        super().__init__(
+            model=recipe["model"],
+            work_dir=str(work_dir),
+            **(training if train else {}),
+            **(validation if train else {}),
+            **({} if train else testing),
+            val_cfg={} if train and validation else None,
+            test_cfg={} if not train and testing else None,
+            default_hooks=recipe.get("default_hooks") or {},
+            custom_hooks=recipe.get("custom_hooks"),
+            load_from=recipe.get("load_from"),
+            launcher=launcher,
+            env_cfg=recipe.get("env_cfg") or {"cudnn_benchmark": False, "mp_cfg": {"mp_start_method": "fork"}},
+            log_level=recipe.get("log_level", "INFO"),
+            visualizer=visualizer,
+            randomness={"seed": recipe.get("seed", 0), "deterministic": bool(recipe.get("deterministic", False))},
+            experiment_name=f"{recipe.get('name', 'run')}_{uuid.uuid4().hex[:6]}",  # mmengine's singletons are named by it
+            cfg=None,
+        )
+        with contextlib.suppress(OSError):
+            Path(self.log_dir).rmdir()  # mmengine's folder by date; this package logs into the run folder itself
+
+    # -- building ------------------------------------------------------------------------------------------------------
+
+    def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> Any:
+        return super().build_logger(log_level, log_file or str(Path(self.work_dir) / "train.log"), **kwargs)
+
+    def build_model(self, model: dict[str, Any] | nn.Module) -> nn.Module:
+        dtype = self._amp_dtype()
+        options = self.recipe.get("compile")
+        compile_options = None if not options else options if isinstance(options, dict) else {}
+        return TrainingModel(
+            build_model(self.recipe["model"]),
+            [build_batch_transform(config) for config in self.recipe.get("batch_transform") or []],
+            dtype,
+            bool(self.recipe.get("channels_last", False)),
+            compile_options,
+        )
+
+    def _amp_dtype(self) -> torch.dtype | None:
+        name = self.recipe.get("amp")
+        name = "bfloat16" if name is True else name
+        if not name:
+            return None
+        if name not in _AMP:
+            raise RecipeError(f"amp should be one of {', '.join(_AMP)} or None, found {name!r}")
+        if not torch.cuda.is_available():
+            self.logger.warning("mixed precision needs a GPU; training in float32")
+            return None
+        return _AMP[name]
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+        model = model.to(device)
+        if not self.distributed:
+            return model
+        if self.recipe.get("sync_bn") and device.type == "cuda":
+            model.net = nn.SyncBatchNorm.convert_sync_batchnorm(model.net)
+        if self.recipe.get("strategy") == "fsdp2":
+            from perception.engine.sharded import shard
+
+            return shard(model)
+        if not self.trains:
+            return model
+        return DistributedDataParallel(
+            model,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            broadcast_buffers=False,
+            find_unused_parameters=bool(self.recipe.get("find_unused_parameters", False)),
+        )
+
+    @property
+    def training_model(self) -> TrainingModel:
+        """The model without what distributed training wraps around it."""
+        return self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
+
+    def build_train_loop(self, loop: Any) -> Any:
+        return (
+            loop if isinstance(loop, IterationTrainLoop) else IterationTrainLoop(self, self._train_dataloader, **loop)
+        )
+
+    def build_val_loop(self, loop: Any) -> Any:
+        return (
+            loop
+            if isinstance(loop, EvaluationLoop)
+            else EvaluationLoop(self, self._val_dataloader, self._val_evaluator)
+        )
+
+    def build_test_loop(self, loop: Any) -> Any:
+        if isinstance(loop, EvaluationLoop):
+            return loop
+        return EvaluationTestLoop(self, self._test_dataloader, self._test_evaluator)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> GuardedOptimWrapper:
+        if isinstance(optim_wrapper, GuardedOptimWrapper):
+            return optim_wrapper
+        config = {**copy.deepcopy(optim_wrapper), "type": "GuardedOptimWrapper"}
+        level = self.logger.level
+        self.logger.setLevel(logging.WARNING)  # one line a parameter otherwise
+        built = super().build_optim_wrapper(config)
+        self.logger.setLevel(level)
+        built.guard = FiniteGuard(self.recipe.get("non_finite", "stop"))
+        if self.training_model.amp_dtype is torch.float16:
+            built.use_loss_scaling()
+        return built
+
+    def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any) -> list[Any]:
+        built = []
+        for config in scheduler if isinstance(scheduler, list | tuple) else [scheduler]:
+            config = dict(config)
+            if PARAM_SCHEDULERS.get(config["type"]).__module__.startswith("perception."):
+                config.setdefault("max_iters", self.max_iters)
+                built.append(PARAM_SCHEDULERS.build({**config, "optimizer": optim_wrapper}))
+            else:  # one of mmengine's: iterations are the unit here
+                config.setdefault("by_epoch", False)
+                built.extend(super()._build_param_scheduler([config], optim_wrapper))
+        return built
+
+    def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
+        chosen = {**DEFAULT_HOOKS, **(hooks or {})}
+        for name, hook in chosen.items():
+            if hook is not None:
+                self.register_hook({**DEFAULT_HOOKS.get(name, {}), **copy.deepcopy(hook)})
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    def train(self) -> nn.Module:
+        """Train; on return the run folder holds a checkpoint of the last iteration."""
+        average = self.recipe.get("ema")
+        if average:
+            self.average = WeightAverage(self.training_model.net, **(average if isinstance(average, dict) else {}))
+        if self.rank:  # the weights were drawn alike; from here on processes augment differently
+            torch.manual_seed(self.seed + 7919 * self.rank)
+        try:
+            return super().train()
+        finally:
+            for hook in self.hooks:
+                if isinstance(hook, checkpoints.SignalHook):
+                    hook.after_run(self)
+
+    @contextlib.contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """Let the model hold the averaged weights, where there are any, inside the block."""
+        if self.average is None:
+            yield
+        else:
+            with self.average.applied(self.training_model.net):
+                yield
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path, marker: bool) -> None:
+        """Write a checkpoint of the present state. Raises `TrainingError` instead when the numbers are not finite."""
+        self.optim_wrapper.guard.flush()
+        rng = distributed.gather(get_rng_state())
+        states = self._states()
+        if self.rank != 0:
+            return
+        loop = self.train_loop
+        checkpoint = {
+            "meta": {
+                "format": "perception-checkpoint/1",
+                "iter": loop.iter,
+                "epoch": loop.epoch,
+                "position": loop.position,
+                "max_iters": loop.max_iters,
+                "global_batch": loop.step_samples,
+                "model": self.recipe["model"],
+                "recipe": self.recipe,
+                "recipe_name": self.recipe.get("name"),
+                "seed": self.seed,
+                "best": self.best,
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "perception_version": __version__,
+                "mmengine_version": mmengine.__version__,
+                "torch_version": str(torch.__version__),
+            },
+            "model_config": self.recipe["model"],
+            **states,
+            "param_schedulers": [to_plain(scheduler.state_dict()) for scheduler in self.param_schedulers or []],
+            # mmengine pickles its smoothing windows here, which no safe loader reads; plain facts are all that is needed
+            "message_hub": {"log_scalars": {}, "runtime_info": {"iter": loop.iter}, "resumed_keys": {}},
+            "rng": rng,
+        }
+        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        write_checkpoint(checkpoint, path, marker)
+        self.logger.info(f"saved {path}")
+
+    def _states(self) -> dict[str, Any]:
+        if self.recipe.get("strategy") == "fsdp2" and self.distributed:
+            from perception.engine.sharded import gathered_states
+
+            return gathered_states(self)
+        states: dict[str, Any] = {
+            "state_dict": to_cpu(dict(self.training_model.net.state_dict())),
+            "optimizer": to_cpu(self.optim_wrapper.state_dict()),
+        }
+        if self.average is not None:
+            states["ema_state_dict"] = to_cpu(self.average.average)
+            states["ema"] = {"updates": self.average.updates}
+        return states
+
+    def save_checkpoint(self, out_dir: str, filename: str, *_: Any, **__: Any) -> None:
+        """What hooks of mmengine call; every checkpoint goes through `save`."""
+        self.save(Path(out_dir) / filename, marker=False)
+
+    def load_or_resume(self) -> None:
+        if self._has_loaded:
+            return
+        self._has_loaded = True
+        if self.resume_from:
+            self.resume(None if self.resume_from is True else self.resume_from)
+        elif self._load_from:
+            self.load_checkpoint(self._load_from)
+
+    def resume(self, filename: str | Path | None, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Go on from `filename`, or from the newest loadable checkpoint of the run folder."""
+        if filename is None:
+            path, checkpoint, passed_over = newest_loadable(self.work_dir, self.trust)
+            for sentence in passed_over:
+                self.logger.warning(f"passed over: {sentence}")
+        else:
+            path = Path(filename)
+            checkpoint = read_checkpoint(path, self.trust)
+        meta = checkpoint.get("meta") or {}
+        for key in ("iter", "position", "model"):
+            if key not in meta:
+                raise WeightsError(
+                    f"checkpoint {path} cannot be resumed: its meta has no {key!r}; use load_from instead"
+                )
+        if meta["model"] != self.recipe["model"]:
+            raise RecipeError(
+                f"checkpoint {path} holds another model than the recipe; resume with the recipe it was made by"
+            )
+        loop = self.train_loop
+        loop._iter, loop.position = int(meta["iter"]), int(meta["position"])
+        self.best = dict(meta.get("best") or {})
+        if self.recipe.get("strategy") == "fsdp2" and self.distributed:
+            from perception.engine.sharded import load_states
+
+            load_states(self, checkpoint)
+        else:
+            load_strictly(self.training_model.net, checkpoint["state_dict"], f"the checkpoint {str(path)!r}")
+            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+            if self.average is not None and "ema_state_dict" in checkpoint:
+                self.average.load(checkpoint["ema_state_dict"], checkpoint["ema"]["updates"])
+        saved = checkpoint["param_schedulers"]
+        if len(saved) != len(self.param_schedulers or []):
+            raise RecipeError(
+                f"checkpoint {path} has {len(saved)} schedulers, the recipe {len(self.param_schedulers or [])}"
+            )
+        for scheduler, state in zip(self.param_schedulers or [], saved, strict=True):
+            scheduler.load_state_dict(state)
+        states = checkpoint.get("rng") or []
+        if len(states) == self.world_size:
+            loop.rng = states[self.rank]
+        elif states:
+            self.logger.warning(
+                f"{path} was written by {len(states)} processes and is resumed by {self.world_size}: "
+                "data go on where they were, random augmentations do not repeat"
+            )
+        self.resumed_path = path
+        self.logger.info(f"resumed {path} at iteration {loop.iter} of {loop.max_iters}")
+
+    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Load weights alone, strictly: a training checkpoint (its average if it has one) or a published folder."""
+        if Path(filename).is_dir():
+            state = read_checkpoint(Path(filename) / "model.safetensors")
+        else:
+            content = read_checkpoint(filename, self.trust)
+            state = state_dict_of(content, keys=("ema_state_dict", "state_dict", "model"))
+        load_strictly(self.training_model.net, state, f"the weights in {str(filename)!r}")
+        if self.average is not None:
+            self.average.load(self.training_model.net.state_dict(), 0)
+        self.logger.info(f"loaded weights from {filename}")
+
+    def _init_model_weights(self) -> None:
+        pass
+
+    # -- what mmengine does at start and this package does elsewhere (`run_folder`) -------------------------------------
+
+    def _log_env(self, env_cfg: dict) -> None:
+        self.logger.log(logging.DEBUG, "the environment is recorded in environment.json")
+
+    def dump_config(self) -> None:
+        pass
+
+    def get_hooks_info(self) -> str:
+        return ", ".join(type(hook).__name__ for hook in self.hooks)
+
+    def _maybe_compile(self, target: str) -> None:
+        pass

@@ -1,0 +1,131 @@
+"""What all evaluators share: one record an image, so that no number depends on batch size, order or process count.
+
+    evaluator = build_evaluator({"type": "DepthEvaluator", "protocol": "nyu_eigen"})
+    for batch in loader:
+        evaluator.update(model.predict(...), batch)
+    evaluator.merge(evaluator_of_another_process)        # pickle it, gather it, merge it
+    print(evaluator.compute()); print(evaluator.report())
+
+Records are keyed by the image (`meta["index"]`, else `meta["name"]`), so an image that a distributed sampler repeats to fill
+its last batch counts once, and records are read in sorted order, so that float sums come out bit for bit the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from perception.errors import InputError
+
+
+class Evaluator:
+    """Base class: subclasses write `record` (one image -> anything picklable) and `compute`."""
+
+    def __init__(self) -> None:
+        self.records: dict[Any, Any] = {}
+
+    def update(self, predictions: list[Any], batch: Mapping[str, Any]) -> None:
+        """Add a batch: `predictions` has one entry an image, `batch` is the collated batch of samples.
+
+        Raises `InputError` when their lengths differ.
+        """
+        samples = list(split_batch(batch))
+        if len(predictions) != len(samples):
+            raise InputError(
+                f"{type(self).__name__}.update needs one prediction an image: expected {len(samples)}, found {len(predictions)}"
+            )
+        for prediction, sample in zip(predictions, samples, strict=True):
+            key = sample_key(sample, default=len(self.records))
+            if key not in self.records:
+                self.records[key] = self.record(prediction, sample)
+
+    def record(self, prediction: Any, sample: dict[str, Any]) -> Any:
+        """Reduce one image to what `compute` needs."""
+        raise NotImplementedError
+
+    def merge(self, other: Evaluator) -> Evaluator:
+        """Add the records of `other` (another process's share); an image known to both counts once. Returns self."""
+        for key, record in other.records.items():
+            self.records.setdefault(key, record)
+        return self
+
+    def reset(self) -> None:
+        """Forget all records."""
+        self.records = {}
+
+    def ordered(self) -> list[Any]:
+        """The records in the order of their keys."""
+        return [self.records[key] for key in sorted(self.records, key=lambda key: (isinstance(key, str), key))]
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name."""
+        raise NotImplementedError
+
+    def report(self) -> str:
+        """Return the metrics as text, with the protocol they were computed under."""
+        return format_rows({"": self.compute()})
+
+
+def sample_key(sample: Mapping[str, Any], default: Any) -> Any:
+    """What identifies a sample: its index, else its name, else `default`."""
+    meta = sample.get("meta") or {}
+    for name in ("index", "name"):
+        if meta.get(name) is not None:
+            value = meta[name]
+            return int(value) if hasattr(value, "__index__") else str(value)
+    return default
+
+
+def split_batch(batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the samples of a collated batch (stacked tensors, or lists); a list of samples passes unchanged."""
+    if not isinstance(batch, Mapping):
+        yield from batch
+        return
+    lengths = {name: len(value) for name, value in batch.items() if not isinstance(value, (Mapping, str))}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"the entries of a batch must have one length; found {lengths}")
+    for index in range(next(iter(lengths.values()), 0)):
+        yield {name: value[index] for name, value in batch.items() if name in lengths}
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Tensor on any device, array or nested list -> NumPy array (bfloat16 becomes float32)."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+        return value.numpy()
+    return np.asarray(value)
+
+
+def take(prediction: Any, *names: str) -> Any:
+    """Return the first of `names` that `prediction` (a mapping or a result object) has and that is not None, else None."""
+    for name in names:
+        value = prediction.get(name) if isinstance(prediction, Mapping) else getattr(prediction, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def format_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Format named rows of metrics as a plain-text table: columns are the union of the metrics, in order of appearance."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = [["", *columns]]
+    for title, row in rows.items():
+        cells.append([title, *(_cell(row.get(name)) for name in columns)])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, (int, np.integer)):
+        return str(value)
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"

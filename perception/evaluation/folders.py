@@ -1,0 +1,303 @@
+"""Evaluate folders of files without any model: what ``tools/evaluate.py`` runs.
+
+Files belong together when their paths under the two folders are equal but for the suffix; a prediction may also lie in a folder of that name
+(what ``perception predict`` writes: ``<name>/depth.npy``). Every ground-truth file needs a prediction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception.errors import DatasetError, InputError
+from perception.evaluation.base import Evaluator
+
+Progress = Callable[[Iterable], Iterable]
+DEPTH_FILES = (".npy", ".png", ".pgm", ".pfm", ".exr")
+LABEL_FILES = (".png", ".npy")
+
+
+def matching_files(
+    truth: str | Path, predictions: str | Path, suffixes: Sequence[str], name: str
+) -> list[tuple[str, Path, Path]]:
+    """Pairs (key, truth file, prediction file) in the order of keys. `name` is the result's own file name, such as "depth".
+
+    Raises `DatasetError` for folders without such files, or truth without a prediction (the first five are named).
+    """
+    truth, predictions = Path(truth), Path(predictions)
+    wanted = _by_key(truth, suffixes, "ground truth")
+    found = _by_key(predictions, suffixes, "predictions")
+    pairs, missing = [], []
+    for key, path in wanted.items():
+        match = next((found[k] for k in (key, f"{key}/{name}", f"{key}_{name}") if k in found), None)
+        if match is None:
+            missing.append(key)
+        else:
+            pairs.append((key, path, match))
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} of {len(wanted)} ground-truth files in {str(truth)!r} have no prediction of the same name in {str(predictions)!r}: "
+            + ", ".join(missing[:5])
+        )
+    return pairs
+
+
+def _by_key(folder: Path, suffixes: Sequence[str], what: str) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DatasetError(f"the folder of {what} {str(folder)!r} does not exist")
+    rank = {suffix: i for i, suffix in enumerate(suffixes)}
+    files: dict[str, Path] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in rank):
+        key = path.relative_to(folder).with_suffix("").as_posix()
+        if key not in files or rank[path.suffix.lower()] < rank[files[key].suffix.lower()]:
+            files[key] = path
+    if not files:
+        raise DatasetError(f"the folder of {what} {str(folder)!r} holds no file of type {', '.join(suffixes)}")
+    return files
+
+
+def _run(evaluator: Evaluator, items: Iterable[tuple[Any, dict[str, Any]]], progress: Progress) -> Evaluator:
+    for index, (prediction, sample) in enumerate(progress(items)):
+        sample["meta"] = {"index": index, **sample.get("meta", {})}
+        evaluator.update([prediction], [sample])
+    return evaluator
+
+
+def depth_folders(
+    truth: str | Path,
+    predictions: str | Path,
+    preset: str = "none",
+    alignments: Sequence[str] | None = None,
+    truth_scale: float | str | None = None,
+    prediction_scale: float | str | None = None,
+    intrinsics: Sequence[float] | None = None,
+    prior: str | None = None,
+    baselines: bool = True,
+    kind: str = "depth",
+    progress: Progress = iter,
+) -> Evaluator:
+    """Depth files of two folders. `intrinsics`: fx, fy, cx, cy (pixel centres at integer + 0.5) for the vertical prior."""
+    from perception.evaluation.depth import DepthEvaluator
+    from perception.io.depth_files import read_depth
+
+    evaluator = DepthEvaluator(preset, alignments, prior, baselines, kind)
+    matrix = None
+    if intrinsics is not None:
+        fx, fy, cx, cy = intrinsics
+        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+
+    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
+        for _, true_file, file in pairs:
+            depth, valid = read_depth(true_file, truth_scale)
+            guess = _read_signed(file) if kind == "inverse" else read_depth(file, prediction_scale)[0]
+            yield {"depth": guess}, {"depth": depth, "depth_valid": valid, "intrinsics": matrix}
+
+    pairs = matching_files(truth, predictions, DEPTH_FILES, "depth")
+    return _run(evaluator, _Sized(items(), len(pairs)), progress)
+
+
+def _read_signed(path: Path) -> np.ndarray:
+    """An inverse depth may be negative before its alignment, so it is read without a validity rule."""
+    from perception.io.depth_files import read_npy, read_pfm
+    from perception.io.images import read_png
+
+    if path.suffix == ".npy":
+        return read_npy(path).squeeze().astype(np.float64)
+    if path.suffix == ".pfm":
+        return read_pfm(path).astype(np.float64)
+    if path.suffix == ".png":
+        return read_png(path)[0].astype(np.float64)
+    raise InputError(f"{path.name} must end in .npy, .pfm or .png to be read as inverse depth")
+
+
+class _Sized:
+    """A generator that knows its length, for progress bars."""
+
+    def __init__(self, items: Iterator, count: int) -> None:
+        self.items, self.count = items, count
+
+    def __iter__(self) -> Iterator:
+        return self.items
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def read_normals(path: str | Path) -> np.ndarray:
+    """Normals file -> (3, H, W) float64, 0 where unknown: .npy (H, W, 3) or (3, H, W); 8 or 16-bit PNG with n = 2 v / max - 1."""
+    from perception.io.depth_files import read_npy
+    from perception.io.images import read_png
+
+    path = Path(path)
+    if path.suffix == ".npy":
+        values = read_npy(path).astype(np.float64)
+    else:
+        raw, _ = read_png(path)
+        if raw.ndim != 3:
+            raise InputError(f"{path.name} must have three channels to be read as normals; found shape {raw.shape}")
+        raw = raw[..., :3].astype(np.float64)
+        top = 65535.0 if raw.max(initial=0) > 255 else 255.0
+        values = raw / top * 2 - 1
+        values[(raw == 0).all(-1) | (np.abs(values).max(-1) < 0.02)] = 0
+    if values.ndim == 3 and values.shape[0] != 3:
+        values = values.transpose(2, 0, 1)
+    if values.ndim != 3 or values.shape[0] != 3:
+        raise InputError(f"{path.name} must hold normals (H, W, 3); found shape {values.shape}")
+    return values
+
+
+def normals_folders(
+    truth: str | Path, predictions: str | Path, crop: str | None = None, progress: Progress = iter
+) -> Evaluator:
+    """Normal maps of two folders."""
+    from perception.evaluation.normals import NormalsEvaluator
+
+    pairs = matching_files(truth, predictions, LABEL_FILES, "normals")
+    items = (({"normals": read_normals(file)}, {"normals": read_normals(true_file)}) for _, true_file, file in pairs)
+    return _run(NormalsEvaluator(crop), _Sized(items, len(pairs)), progress)
+
+
+def read_label_map(path: str | Path) -> np.ndarray:
+    """Label file -> (H, W) int64: 8/16-bit PNG (palette indices as stored) or .npy."""
+    from perception.io.depth_files import read_npy
+    from perception.io.images import read_png
+
+    path = Path(path)
+    values = read_npy(path) if path.suffix == ".npy" else read_png(path)[0]
+    if values.ndim != 2:
+        raise InputError(f"{path.name} must hold one label a pixel; found shape {values.shape}")
+    return values.astype(np.int64)
+
+
+def semantic_folders(
+    truth: str | Path,
+    predictions: str | Path,
+    num_classes: int,
+    ignore: int = 255,
+    reduce_zero: bool = False,
+    names: Sequence[str] | None = None,
+    progress: Progress = iter,
+) -> Evaluator:
+    """Label maps of two folders. `reduce_zero`: truth label 0 is void and the classes start at 1 (ADE20K)."""
+    from perception.evaluation.segmentation import SemanticEvaluator
+
+    pairs = matching_files(truth, predictions, LABEL_FILES, "semantic")
+
+    def labels(path: Path) -> np.ndarray:
+        values = read_label_map(path)
+        return np.where(values == 0, ignore, values - 1) if reduce_zero else values
+
+    items = (({"semantic": read_label_map(file)}, {"semantic": labels(true_file)}) for _, true_file, file in pairs)
+    return _run(SemanticEvaluator(num_classes, ignore, names), _Sized(items, len(pairs)), progress)
+
+
+def panoptic_folders(truth: str | Path, predictions: str | Path, progress: Progress = iter) -> Evaluator:
+    """COCO panoptic results: each side is ``X.json`` with the PNG folder ``X`` beside it; either of the two may be named."""
+    from perception.evaluation.panoptic import PanopticEvaluator
+    from perception.io.images import read_rgb_ids
+
+    sides = [_coco_panoptic(path) for path in (truth, predictions)]
+    categories = sides[0][0].get("categories")
+    if not categories:
+        raise DatasetError(f"{str(truth)!r}: the JSON needs 'categories' with id and isthing")
+    things = [c["id"] for c in categories if c.get("isthing", 1)]
+    stuff = [c["id"] for c in categories if not c.get("isthing", 1)]
+    guesses = {a["image_id"]: a for a in sides[1][0]["annotations"]}
+    wanted = sides[0][0]["annotations"]
+    missing = [str(a["image_id"]) for a in wanted if a["image_id"] not in guesses]
+    if missing:
+        raise DatasetError(f"{len(missing)} of {len(wanted)} images have no prediction: {', '.join(missing[:5])}")
+
+    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
+        for annotation in wanted:
+            guess = guesses[annotation["image_id"]]
+            yield (
+                {"panoptic": read_rgb_ids(sides[1][1] / guess["file_name"]), "segments": guess["segments_info"]},
+                {
+                    "panoptic": read_rgb_ids(sides[0][1] / annotation["file_name"]),
+                    "segments": annotation["segments_info"],
+                },
+            )
+
+    return _run(PanopticEvaluator(things, stuff), _Sized(items(), len(wanted)), progress)
+
+
+def _coco_panoptic(path: str | Path) -> tuple[dict[str, Any], Path]:
+    path = Path(path)
+    listing, folder = (
+        (path, path.with_suffix("")) if path.suffix == ".json" else (path.with_name(path.name + ".json"), path)
+    )
+    if not listing.exists() or not folder.is_dir():
+        raise DatasetError(f"panoptic results need {str(listing)!r} and the PNG folder {str(folder)!r}")
+    try:
+        content = json.loads(listing.read_text())
+        content["annotations"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{str(listing)!r} is not a COCO panoptic file: {error}") from error
+    return content, folder
+
+
+def occupancy_folders(
+    truth: str | Path, predictions: str | Path, mask: str | None = "camera", progress: Progress = iter
+) -> Evaluator:
+    """Occ3D labels: ``SCENE/TOKEN/labels.npz`` under `truth`; predictions ``.npz`` or ``.npy`` named the same, or ``TOKEN.npz``."""
+    from perception.evaluation.occupancy import OccupancyEvaluator
+
+    truth, predictions = Path(truth), Path(predictions)
+    files = sorted(truth.rglob("labels.npz"))
+    if not files:
+        raise DatasetError(f"no labels.npz under {str(truth)!r}; expected gts/SCENE/TOKEN/labels.npz")
+    pairs, missing = [], []
+    for file in files:
+        token, scene = file.parent.name, file.parent.parent.name
+        names = (
+            f"{scene}/{token}/labels.npz",
+            f"{scene}/{token}.npz",
+            f"{token}.npz",
+            f"{token}.npy",
+            f"{token}/labels.npz",
+        )
+        match = next((predictions / name for name in names if (predictions / name).exists()), None)
+        pairs.append((file, match)) if match else missing.append(token)
+    if missing:
+        raise DatasetError(f"{len(missing)} of {len(files)} frames have no prediction: {', '.join(missing[:5])}")
+
+    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
+        for file, match in pairs:
+            with np.load(file) as held:
+                sample = {"occupancy": held["semantics"], "meta": {"name": file.parent.name}}
+                sample |= {
+                    f"occupancy_mask_{key}": held[f"mask_{key}"] for key in ("camera", "lidar") if f"mask_{key}" in held
+                }
+            yield {"occupancy": _grid(match)}, sample
+
+    return _run(OccupancyEvaluator(mask), _Sized(items(), len(pairs)), progress)
+
+
+def _grid(path: Path) -> np.ndarray:
+    values = np.load(path, allow_pickle=False)
+    if isinstance(values, np.ndarray):
+        return values
+    name = next((n for n in ("semantics", "pred", "occupancy", "arr_0") if n in values), None)
+    if name is None:
+        raise InputError(f"{path.name} must hold an array 'semantics'; found {', '.join(values.files)}")
+    return values[name]
+
+
+def nuscenes_results(
+    truth: str | Path, predictions: str | Path, version: str, split: str, tracking: bool = False
+) -> Any:
+    """An official result JSON against the tables in ``truth/version``; returns `DetectionResult` or `TrackingResult`."""
+    from perception.evaluation.nuscenes_detection import evaluate_detection
+    from perception.evaluation.nuscenes_tracking import evaluate_tracking
+    from perception.io.nuscenes import load_index, truth_boxes
+    from perception.io.nuscenes_results import read_submission
+
+    index = load_index(truth, version)
+    boxes, samples = truth_boxes(index, index.samples_of(index.scenes_of(split, truth, version)))
+    guesses, _ = read_submission(predictions, samples.tokens, tracking)
+    return (evaluate_tracking if tracking else evaluate_detection)(boxes, guesses, samples)

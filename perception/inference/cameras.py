@@ -1,0 +1,65 @@
+"""Which camera took this picture: the caller's word, a field of view, EXIF, a default; in this order, and the camera says which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from perception.errors import InputError
+from perception.geometry import Equirectangular, Pinhole
+from perception.io.images import LoadedImage
+
+CameraLike = Pinhole | Equirectangular | np.ndarray | Sequence[float] | None
+
+
+def resolve_camera(
+    image: LoadedImage, camera: CameraLike, fov: float | None = None, kind: str = "pinhole"
+) -> Pinhole | Equirectangular:
+    """Return the camera of `image`.
+
+    Args:
+        image: a loaded picture; its size must be the camera's.
+        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), or None.
+        fov: horizontal field of view in degrees, used when `camera` is None.
+        kind: "pinhole" or "equirectangular", what the model needs.
+
+    Raises `InputError` when the camera has another size or kind, or is no camera.
+    """
+    height, width = image.pixels.shape[:2]
+    chosen = _given(camera, width, height)
+    if chosen is None:
+        if kind == "equirectangular":
+            return Equirectangular(width, height)
+        if fov is not None:
+            return Pinhole.from_fov(width=width, height=height, horizontal_degrees=fov)
+        if image.focal_35mm:
+            return Pinhole.from_exif_35mm(width, height, image.focal_35mm)
+        return Pinhole.default(width, height)
+    if (chosen.width, chosen.height) != (width, height):
+        raise InputError(
+            f"the camera is for pictures of {chosen.width}x{chosen.height} pixels, {image.name} has {width}x{height}; "
+            "use camera.resize(width, height) if the picture was resized"
+        )
+    wanted = Equirectangular if kind == "equirectangular" else Pinhole
+    if not isinstance(chosen, wanted):
+        raise InputError(f"this model needs a camera of kind {wanted.__name__}, found {type(chosen).__name__}")
+    return chosen
+
+
+def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | None:
+    if camera is None or isinstance(camera, (Pinhole, Equirectangular)):
+        return camera
+    try:
+        values = np.asarray(camera, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"a camera is a Pinhole, a 3x3 matrix or four numbers fx, fy, cx, cy; found {camera!r}"
+        ) from None
+    if values.shape == (3, 3):
+        return Pinhole.from_matrix(values, width, height)
+    if values.shape == (4,):
+        fx, fy, cx, cy = values.tolist()
+        return Pinhole(fx, fy, cx, cy, width, height)
+    raise InputError(f"a camera matrix should have shape (3, 3), or be fx, fy, cx, cy; found shape {values.shape}")

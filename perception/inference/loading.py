@@ -1,0 +1,187 @@
+"""`load`: from a name or a path to a model that takes pictures.
+
+Looked for in this order: an existing path (published folder, training checkpoint), a bundled model, the cache folder, the official address.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perception.errors import InputError, WeightsError
+from perception.inference.predictor import Predictor
+from perception.inference.zoo import BUNDLED, CONFIG_NAME, WEIGHTS_NAME, Entry, cache_folder, entry
+from perception.io.checkpoints import load_strictly, read_checkpoint, read_json, sha256_of, state_dict_of
+from perception.models.registry import build_model
+
+
+def load(
+    name_or_path: str | Path = "default", device: str = "auto", dtype: str = "auto", trust_checkpoint: bool = False
+) -> Predictor:
+    """Return a ready model.
+
+    Args:
+        name_or_path: a name of `perception.list_models()`, "default" (the bundled depth, normals and segmentation model), a folder with
+            ``config.json`` and ``model.safetensors``, or a checkpoint that `tools/train.py` wrote.
+        device: "auto" (CUDA, then MPS, then CPU) or a torch device name.
+        dtype: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16".
+        trust_checkpoint: allow a checkpoint that is not plain tensors to run the code inside it. Only for your own files.
+
+    Raises `WeightsError` when nothing by that name exists, the file is broken, unsafe or belongs to another architecture, or a download
+    is needed and cannot be made; `InputError` for an unknown device or dtype.
+    """
+    chosen = resolve_device(device)
+    precision = resolve_dtype(dtype, chosen)
+    name = str(name_or_path)
+    path = Path(name_or_path)
+    if name != "default" and path.exists():
+        model, about = _from_path(path, trust_checkpoint)
+    else:
+        model, about = _from_zoo(entry(_default_name() if name == "default" else name), trust_checkpoint)
+    about.setdefault("name", name)
+    return Predictor(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+
+
+def read_published(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Build the model of a published folder (``config.json`` + ``model.safetensors``); half-precision weights become float32.
+
+    Returns the model and the ``about`` part of its configuration. Raises `WeightsError`.
+    """
+    config = read_json(folder / CONFIG_NAME)
+    if not isinstance(config.get("model"), dict):
+        raise WeightsError(
+            f"{str(folder / CONFIG_NAME)!r} should have a 'model' object; found keys {sorted(config)[:5]}"
+        )
+    model = build_model(_offline(config["model"]))
+    state = read_checkpoint(folder / WEIGHTS_NAME)
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    load_strictly(model, state, f"the weights in {folder.name!r}")
+    return model, dict(config.get("about", {}))
+
+
+def resolve_device(device: str) -> torch.device:
+    """ "auto" -> the best device here. Raises `InputError` for a device that this machine or torch does not have."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {device!r} cannot be used here: {str(error).splitlines()[0]}; try device='auto'"
+        ) from None
+    return chosen
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Precision of the network's arithmetic; results are float32 always."""
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in known:
+        raise InputError(f"dtype should be 'auto' or one of {', '.join(known)}; found {dtype!r}")
+    return known[dtype]
+
+
+def _default_name() -> str:
+    """The bundled model that declares itself the default."""
+    for config in sorted(BUNDLED.glob(f"*/{CONFIG_NAME}")):
+        if read_json(config).get("about", {}).get("default"):
+            return config.parent.name
+    raise WeightsError("this installation bundles no default model; name one of `perception models` or give a path")
+
+
+def _from_path(path: Path, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:
+    if path.is_dir():
+        return read_published(path)
+    if path.name == WEIGHTS_NAME and (path.parent / CONFIG_NAME).exists():
+        return read_published(path.parent)
+    checkpoint = read_checkpoint(path, trust)
+    config = checkpoint.get("model_config") if isinstance(checkpoint, dict) else None
+    if not isinstance(config, dict):
+        raise WeightsError(
+            f"{path.name!r} does not say which model it belongs to; convert it with `python tools/convert.py SYSTEM {path.name} OUT` "
+            "and load the folder OUT"
+        )
+    model = build_model(_offline(config))
+    load_strictly(
+        model, state_dict_of(checkpoint, keys=("ema_state_dict", "state_dict")), f"the checkpoint {path.name!r}"
+    )
+    return model, {"title": f"checkpoint {path.name}"}
+
+
+def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:
+    about = {"name": chosen.name, "title": chosen.title, "licence": chosen.licence, "tasks": list(chosen.tasks)}
+    if chosen.bundled:
+        model, inner = read_published(BUNDLED / chosen.name)
+        return model, inner | about
+    file = fetch(chosen)
+    model = build_model(_offline(chosen.model or {}))
+    state = state_dict_of(read_checkpoint(file, trust))
+    if chosen.converter:
+        state = importlib.import_module(chosen.converter).convert(state)
+    load_strictly(model, state, f"the weights {file.name!r}")
+    return model, about
+
+
+def fetch(chosen: Entry) -> Path:
+    """Return the local weights file of a published entry, downloading it if need be.
+
+    The download goes to a temporary file beside its place and is moved there only when it is complete and its SHA-256 (where one is known)
+    is right. Raises `WeightsError` with what to download and where to put it.
+    """
+    place = cache_folder() / chosen.name / chosen.file_name
+    if place.exists():
+        _check_digest(place, chosen)
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if chosen.address.startswith("hub:"):
+            from huggingface_hub import hf_hub_download
+
+            repository, file_name = chosen.address.removeprefix("hub:").rsplit("/", 1)
+            place = Path(hf_hub_download(repository, file_name, cache_dir=str(cache_folder() / "hub")))
+        else:
+            handle, name = tempfile.mkstemp(dir=place.parent, suffix=".part")
+            os.close(handle)
+            try:
+                torch.hub.download_url_to_file(chosen.address, name, hash_prefix=chosen.sha256 or None, progress=True)
+                os.replace(name, place)
+            finally:
+                Path(name).unlink(missing_ok=True)
+    except Exception as error:  # every network library has its own errors; the user needs one sentence
+        raise WeightsError(
+            f"the weights of {chosen.name!r} are not on this machine and could not be downloaded ({type(error).__name__}); fetch "
+            f"{_web_address(chosen)} and put it at {place}"
+        ) from None
+    _check_digest(place, chosen)
+    return place
+
+
+def _check_digest(path: Path, chosen: Entry) -> None:
+    if chosen.sha256 and sha256_of(path) != chosen.sha256:
+        raise WeightsError(
+            f"the file {str(path)!r} is not the published one (its SHA-256 differs); delete it and load again"
+        )
+
+
+def _web_address(chosen: Entry) -> str:
+    if not chosen.address.startswith("hub:"):
+        return chosen.address
+    repository, file_name = chosen.address.removeprefix("hub:").rsplit("/", 1)
+    return f"https://huggingface.co/{repository}/resolve/main/{file_name}"
+
+
+def _offline(config: dict[str, Any]) -> dict[str, Any]:
+    """The same configuration without `pretrained=True`: the weights that follow replace whatever would be downloaded."""
+    return {
+        key: _offline(value) if isinstance(value, dict) else (False if key == "pretrained" else value)
+        for key, value in config.items()
+    }

@@ -1,0 +1,153 @@
+"""A model together with its preprocessing: pictures in, typed results out.
+
+The predictor keeps nothing of a call, so one object serves many threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from perception.errors import InputError
+from perception.geometry import Equirectangular, Pinhole
+from perception.inference.cameras import CameraLike, resolve_camera
+from perception.io.images import LoadedImage, load_image
+from perception.models.preprocess import Prepared
+
+
+class Predictor:
+    """Callable model.
+
+    ``predictor(image)`` takes a path, bytes, PIL picture, (H, W, 3) array or tensor and returns a `Prediction`; a list returns a list.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, device: torch.device, dtype: torch.dtype, about: dict[str, Any] | None = None
+    ):
+        self.model = model
+        self.device = device
+        self.dtype = dtype
+        self.about = dict(about or {})
+
+    @property
+    def name(self) -> str:
+        return str(self.about.get("name", type(self.model).__name__))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the results hold: "depth", "normals", "segmentation", "boxes3d" ..."""
+        return tuple(self.about.get("tasks") or getattr(self.model, "tasks", ()))
+
+    def __repr__(self) -> str:
+        millions = sum(parameter.numel() for parameter in self.model.parameters()) / 1e6
+        return f"Predictor({self.name!r}, {type(self.model).__name__}, {millions:.1f} M parameters, {self.device}, {self.dtype})"
+
+    def __call__(
+        self,
+        image: Any,
+        camera: CameraLike | Sequence[CameraLike] = None,
+        *,
+        fov: float | None = None,
+        batch_size: int = 4,
+        max_pixels: int | None = None,
+    ) -> Any:
+        """Predict one picture, or each of a list.
+
+        Args:
+            image: path, bytes, PIL picture, (H, W, 3) or (H, W) array (RGB), (3, H, W) tensor, or a list of them.
+            camera: `Pinhole`, `Equirectangular`, 3x3 matrix or (fx, fy, cx, cy) in pixels of the original picture; a list of them for a list
+                of pictures. Without it: `fov`, then the picture's EXIF focal length, then a documented default that the result flags.
+            fov: horizontal field of view in degrees.
+            batch_size: pictures of equal network size are run together, at most this many.
+            max_pixels: refuse larger pictures; None means the reader's own limit.
+
+        Raises `InputError` for a picture or camera that cannot be used.
+        """
+        if not isinstance(image, (list, tuple)):
+            return self._predict([image], [camera], fov, 1, max_pixels)[0]
+        cameras = (
+            list(camera) if isinstance(camera, (list, tuple)) and len(camera) == len(image) else [camera] * len(image)
+        )
+        return self._predict(list(image), cameras, fov, batch_size, max_pixels)
+
+    def stream(self, source: Any, camera: CameraLike = None, *, fov: float | None = None) -> Iterator[Any]:
+        """Yield one result a frame of a video, a folder of pictures or a webcam (its number), in constant memory."""
+        from perception.io import stream
+
+        for frame in stream(source):
+            yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
+
+    def warmup(self, width: int = 640, height: int = 480) -> Predictor:
+        """Run once on a blank picture, so that the next call costs what every later call does."""
+        self(np.zeros((height, width, 3), np.uint8))
+        return self
+
+    def close(self) -> None:
+        """Give the memory back; the predictor cannot be used afterwards."""
+        self.model = torch.nn.Identity()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _predict(
+        self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
+    ) -> list[Any]:
+        limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        prepared, loads = [], []
+        for image, camera in zip(images, cameras, strict=True):
+            loads.append(load_image(image, **limit))
+            prepared.append(self.model.preprocess(loads[-1].pixels, self._camera(loads[-1], camera, fov)))
+        results: list[Any] = [None] * len(prepared)
+        for indices in _groups(prepared, max(1, batch_size)):
+            for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
+                named = {"name": loads[index].name, "model": self.name, "notes": (*loads[index].notes, *result.notes)}
+                results[index] = dataclasses.replace(result, **named)
+        return results
+
+    def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
+        kind = getattr(self.model, "camera_kind", "pinhole")
+        if fov is not None and not 0 < fov < 180:
+            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
+        return resolve_camera(image, camera, fov, kind)
+
+    def _run(self, prepared: list[Prepared]) -> list[Any]:
+        inputs = {
+            name: torch.stack([item.inputs[name] for item in prepared]).to(self.device) for name in prepared[0].inputs
+        }
+        autocast = (
+            torch.autocast(self.device.type, self.dtype) if self.dtype != torch.float32 else contextlib.nullcontext()
+        )
+        with torch.inference_mode():
+            with autocast:
+                outputs = self.model(**inputs)
+            return self.model.predict(outputs, prepared)
+
+
+def _groups(prepared: list[Prepared], batch_size: int) -> Iterator[list[int]]:
+    """Indices of pictures that can share a batch, in order of first appearance."""
+    by_key: dict[Any, list[int]] = {}
+    for index, item in enumerate(prepared):
+        by_key.setdefault(item.key, []).append(index)
+    for indices in by_key.values():
+        for start in range(0, len(indices), batch_size):
+            yield indices[start : start + batch_size]
+
+
+def input_files(sources: Sequence[str | Path]) -> list[Path]:
+    """Expand files and folders to picture files, in natural order within each folder. Raises `InputError` for a path that is not there."""
+    from perception.io import pictures_in
+
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            files += pictures_in(source)
+        elif source.exists():
+            files.append(source)
+        else:
+            raise InputError(f"the file {str(source)!r} is not there")
+    return files

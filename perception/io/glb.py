@@ -1,0 +1,171 @@
+"""GLB (binary glTF 2.0) out: point clouds and meshes with vertex colours or a texture, for every 3D viewer and browser.
+
+Our camera frame has y down and z forward; glTF has y up and looks along -z. The writer turns points by diag(1, -1, -1), so a scene stands upright and
+is seen from where the camera stood. Materials are unlit: the colours are those of the photo, without a lamp.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception.errors import InputError
+from perception.io.atomic import atomic_write
+
+_FLIP = np.array([1, -1, -1], np.float32)
+_POINTS, _TRIANGLES = 0, 4
+_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
+_VERTICES, _INDICES = 34962, 34963
+
+
+def _linear_colours(colors: np.ndarray) -> np.ndarray:
+    """(N, 3) uint8 sRGB -> (N, 4) uint16 linear with full alpha: glTF's vertex colours are linear, 8 bits would band the shadows."""
+    levels = np.arange(256) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    table = np.rint(linear * 65535).astype("<u2")
+    out = np.full((len(colors), 4), 65535, "<u2")
+    out[:, :3] = table[colors]
+    return out
+
+
+class _Buffer:
+    """The binary part and the glTF records that point into it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def view(self, raw: bytes, target: int | None = None) -> int:
+        self.data.extend(b"\0" * (-len(self.data) % 4))
+        record: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)}
+        if target is not None:
+            record["target"] = target
+        self.data.extend(raw)
+        self.views.append(record)
+        return len(self.views) - 1
+
+    def accessor(self, values: np.ndarray, component: int, kind: str, target: int, **extra: Any) -> int:
+        record = {
+            "bufferView": self.view(values.tobytes(), target),
+            "componentType": component,
+            "count": len(values),
+            "type": kind,
+        }
+        self.accessors.append({**record, **extra})
+        return len(self.accessors) - 1
+
+
+def write_glb(
+    path: str | Path,
+    points: np.ndarray,
+    *,
+    colors: np.ndarray | None = None,
+    faces: np.ndarray | None = None,
+    normals: np.ndarray | None = None,
+    uv: np.ndarray | None = None,
+    texture: np.ndarray | None = None,
+    flip: bool = True,
+) -> Path:
+    """Write (N, 3) points (camera frame, metres) as a cloud, or as a mesh with (M, 3) triangles, atomically.
+
+    colors: (N, 3) uint8 RGB. normals: (N, 3). uv: (N, 2) in 0..1, (0, 0) at the texture's upper left corner, with texture (H, W, 3) uint8.
+    flip: turn from our camera frame into glTF's. Raises `InputError` for NaN, wrong shapes, or triangles that point outside.
+    """
+    path = Path(path)
+    points = np.asarray(points, np.float32)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"{path.name}: points must be finite and of shape (N, 3); found {points.shape}")
+    count = len(points)
+    for name, value, width in (("colors", colors, 3), ("normals", normals, 3), ("uv", uv, 2)):
+        if value is not None and np.shape(value) != (count, width):
+            raise InputError(f"{path.name}: {name} must have shape ({count}, {width}); found {np.shape(value)}")
+    if colors is not None and np.asarray(colors).dtype != np.uint8:
+        raise InputError(f"{path.name}: colours must be uint8 RGB; found {np.asarray(colors).dtype}")
+    sign = _FLIP if flip else np.ones(3, np.float32)
+    buffer, attributes = _Buffer(), {}
+    document: dict[str, Any] = {"asset": {"version": "2.0", "generator": "perception3d"}, "scene": 0}
+    if count == 0:  # glTF allows no empty accessors: an empty scene is an empty node
+        document |= {"scenes": [{"nodes": [0]}], "nodes": [{"name": "empty"}]}
+        return _write(path, document, buffer)
+    placed = np.ascontiguousarray(points * sign + np.float32(0), "<f4")
+    limits = {"min": placed.min(0).tolist(), "max": placed.max(0).tolist()}
+    attributes["POSITION"] = buffer.accessor(placed, _FLOAT, "VEC3", _VERTICES, **limits)
+    if normals is not None:
+        attributes["NORMAL"] = buffer.accessor(
+            np.ascontiguousarray(np.asarray(normals) * sign, "<f4"), _FLOAT, "VEC3", _VERTICES
+        )
+    if colors is not None:
+        linear = _linear_colours(np.asarray(colors))
+        attributes["COLOR_0"] = buffer.accessor(linear, _UINT16, "VEC4", _VERTICES, normalized=True)
+    material: dict[str, Any] = {
+        "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},
+        "doubleSided": True,
+        "extensions": {"KHR_materials_unlit": {}},
+    }
+    if uv is not None:
+        attributes["TEXCOORD_0"] = buffer.accessor(np.ascontiguousarray(uv, "<f4"), _FLOAT, "VEC2", _VERTICES)
+    if uv is not None and texture is not None:
+        document |= {
+            "images": [{"bufferView": buffer.view(_jpeg(texture)), "mimeType": "image/jpeg"}],
+            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "textures": [{"source": 0, "sampler": 0}],
+        }
+        material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
+    primitive: dict[str, Any] = {"attributes": attributes, "mode": _POINTS, "material": 0}
+    if faces is not None and len(faces):
+        faces = np.asarray(faces)
+        if faces.ndim != 2 or faces.shape[1] != 3 or faces.min() < 0 or faces.max() >= count:
+            raise InputError(
+                f"{path.name}: triangles must have shape (M, 3) and point at the {count} vertices; found {faces.shape}"
+            )
+        index = np.ascontiguousarray(faces.reshape(-1), "<u4")
+        primitive |= {"mode": _TRIANGLES, "indices": buffer.accessor(index, _UINT32, "SCALAR", _INDICES)}
+    document |= {
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": path.stem}],
+        "meshes": [{"primitives": [primitive]}],
+        "materials": [material],
+        "extensionsUsed": ["KHR_materials_unlit"],
+        "accessors": buffer.accessors,
+    }
+    return _write(path, document, buffer)
+
+
+def write_mesh_glb(path: str | Path, mesh: Any, texture: np.ndarray | None = None) -> Path:
+    """Write a `geometry.mesh.Mesh`: with `texture` (H, W, 3) uint8 over its uv, else with its vertex colours."""
+    use = texture is not None and mesh.uv is not None
+    return write_glb(
+        path,
+        mesh.vertices,
+        faces=mesh.faces,
+        colors=None if use else mesh.colors,
+        uv=mesh.uv if use else None,
+        texture=texture if use else None,
+    )
+
+
+def _jpeg(texture: np.ndarray) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(texture)).save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+def _write(path: Path, document: dict[str, Any], buffer: _Buffer) -> Path:
+    binary = bytes(buffer.data) + b"\0" * (-len(buffer.data) % 4)
+    if binary:
+        document |= {"buffers": [{"byteLength": len(binary)}], "bufferViews": buffer.views}
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = np.array([len(text), 0x4E4F534A], "<u4").tobytes() + text
+    if binary:
+        chunks += np.array([len(binary), 0x004E4942], "<u4").tobytes() + binary
+    with atomic_write(path) as file:
+        file.write(b"glTF" + np.array([2, 12 + len(chunks)], "<u4").tobytes() + chunks)
+    return path

@@ -1,0 +1,1 @@
+"""What dense models (depth, normals, semantics of one picture) share: cameras, canonical depth, losses, preprocessing, results."""

@@ -1,0 +1,327 @@
+"""MonoDETR: depth-guided transformer for 3D boxes from one picture (arXiv 2203.13310; official code ZrrSkywalker/MonoDETR).
+
+Conventions: pictures are (3, H, W) RGB; boxes inside the network are (cx, cy, l, r, t, b), the projected 3D centre and the distances from it to the
+sides of the 2D box, as fractions of the network's input; object sizes inside are (height, width, length); depth is z along the optical axis, metres.
+Samples and results have camera-frame boxes [x, y, z, length, width, height, yaw] (`perception.geometry.boxes3d`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perception.errors import InputError, RecipeError
+from perception.geometry.cameras import Pinhole
+from perception.geometry.image_transform import ImageTransform
+from perception.models.layers.deformable_attention import MultiScaleDeformableAttention
+from perception.models.monodetr.decoder import DepthGuidedDecoder
+from perception.models.monodetr.depth_bins import DepthBins
+from perception.models.monodetr.depth_predictor import DepthPredictor, conv_norm
+from perception.models.monodetr.encoder import DeformableEncoder
+from perception.models.monodetr.heads import QueryHeads
+from perception.models.monodetr.losses import MonoCriterion
+from perception.models.monodetr.postprocess import MonoPostprocess, foreground_depth
+from perception.models.monodetr.preprocess import MonoPreprocess
+from perception.models.monodetr.targets import encode_batch
+from perception.models.preprocess import Prepared
+from perception.models.registry import register_model
+
+KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
+
+
+class MonoDetector(nn.Module):
+    """What MonoDETR and MonoDINO-DETR share: encoder, decoder, heads, losses, prediction. Subclasses provide `features`.
+
+    Args:
+        classes: names of the object classes, in the order of the logits.
+        image_size: (height, width) of the network's input, pixels.
+        dim, heads, ffn_dim, points, dropout: widths and rates of the transformer.
+        levels: maps in the pyramid.
+        encoder_layers, decoder_layers: numbers of layers.
+        num_queries: objects that can be found in one picture.
+        query_groups: groups of queries in training; each is matched to all objects (group-wise one-to-many assignment). 1 switches it off.
+        depth_bins, depth_range: classes of the depth map between two depths, metres.
+        object_depth_range: objects outside are not learnt, metres.
+        heading_bins: bins over the full turn.
+        virtual_focal: None, or a focal length in network pixels at which all depths are meant: pictures of other cameras are learnt and predicted as if
+            taken with it, so that one network serves cameras of different focal lengths.
+        convention: "exact", or "official" for the arithmetic of the released code with all its approximations (see `MonoPreprocess`, `MonoPostprocess`).
+        score_threshold, max_detections: what `predict` keeps.
+        loss_weights: replaces some of `MonoCriterion.WEIGHTS`.
+    """
+
+    tasks = ("boxes3d",)
+    camera_kind = "pinhole"
+    dynamic_anchors = False
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str] = KITTI_CLASSES,
+        num_logits: int | None = None,
+        image_size: tuple[int, int] = (384, 1280),
+        dim: int = 256,
+        heads: int = 8,
+        ffn_dim: int = 256,
+        points: int = 4,
+        dropout: float = 0.1,
+        levels: int = 4,
+        encoder_layers: int = 3,
+        decoder_layers: int = 3,
+        num_queries: int = 50,
+        query_groups: int = 11,
+        depth_bins: int = 80,
+        depth_range: tuple[float, float] = (1e-3, 60.0),
+        object_depth_range: tuple[float, float] = (2.0, 65.0),
+        heading_bins: int = 12,
+        virtual_focal: float | None = None,
+        convention: str = "exact",
+        score_threshold: float = 0.2,
+        max_detections: int = 50,
+        loss_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        num_logits = len(classes) if num_logits is None else num_logits
+        if num_logits < len(classes) or not classes:
+            raise RecipeError(
+                f"a detector needs at least one class and a logit for each; found {len(classes)} classes, {num_logits} logits"
+            )
+        if dim % 32 or min(num_queries, query_groups, decoder_layers) < 1:
+            raise RecipeError(
+                "a MonoDETR needs dim divisible by 32 and at least one query, group and decoder layer; "
+                f"found dim {dim}, {num_queries} queries, {query_groups} groups, {decoder_layers} layers"
+            )
+        self.classes = tuple(classes)
+        self.num_queries, self.query_groups = num_queries, query_groups
+        self.bins = DepthBins(depth_bins, *depth_range)
+        self.object_depth_range = tuple(object_depth_range)
+        self.heading_bins, self.virtual_focal = heading_bins, virtual_focal
+        self.preprocess = MonoPreprocess(image_size, convention)
+        self.postprocess = MonoPostprocess(self.classes, convention, score_threshold, max_detections)
+        self.criterion = MonoCriterion(self.bins, heading_bins, loss_weights, convention)
+        self.encoder = DeformableEncoder(encoder_layers, dim, heads, levels, points, ffn_dim, dropout)
+        self.decoder = DepthGuidedDecoder(
+            decoder_layers,
+            dim,
+            heads,
+            levels,
+            points,
+            ffn_dim,
+            dropout,
+            num_queries * query_groups,
+            self.dynamic_anchors,
+        )
+        self.heads = nn.ModuleList(
+            QueryHeads(dim, num_logits, heading_bins, first=index == 0) for index in range(decoder_layers)
+        )
+        for module in (*self.encoder.modules(), *self.decoder.layers.modules()):
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+        for module in self.modules():
+            if isinstance(module, MultiScaleDeformableAttention):
+                module.reset_parameters()
+        self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(self.std).view(3, 1, 1) * 255, persistent=False)
+
+    @property
+    def convention(self) -> str:
+        """ "exact" or "official"."""
+        return self.preprocess.convention
+
+    def features(self, images: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """(B, 3, H, W) normalised -> pyramid of (B, dim, h, w) maps, and (depth logits, expected depth, depth tokens)."""
+        raise NotImplementedError
+
+    # -- from pictures to outputs --------------------------------------------------------------------------------------
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) 0..255 -> float with zero mean and unit variance over ImageNet."""
+        return (image.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
+
+    def inputs(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Arguments of `forward` from a batch with ``image`` (B, 3, H, W) uint8 and ``intrinsics`` (B, 3, 3) of that image.
+
+        Pictures of one size go in as they are, whatever that size. A list of pictures of different sizes is fitted into `image_size`, for prediction only.
+        """
+        images, device = batch["image"], self.pixel_mean.device
+        if one_size(images):
+            images = _stacked(images).to(device)
+            intrinsics = _stacked(batch["intrinsics"]).to(device, torch.float32)
+            focal = intrinsics[:, 1, 1].contiguous()
+            return {"image": images, "focal": focal, "height": torch.full_like(focal, float(images.shape[-2]))}
+        prepared = [
+            self.preprocess(x.permute(1, 2, 0).cpu().numpy(), Pinhole.from_matrix(k, x.shape[-1], x.shape[-2]))
+            for x, k in zip(images, batch["intrinsics"], strict=True)
+        ]
+        return {name: torch.stack([p.inputs[name] for p in prepared]).to(device) for name in prepared[0].inputs}
+
+    def forward(self, image: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
+        """Find the objects.
+
+        Args:
+            image: (B, 3, H, W) RGB, 0..255, any dtype.
+            focal: (B,) focal length in pixels, of a picture that is `height` pixels high and shows the same rows.
+            height: (B,) that height: H when the focal length is the network input's.
+
+        Returns:
+            What `detect` returns.
+        """
+        if self.virtual_focal is not None:
+            focal, height = torch.full_like(focal, self.virtual_focal), torch.full_like(height, float(image.shape[-2]))
+        return self.detect(self.normalise(image), focal, height)
+
+    def detect(self, images: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
+        """`forward` on normalised pictures.
+
+        Returns:
+            What `QueryHeads` returns, for the last decoder layer; ``depth_logits`` (B, bins + 1, h, w); ``depth_map`` (B, h, w) expected depth, metres.
+            In training all groups of queries (group after group) and ``auxiliary``, a list with the heads' results of the earlier layers.
+        """
+        maps, (depth_logits, depth_map, depth_tokens) = self.features(images)
+        memory, shapes = self.encoder(maps)
+        groups = self.query_groups if self.training else 1
+        states, boxes = self.decoder(
+            memory, shapes, depth_tokens, [heads.box for heads in self.heads], self.num_queries * groups, groups
+        )
+        wanted = range(len(states)) if self.training else [len(states) - 1]
+        layers = [self.heads[i](states[i], boxes[i], depth_map, focal, height) for i in wanted]
+        outputs = {**layers[-1], "depth_logits": depth_logits, "depth_map": depth_map}
+        if self.training:
+            outputs["auxiliary"] = layers[:-1]
+        return outputs
+
+    # -- what the outputs are for --------------------------------------------------------------------------------------
+
+    def loss(self, outputs: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Weighted losses of every decoder layer, and of the depth map.
+
+        batch: ``boxes3d``, ``labels3d``, ``boxes2d`` as lists with (N, 7), (N,), (N, 4) for each picture (boxes2d in pixels of ``image``;
+            projected from the 3D boxes where the batch has none), ``intrinsics`` and ``image``.
+        """
+        logits = outputs["logits"]
+        if not one_size(batch["image"]):
+            raise InputError("training needs pictures of one size; add a transform that fits them (Mono3DFit)")
+        height, width = (int(n) for n in batch["image"][0].shape[-2:])
+        targets = encode_batch(
+            batch,
+            (width, height),
+            heading_bins=self.heading_bins,
+            depth_range=self.object_depth_range,
+            virtual_focal=self.virtual_focal,
+            convention=self.convention,
+            device=logits.device,
+        )
+        groups = logits.shape[1] // self.num_queries
+        return self.criterion.weighted(self.criterion(outputs, targets, groups))
+
+    def predict(
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[Any]:
+        """One `Prediction` with ``boxes3d`` a picture, in the pixels and the camera frame of the original pictures.
+
+        Args:
+            outputs: of `forward`.
+            cameras: what `preprocess` returned for each picture (then the prediction has the foreground's ``depth`` too); or the `Pinhole` of each picture
+                of a batch that went through `inputs`, with
+            sizes: the (height, width) of those pictures.
+        """
+        from perception.results import Prediction
+
+        if len(cameras) and isinstance(cameras[0], Prepared):
+            depths = foreground_depth(outputs, cameras, self.virtual_focal)
+            boxes = self.postprocess(
+                outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.virtual_focal
+            )
+            return [
+                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera)
+                for b, d, p in zip(boxes, depths, cameras, strict=True)
+            ]
+        for camera, size in zip(cameras, sizes or (), strict=True):
+            if not isinstance(camera, Pinhole) or (camera.height, camera.width) != tuple(size):
+                raise InputError(
+                    f"3D boxes need the pinhole camera of each picture; for one of {size[1]}x{size[0]} pixels found {camera}"
+                )
+        equal = len({tuple(size) for size in sizes}) == 1
+        fit = ImageTransform.identity if equal else lambda size: self.preprocess.transform(*size)
+        boxes = self.postprocess(outputs, cameras, [fit(camera.size) for camera in cameras], self.virtual_focal)
+        return [Prediction(boxes3d=b, camera=camera) for b, camera in zip(boxes, cameras, strict=True)]
+
+
+@register_model
+class MonoDETR(MonoDetector):
+    """MonoDETR on any backbone.
+
+    Args:
+        backbone: "resnet18/34/50/101" (torchvision's layout, frozen batch norm, as released) or the name of any backbone of the zoo.
+        pretrained_backbone: start from the backbone's published weights (downloads them).
+        backbone_options: further arguments of the zoo's adapter.
+        **options: see `MonoDetector`.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        *,
+        pretrained_backbone: bool = False,
+        backbone_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        dim = self.encoder.level_embed.shape[1]
+        dropout, ffn_dim = self.encoder.layers[0].dropout.p, self.encoder.layers[0].linear1.out_features
+        heads, levels = self.encoder.layers[0].attention.heads, self.encoder.level_embed.shape[0]
+        if levels < 3:
+            raise RecipeError(f"MonoDETR needs at least 3 levels (strides 8, 16, 32); found {levels}")
+        self.backbone = build_backbone(backbone, pretrained_backbone, self.preprocess, backbone_options)
+        channels = self.backbone.channels
+        self.neck = nn.ModuleList(conv_norm(c, dim, 1) for c in channels)
+        for index in range(levels - len(channels)):
+            self.neck.append(conv_norm(channels[-1] if index == 0 else dim, dim, 3, stride=2))
+        for module in self.neck.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        self.depth_predictor = DepthPredictor(dim, heads, ffn_dim, dropout, self.bins)
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) -> maps (B, dim, h, w) of strides 8, 16, 32, 64 (each half the one before, rounded up)."""
+        maps = self.backbone(images)
+        levels = [project(x) for project, x in zip(self.neck, maps, strict=False)]
+        coarse = maps[-1]
+        for project in self.neck[len(maps) :]:
+            coarse = project(coarse)
+            levels.append(coarse)
+        return levels
+
+    def features(self, images: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        """Pyramid and depth, see `MonoDetector.features`."""
+        maps = self.pyramid(images)
+        return maps, self.depth_predictor(maps)
+
+
+def build_backbone(
+    name: str, pretrained: bool, preprocess: MonoPreprocess, options: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Three maps of strides 8, 16, 32 from a ResNet in the released layout or any backbone of the zoo."""
+    from perception.models.backbones.frozen_resnet import FrozenResNet, is_frozen_resnet
+
+    if is_frozen_resnet(name):
+        return FrozenResNet(name, pretrained=pretrained, **(options or {}))
+    from perception.models.backbones.factory import build_backbone as build
+
+    fixed = {"img_size": (preprocess.height, preprocess.width)} if (options or {}).get("img_size") == "network" else {}
+    return build({"name": name, "out_strides": (8, 16, 32), "pretrained": pretrained, **(options or {}), **fixed})
+
+
+def one_size(images: Any) -> bool:
+    """Whether all pictures of a batch (tensor or list) have one size."""
+    return isinstance(images, Tensor) or len({tuple(x.shape) for x in images}) == 1
+
+
+def _stacked(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.stack([torch.as_tensor(x) for x in value])

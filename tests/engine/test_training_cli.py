@@ -1,0 +1,252 @@
+"""`tools/train.py` and `tools/test.py` as a user runs them: as processes, on the toy recipe."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.serialization import get_unsafe_globals_in_checkpoint
+
+from tests.engine.helpers import RECIPE, ROOT, command, curve, differences, environment, rows, run, train
+
+CHANGES = ("default_hooks.checkpoint.keep=0",)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run of the toy recipe, all checkpoints kept. 22 samples in batches of 4: iteration 5 is inside an epoch."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = train(folder, options=CHANGES)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_run_folder_and_published_model(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert {"recipe.json", "recipe.py", "environment.json", "metrics.jsonl", "train.log", "last_checkpoint"} <= names
+    assert (finished / "last_checkpoint").read_text() == "iter_16.pth"
+    assert len(rows(finished)) == 16 and [row["iter"] for row in rows(finished, "val")] == [5, 10, 15, 16]
+    assert not list(finished.glob(".*"))
+    environment_row = json.loads((finished / "environment.json").read_text())
+    assert environment_row["packages"]["torch"] in torch.__version__ and "commit" in (
+        environment_row["git"] or {"commit": 0}
+    )
+    config = json.loads((finished / "export" / "config.json").read_text())
+    assert config["model"] == {"type": "ToyNet", "width": 8} and config["provenance"]["iterations"] == 16
+    assert config["provenance"]["metrics"]["toy/mae"] == rows(finished, "val")[-1]["toy/mae"]
+
+
+def test_training_reduces_the_loss(finished: Path) -> None:
+    losses = [row["loss"] for row in rows(finished)]
+    assert sum(losses[-4:]) < sum(losses[:4])
+
+
+def test_own_checkpoints_hold_no_unsafe_globals(finished: Path) -> None:
+    for path in finished.glob("*.pth"):
+        assert get_unsafe_globals_in_checkpoint(path) == []
+        torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("iteration", [5, 10])
+def test_resume_is_bit_equal_inside_an_epoch(finished: Path, tmp_path: Path, iteration: int) -> None:
+    (tmp_path / f"iter_{iteration}.pth").write_bytes((finished / f"iter_{iteration}.pth").read_bytes())
+    done = train(tmp_path, "--resume", options=CHANGES)
+    assert done.returncode == 0, done.stdout
+    assert f"resumed {tmp_path / f'iter_{iteration}.pth'} at iteration {iteration} of 16" in done.stdout
+    first = torch.load(finished / "iter_16.pth", weights_only=True)
+    second = torch.load(tmp_path / "iter_16.pth", weights_only=True)
+    assert {"state_dict", "ema_state_dict", "optimizer", "param_schedulers", "rng"} <= first.keys()
+    assert differences(first, second) == ["/meta/time"]
+    assert curve(finished)[iteration:] == curve(tmp_path)
+
+
+def test_same_seed_same_curve_and_another_seed_another(finished: Path, tmp_path: Path) -> None:
+    assert train(tmp_path / "same", options=CHANGES).returncode == 0
+    assert curve(tmp_path / "same") == curve(finished)
+    assert train(tmp_path / "other", "--seed", "7").returncode == 0
+    assert curve(tmp_path / "other") != curve(finished)
+
+
+def test_workers_do_not_change_the_curve(finished: Path, tmp_path: Path) -> None:
+    done = train(tmp_path, options=("train_dataloader.num_workers=2",))
+    assert done.returncode == 0, done.stdout
+    assert curve(tmp_path) == curve(finished)
+
+
+def test_data_sets_may_hand_out_batches(tmp_path: Path) -> None:
+    option = "train_dataloader.dataset.type=ToyBatches"
+    for workers in (0, 2):
+        done = train(tmp_path / str(workers), options=(option, f"train_dataloader.num_workers={workers}"))
+        assert done.returncode == 0, done.stdout
+    assert curve(tmp_path / "0") == curve(tmp_path / "2")
+
+
+def test_test_tool_repeats_the_validation(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "metrics.json"
+    done = run("test", RECIPE, "--checkpoint", finished / "iter_16.pth", "--json", out)
+    assert done.returncode == 0, done.stdout
+    metrics = json.loads(out.read_text())["metrics"]
+    assert metrics["toy/mae"] == rows(finished, "val")[-1]["toy/mae"] and metrics["toy/images"] == 7
+    # the published weights are half precision by the base recipe
+    assert run("test", RECIPE, "--checkpoint", finished / "export", "--json", out, "--world-seed", "1").returncode == 0
+    assert json.loads(out.read_text())["metrics"]["toy/mae"] == pytest.approx(metrics["toy/mae"], rel=1e-3)
+    assert run("test", RECIPE, "--checkpoint", finished / "export", "--json", out, "--world-seed", "9").returncode == 0
+    assert json.loads(out.read_text())["metrics"]["toy/mae"] != pytest.approx(metrics["toy/mae"], rel=1e-3)
+
+
+def test_check_runs_one_batch_of_everything(tmp_path: Path) -> None:
+    done = train(tmp_path / "unused", "--check")
+    assert done.returncode == 0 and "check passed" in done.stdout, done.stdout
+    for word in ("ToyNet", "waiting for data", "peak memory", "predicted and scored by toy", "checkpoint:"):
+        assert word in done.stdout
+    assert not (tmp_path / "unused").exists()
+
+
+def test_sigterm_saves_and_exits_zero_with_the_command_to_resume(tmp_path: Path) -> None:
+    options = ["--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.dataset.slow=0.005"]
+    words = command("train", RECIPE, "--work-dir", tmp_path, *options)
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "iter_5.pth").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    iteration = int((tmp_path / "last_checkpoint").read_text().removeprefix("iter_").removesuffix(".pth"))
+    assert f"Stopped by SIGTERM at iteration {iteration}" in output and "Resume with: python" in output
+    assert torch.load(tmp_path / f"iter_{iteration}.pth", weights_only=True)["meta"]["iter"] == iteration
+    line = next(line for line in output.splitlines() if line.startswith("Resume with: python "))
+    assert line.endswith("--resume") and str(RECIPE) in line
+    done = train(tmp_path, "--resume", options=(f"train_cfg.max_iters={iteration + 2}",))
+    assert done.returncode == 0 and f"at iteration {iteration} of {iteration + 2}" in done.stdout, done.stdout
+
+
+def test_max_minutes_stops_saves_and_publishes(tmp_path: Path) -> None:
+    done = train(tmp_path, "--max-minutes", "0.02", options=("train_cfg.max_iters=100000",))
+    assert done.returncode == 0 and "time limit reached" in done.stdout, done.stdout
+    iterations = json.loads((tmp_path / "export" / "config.json").read_text())["provenance"]["iterations"]
+    assert 0 < iterations < 100000 and (tmp_path / f"iter_{iterations}.pth").is_file()
+
+
+def test_nan_stops_within_one_iteration_and_names_the_samples(tmp_path: Path) -> None:
+    done = train(tmp_path, options=("train_dataloader.dataset.nan_at=13", "train_cfg.max_iters=60"))
+    assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.startswith("error: "))
+    assert "loss 'depth'" in line and "toy/013" in line and "is not finite at iteration" in line
+    iteration = int(line.split("at iteration ")[1].split()[0])
+    assert len(rows(tmp_path)) == iteration - 1
+    for path in tmp_path.glob("*.pth"):
+        checkpoint = torch.load(path, weights_only=True)
+        assert checkpoint["meta"]["iter"] < iteration
+        assert all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values())
+
+
+def test_nan_may_be_skipped_instead(tmp_path: Path) -> None:
+    done = train(tmp_path, options=("train_dataloader.dataset.nan_at=13", "non_finite=skip"))
+    assert done.returncode == 0, done.stdout
+    state = torch.load(tmp_path / "iter_16.pth", weights_only=True)["state_dict"]
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_corrupt_sample_is_named_by_index_and_path(tmp_path: Path, workers: int) -> None:
+    options = ("train_dataloader.dataset.broken_at=13", f"train_dataloader.num_workers={workers}")
+    done = train(tmp_path / "stop", options=options)
+    assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
+    assert "error: sample 13 (toy/013.png) of data set ToyData cannot be read: image file is truncated" in done.stdout
+    done = train(tmp_path / "skip", options=(*options, "train_dataloader.skip_bad=True"))
+    assert done.returncode == 0 and "skipped (3 so far)" in done.stdout, done.stdout
+
+
+def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    done = train(tmp_path, options=("train_dataloader.dataset.kill_at=13", "train_dataloader.num_workers=2"))
+    assert done.returncode == 2 and "error: a data worker died" in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_hanging_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    options = ("train_dataloader.dataset.hang_at=13", "train_dataloader.num_workers=2", "train_dataloader.timeout=3")
+    done = train(tmp_path, options=options, timeout=90)
+    assert done.returncode == 2 and "error: no data came from the 2 data workers for 3 s" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("optim_wraper.optimizer.lr=1", "the recipe has no 'optim_wraper'. Did you mean 'optim_wrapper'?"),
+        ("chanels_last=True", "a recipe has no key 'chanels_last'. Did you mean 'channels_last'?"),
+        ("model.widht=4", "model: ToyNet takes no 'widht'. Did you mean 'width'?"),
+        ("model.type=ToyNett", "model type 'ToyNett' is not registered. Did you mean 'ToyNet'?"),
+        ("train_dataloader.dataset.type=ToyDta", "'ToyDta' is not registered. Did you mean 'ToyData'?"),
+        ("train_dataloader.num_worker=1", "train_dataloader has no key 'num_worker'. Did you mean 'num_workers'?"),
+        ("train_cfg.max_iter=3", "train_cfg has no key 'max_iter'. Did you mean 'max_iters'?"),
+        ("optim_wrapper.optimizer.type=AdmW", "optimizer type 'AdmW' does not exist. Did you mean 'AdamW'?"),
+        ("optim_wrapper.optimizer.learning_rate=1", "AdamW takes no 'learning_rate'."),
+        ("param_scheduler.0.type=WarmupCosinLR", "Did you mean 'WarmupCosineLR'?"),
+        ("custom_hooks=[{'type': 'EarlyStopingHook'}]", "Did you mean 'EarlyStoppingHook'?"),
+        ("default_hooks.checkpoint.intervall=3", "SafeCheckpointHook takes no 'intervall'. Did you mean 'interval'?"),
+        ("batch_transform=[{'type': 'ToyJiter'}]", "Did you mean 'ToyJitter'?"),
+        ("val_evaluator.0.type=ToyEvaluater", "Did you mean 'ToyEvaluator'?"),
+    ],
+)
+def test_misspelt_names_and_keys_get_their_nearest_match(tmp_path: Path, option: str, sentence: str, capsys) -> None:
+    from perception.engine.command import run_command
+    from perception.engine.train import train as train_here
+
+    # in this process: the sentence is the library's, the command line only prints it
+    assert run_command(lambda: train_here(RECIPE, tmp_path, options=[option]) and 0) == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_hostile_checkpoint_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "hostile.pth"
+    torch.save({"meta": Hostile(str(victim)), "state_dict": {}}, file)
+    for arguments in (("--resume", str(file)),):
+        done = train(tmp_path / "run", *arguments)
+        assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
+        assert "hostile.pth" in done.stdout and "--trust-checkpoint" in done.stdout
+    done = run("test", RECIPE, "--checkpoint", file)
+    assert done.returncode == 2 and "--trust-checkpoint" in done.stdout, done.stdout
+    assert not victim.exists()
+
+
+def test_text_in_a_checkpoint_is_never_executed(finished: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    checkpoint = torch.load(finished / "iter_15.pth", weights_only=True)
+    code = f"open({str(victim)!r}, 'w').write('ran')"
+    checkpoint["meta"] |= {"cfg": code, "config": code}
+    folder = tmp_path / "run"
+    folder.mkdir()
+    torch.save(checkpoint, folder / "iter_15.pth")
+    assert train(folder, "--resume").returncode == 0
+    assert run("test", RECIPE, "--checkpoint", folder / "iter_15.pth").returncode == 0
+    assert not victim.exists()
+
+
+def test_an_earlier_run_is_not_overwritten(finished: Path) -> None:
+    done = train(finished)
+    assert done.returncode == 2 and "add --resume to go on with it or choose another --work-dir" in done.stdout
+
+
+def test_unwritable_work_dir_fails_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = train(tmp_path / "file")
+    assert done.returncode == 2 and "cannot be written" in done.stdout and "Traceback" not in done.stdout
+
+
+class Hostile:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path(self.path),))

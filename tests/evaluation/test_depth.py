@@ -1,0 +1,189 @@
+"""Depth metrics against numbers worked out by hand, reference outputs, and the invariances that a protocol promises."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from perception.errors import InputError, RecipeError
+from perception.evaluation.alignment import ALIGNMENTS, fit_alignment
+from perception.evaluation.baselines import VerticalPrior, row_elevation
+from perception.evaluation.depth import METRICS, DepthEvaluator, depth_sums, measure, metrics_from_sums
+from perception.evaluation.depth_protocol import PRESETS, crop_region, depth_protocol
+from perception.evaluation.registry import build_evaluator
+from perception.results import DepthResult, Prediction
+
+
+def scenes(count: int, height: int = 48, width: int = 64, seed: int = 0) -> list[tuple[np.ndarray, dict]]:
+    """Predictions and samples: depth falls with the row, with noise; some pixels unknown."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        truth = (6.0 - 4.0 * np.linspace(0, 1, height))[:, None] * np.exp(0.2 * rng.standard_normal((height, width)))
+        valid = rng.random((height, width)) < 0.9
+        prediction = truth * np.exp(0.1 * rng.standard_normal(truth.shape)) * (1 + 0.1 * index)
+        intrinsics = np.array([[60.0, 0, width / 2], [0, 60.0, height / 2], [0, 0, 1]], np.float32)
+        sample = {
+            "depth": torch.tensor(np.where(valid, truth, 0), dtype=torch.float32),
+            "depth_valid": torch.tensor(valid),
+            "intrinsics": torch.tensor(intrinsics),
+            "meta": {"index": index, "name": f"frame{index}"},
+        }
+        made.append((prediction, sample))
+    return made
+
+
+def run(evaluator: DepthEvaluator, items: list, batch: int) -> DepthEvaluator:
+    for start in range(0, len(items), batch):
+        chunk = items[start : start + batch]
+        collated = {k: torch.stack([s[k] for _, s in chunk]) for k in ("depth", "depth_valid", "intrinsics")}
+        evaluator.update([p for p, _ in chunk], {**collated, "meta": [s["meta"] for _, s in chunk]})
+    return evaluator
+
+
+def test_numbers_by_hand() -> None:
+    values = metrics_from_sums(depth_sums(np.array([2.0, 3.0]), np.array([1.0, 4.0])))
+    got = dict(zip(METRICS, values, strict=True))
+    logs = math.log(2.0), math.log(0.75)
+    assert got["abs_rel"] == pytest.approx((1 + 0.25) / 2)
+    assert got["sq_rel"] == pytest.approx((1 + 0.25) / 2)
+    assert got["rmse"] == pytest.approx(1.0)
+    assert got["mae"] == pytest.approx(1.0)
+    assert got["rmse_log"] == pytest.approx(math.sqrt((logs[0] ** 2 + logs[1] ** 2) / 2))
+    assert got["log10"] == pytest.approx((abs(logs[0]) + abs(logs[1])) / 2 / math.log(10))
+    assert got["silog"] == pytest.approx(100 * abs(logs[0] - logs[1]) / 2)
+    assert got["irmse"] == pytest.approx(math.sqrt((500.0**2 + (1000 / 3 - 250) ** 2) / 2))
+    assert [got["delta1"], got["delta2"], got["delta3"]] == [0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", [name for name in ALIGNMENTS if name != "none"])
+def test_alignment_undoes_what_it_models(name: str) -> None:
+    truth = np.random.default_rng(1).uniform(1.0, 9.0, 501)
+    method, _, space = name.partition("-")
+    distorted = {
+        "": truth * 3.0 + (2.0 if method == "affine" else 0.0),
+        "log": truth ** (1.7 if method == "affine" else 1.0) * 3.0,
+        "disparity": 1.0 / (2.0 / truth + (0.5 if method == "affine" else 0.0)),
+    }[space]
+    for weights in (None, np.linspace(0.1, 1.0, 501)):
+        fitted = fit_alignment(name, distorted, truth, weights)
+        np.testing.assert_allclose(fitted.apply(distorted), truth, rtol=1e-9)
+
+
+def test_inverse_predictions_are_disparities() -> None:
+    truth = np.random.default_rng(2).uniform(1.0, 9.0, 300)
+    inverse = 7.0 / truth + 3.0
+    np.testing.assert_allclose(
+        fit_alignment("affine-disparity", inverse, truth, kind="inverse").apply(inverse, "inverse"), truth, rtol=1e-9
+    )
+    median = fit_alignment("median", 7.0 / truth, truth, kind="inverse").apply(7.0 / truth, "inverse")
+    np.testing.assert_allclose(median, truth, rtol=1e-9)
+
+
+def test_flat_prediction_under_affine_alignment_is_the_best_constant() -> None:
+    truth = np.array([1.0, 2.0, 6.0])
+    assert np.allclose(fit_alignment("affine", np.full(3, 5.0), truth).apply(np.full(3, 5.0)), 3.0)
+
+
+def test_crops() -> None:
+    assert crop_region("nyu_eigen", 480, 640) == (slice(45, 471), slice(41, 601))
+    assert crop_region("kitti_garg", 375, 1242) == (slice(153, 371), slice(44, 1197))
+    with pytest.raises(RecipeError, match="nyu_eigen"):
+        crop_region("nyu_eigan", 4, 4)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_batch_size_order_and_processes_do_not_matter(preset: str) -> None:
+    items = scenes(7)
+    alignments = ["none", "median", "affine-log"]
+    one = run(DepthEvaluator(preset, alignments), items, 1)
+    whole = one.compute()
+    assert whole["images"] == 7 and np.isfinite(list(whole.values())).all()
+    assert run(DepthEvaluator(preset, alignments), items, 4).compute() == whole
+    # Two processes that saw interleaved shares, the second with a repeated sample as distributed samplers pad.
+    first = run(DepthEvaluator(preset, alignments), items[::2], 2)
+    second = run(DepthEvaluator(preset, alignments), [*items[5::-2], items[0]], 3)
+    assert pickle.loads(pickle.dumps(second)).merge(first).compute() == whole
+
+
+def test_group_alignment_matches_reference_definition() -> None:
+    """OmniFusion: one torch.median ratio for two images together, pooled metrics, the odd last image dropped."""
+    items = scenes(5)
+    got = run(DepthEvaluator("omnifusion", baselines=False), items, 2).compute()
+    total, count = 0.0, 0
+    for pair in (items[:2], items[2:4]):
+        gt = torch.cat([s["depth"].flatten() for _, s in pair])
+        pred = torch.tensor(np.concatenate([p.ravel() for p, _ in pair]), dtype=torch.float32)
+        mask = (gt > 0.1) & (gt <= 8.0)
+        gt, pred = gt[mask], pred[mask]
+        pred = pred * (gt.median() / pred.median())
+        total, count = total + ((pred - gt).abs() / gt).sum().item(), count + len(gt)
+    assert got["median/abs_rel"] == pytest.approx(total / count, rel=1e-5)
+
+
+def test_prediction_of_another_size_and_result_objects() -> None:
+    class Result:
+        depth = np.full((24, 32), 2.0)
+        kind = "metric"
+
+    sample = scenes(1)[0][1]
+    evaluator = DepthEvaluator(baselines=False)
+    evaluator.update([Result()], [sample])
+    truth, valid = sample["depth"].numpy(), sample["depth_valid"].numpy()
+    assert evaluator.compute()["none/abs_rel"] == pytest.approx(
+        np.mean(np.abs(2 - truth[valid]) / truth[valid]), rel=1e-6
+    )
+    whole = DepthEvaluator(baselines=False)
+    whole.update([Prediction(depth=DepthResult(np.full((48, 64), 2.0), kind="relative"))], [sample])
+    assert whole.compute()["none/abs_rel"] == pytest.approx(evaluator.compute()["none/abs_rel"])
+    with pytest.raises(InputError, match="one prediction an image"):
+        evaluator.update([], [sample])
+
+
+def test_not_finite_predictions_count_as_wrong() -> None:
+    truth = np.full(10, 5.0)
+    bad = np.array([np.nan, np.inf, -np.inf, -1.0, 0.0, 5, 5, 5, 5, 5])
+    sums = measure(bad, truth, depth_protocol("nyu_eigen"), "none")
+    assert sums[0] == 10 and sums[9] == 5  # all ten count, five are within 25 %
+    assert np.isfinite(sums).all()
+
+
+def test_vertical_prior_recovers_a_plane_and_moves_between_cameras() -> None:
+    """A flat floor seen by a level camera at 1.5 m: z = 1.5 / tan(angle below the horizon)."""
+
+    def floor(height: int, width: int, focal: float) -> dict:
+        matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        angle = -row_elevation(height, width, matrix)
+        depth = np.where(angle > 0.05, 1.5 / np.tan(np.maximum(angle, 0.05)), 0.0)
+        return {"depth": np.repeat(depth[:, None], width, 1), "intrinsics": matrix}
+
+    prior = VerticalPrior.fit_dataset([floor(240, 320, 200.0)])
+    other = floor(120, 100, 90.0)
+    mask = other["depth"] > 0
+    predicted = prior.predict(120, 100, other["intrinsics"])
+    assert np.abs(np.log(predicted[mask] / other["depth"][mask])).mean() < 0.05
+    restored = VerticalPrior.from_dict(prior.to_dict())
+    np.testing.assert_allclose(restored.predict(120, 100, other["intrinsics"]), predicted, rtol=1e-6)
+
+
+def test_baselines_are_printed_and_beaten_by_a_good_model() -> None:
+    evaluator = run(DepthEvaluator("none", ["none", "median"]), scenes(4), 2)
+    values = evaluator.compute()
+    assert values["median/abs_rel"] < values["vertical_prior/median/abs_rel"] < values["constant/median/abs_rel"]
+    text = evaluator.report()
+    assert "protocol none" in text and "vertical_prior/median" in text and "constant/none" in text
+
+
+def test_registry_and_unknown_names() -> None:
+    assert isinstance(build_evaluator({"type": "DepthEvaluator", "protocol": "nyu_eigen"}), DepthEvaluator)
+    assert (
+        build_evaluator({"type": "DepthEvaluator", "protocol": {"base": "world", "max_depth": 5.0}}).protocol.max_depth
+        == 5
+    )
+    for config in ({"type": "DepthEvaluater"}, {"type": "DepthEvaluator", "protocol": "nyu"}, {}):
+        with pytest.raises(RecipeError):
+            build_evaluator(config)
+    with pytest.raises(RecipeError, match="median"):
+        DepthEvaluator(alignments=["medan"])

@@ -1,0 +1,77 @@
+"""Names, addresses, and what happens when weights are not there."""
+
+from pathlib import Path
+
+import pytest
+
+from perception.errors import InputError, WeightsError
+from perception.inference import list_models, load
+from perception.inference.loading import fetch, resolve_device, resolve_dtype
+from perception.inference.zoo import Entry, entry
+
+
+def test_every_entry_says_licence_tasks_and_address() -> None:
+    rows = list_models()
+    assert len({row.name for row in rows}) == len(rows) > 0
+    for row in rows:
+        assert row.licence and row.title and row.tasks, row.name
+        assert row.address == "bundled" or row.address.startswith(("https://", "hub:")), row.name
+
+
+def test_tasks_filter_and_unknown_task() -> None:
+    assert all("depth" in row.tasks for row in list_models("depth"))
+    with pytest.raises(WeightsError, match="Did you mean 'depth'"):
+        list_models("dept")
+
+
+def test_unknown_name_proposes_the_nearest() -> None:
+    with pytest.raises(WeightsError, match="Did you mean 'depth-anything-v2-vits'"):
+        load("depth-anything-v2-vit")
+
+
+def test_without_network_the_sentence_says_what_to_fetch_and_where_to_put_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", _no_network)
+    with pytest.raises(
+        WeightsError, match=r"fetch https://huggingface\.co/.*vits\.pth and put it at .*vits\.pth"
+    ) as caught:
+        fetch(entry("depth-anything-v2-vits"))
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_file_in_the_cache_is_used_only_when_its_digest_is_right(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    row = Entry("x", ("depth",), "X", "MIT", "https://example.invalid/x.pth", sha256=known)
+    place = tmp_path / "x" / "x.pth"
+    place.parent.mkdir()
+    place.write_text("abc")
+    assert fetch(row) == place
+    place.write_text("abd")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        fetch(row)
+
+
+def test_a_failed_download_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
+    def half(url, destination, **_):
+        Path(destination).write_bytes(b"half")
+        raise OSError("connection lost")
+
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", half)
+    with pytest.raises(WeightsError, match="could not be downloaded"):
+        fetch(Entry("x", ("depth",), "X", "MIT", "https://example.invalid/x.pth"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_device_and_dtype_names() -> None:
+    assert resolve_device("cpu").type == "cpu"
+    with pytest.raises(InputError, match="device 'quantum'"):
+        resolve_device("quantum")
+    with pytest.raises(InputError, match="dtype"):
+        resolve_dtype("float64", resolve_device("cpu"))
+
+
+def _no_network(*_, **__):
+    raise OSError("no network")

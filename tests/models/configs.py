@@ -1,0 +1,158 @@
+"""A tiny configuration of every registered model for `test_all_models`. Add yours here: name -> case.
+
+A case says how to build the model, which batch it trains on, and what it cannot do (with the reason, in a word or two).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCase:
+    """One model to test.
+
+    config: literal configuration for `build_model`.
+    batch: (batch size, height, width) -> collated training batch.
+    sizes: (height, width) of the pictures; the first is used where one is enough.
+    export: whether `torch.export` is tried.
+    """
+
+    config: dict[str, Any]
+    batch: Callable[[int, int, int], dict[str, Any]]
+    sizes: tuple[tuple[int, int], ...] = ((64, 96), (75, 118))
+    export: bool = True
+
+
+CLASSES, THINGS = 6, (3, 4)
+
+
+def dense_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random pictures with every dense truth; some pixels of each are unknown, and the last picture has no depth at all."""
+    generator = torch.Generator().manual_seed(height * width + count)
+
+    def rand(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    normals = torch.nn.functional.normalize(rand(count, 3, height, width) - 0.5, dim=1)
+    normals = normals * (rand(count, 1, height, width) > 0.2)
+    semantic = torch.randint(0, CLASSES, (count, height // 8 + 1, width // 8 + 1), generator=generator)
+    semantic = semantic.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :height, :width].clone()
+    semantic[:, :4] = 255
+    depth = 0.5 + 20 * rand(count, height, width)
+    valid = rand(count, height, width) > 0.3
+    if count > 1:
+        valid[-1] = False
+    focal = 0.9 * width
+    intrinsics = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]]).repeat(count, 1, 1)
+    return {
+        "image": (255 * rand(count, 3, height, width)).to(torch.uint8),
+        "intrinsics": intrinsics,
+        "depth": depth,
+        "depth_valid": valid,
+        "normals": normals,
+        "semantic": semantic,
+        "instance": (semantic >= 3).int() * (1 + (torch.arange(width) // 16).int()),
+        "indoor": torch.arange(count) % 2 == 0,
+        "meta": [
+            {"name": f"picture {index}", "width": width, "height": height, "index": index} for index in range(count)
+        ],
+    }
+
+
+_TRUNK = {"name": "resnet10t", "model_args": {"channels": [8, 16, 24, 32], "stem_width": 8}}
+_CLUSTERS = {
+    "mask_channels": 16,
+    "pixel_decoder": {"widths": [16, 8, 8, 8], "blocks": [1, 1, 1, 1], "heads": 4},
+    "decoder": {"channels": 32, "num_queries": 12, "layers": [1, 1, 1], "ffn_channels": 32, "heads": 4},
+}
+
+CASES: dict[str, ModelCase] = {
+    "dpt": ModelCase(
+        {"type": "DPT", "backbone": _TRUNK, "num_classes": CLASSES, "channels": [16, 16, 24, 24], "head_channels": 8},
+        dense_batch,
+    ),
+    "dpt-depth-no-camera": ModelCase(
+        {
+            "type": "DPT",
+            "backbone": _TRUNK,
+            "tasks": ["depth"],
+            "channels": 16,
+            "detail_channels": 0,
+            "camera": False,
+            "prior": False,
+        },
+        dense_batch,
+    ),
+    "polymax-depth-metric": ModelCase(
+        {"type": "PolyMaX", "backbone": _TRUNK, "tasks": ["depth"], **_CLUSTERS}, dense_batch, export=False
+    ),
+    "polymax-multi-canonical": ModelCase(
+        {
+            "type": "PolyMaX",
+            "backbone": _TRUNK,
+            "tasks": ["depth", "normals", "semantic"],
+            "depth_space": "canonical",
+            "num_classes": CLASSES,
+            "out_stride": 2,
+            "normal_loss": "l2",
+            **_CLUSTERS,
+        },
+        dense_batch,
+    ),
+    "polymax-panoptic-shared": ModelCase(
+        {
+            "type": "PolyMaX",
+            "backbone": _TRUNK,
+            "tasks": ["depth", "normals", "panoptic"],
+            "variant": "torch",
+            "depth_space": "canonical",
+            "separate_heads": False,
+            "num_classes": CLASSES,
+            "thing_classes": list(THINGS),
+            "criterion": {"samples": 64},
+            **_CLUSTERS,
+        },
+        dense_batch,
+        export=False,
+    ),
+    "kmax": ModelCase(
+        {
+            "type": "KMaXDeepLab",
+            "backbone": {"type": "BottleneckResNet", "blocks": [1, 1, 1, 1], "width": 8},
+            "num_classes": CLASSES,
+            "thing_classes": list(THINGS),
+            "criterion": {"samples": 64},
+            **_CLUSTERS,
+        },
+        dense_batch,
+    ),
+    "kmax-tf-convnext-cityscapes": ModelCase(
+        {
+            "type": "KMaXDeepLab",
+            "backbone": {
+                "type": "PaddedConvNeXt",
+                "depths": [1, 1, 1, 1],
+                "widths": [8, 16, 16, 24],
+                "return_stem": True,
+            },
+            "variant": "tf",
+            "num_classes": CLASSES,
+            "thing_classes": list(THINGS),
+            "semantic_head": "cityscapes",
+            "semantic_samples": None,
+            **_CLUSTERS,
+            "pixel_decoder": {
+                "widths": [16, 8, 8, 8, 4],
+                "blocks": [1, 1, 1, 1, 1],
+                "axial": [True, True, False, False, False],
+                "heads": 4,
+            },
+        },
+        dense_batch,
+    ),
+}

@@ -1,0 +1,202 @@
+"""kMaX-DeepLab (PyTorch port and TensorFlow original): network, losses, post-processing; the aggregation of our PolyMaX heads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from perception.models.polymax.kmax import KMaXNetwork
+from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
+from tests.parity.runner import Case, Check
+
+
+def _backbone(case: Case) -> dict:
+    """The trunk, from the state's shapes."""
+    shapes = {key: tuple(spec["shape"]) for key, spec in case.manifest["state"].items()}
+    with_stem = len({k.split(".")[3] for k in shapes if "._in_norms." in k}) == 5
+    if "backbone.stem.conv1.weight" in shapes:
+        blocks = [len({k.split(".")[2] for k in shapes if k.startswith(f"backbone.res{s}.")}) for s in range(2, 6)]
+        width = shapes["backbone.stem.conv1.weight"][0]
+        return {"type": "BottleneckResNet", "blocks": blocks, "width": width, "return_stem": with_stem}
+    depths = [len({k.split(".")[3] for k in shapes if k.startswith(f"backbone.stages.{s}.")}) for s in range(4)]
+    widths = [shapes[f"backbone.stages.{s}.0.dwconv.weight"][0] for s in range(4)]
+    return {"type": "PaddedConvNeXt", "depths": depths, "widths": widths, "return_stem": with_stem}
+
+
+def _network(case: Case, variant: str) -> KMaXNetwork:
+    """Build the case's network, sizes taken from the state, and load the official weights."""
+    state = case.manifest["state"]
+    predictor = "sem_seg_head.predictor."
+    decoder = "sem_seg_head.pixel_decoder._stages."
+    channels, queries = state[f"{predictor}_cluster_centers.weight"]["shape"]
+    classes = state[f"{predictor}_predcitor._transformer_class_head.conv.weight"]["shape"][0] - 1
+    stages = len({k[len(decoder) :].split(".")[0] for k in state if k.startswith(decoder)})
+    blocks = [
+        len({k[len(decoder) :].split(".")[2] for k in state if k.startswith(f"{decoder}{s}.")}) for s in range(stages)
+    ]
+    axial = [
+        f"{decoder}{s}._blocks.0._attention._height_axis.qkv_transform.conv.weight" in state for s in range(stages)
+    ]
+    widths = [state[f"{decoder}{s}._blocks.0._conv3_bn.conv.weight"]["shape"][0] // 4 for s in range(stages)]
+    auxiliary = [k for k in state if "_auxiliary_semantic_predictor" in k]
+    head = None if not auxiliary else "aspp" if any("_aspp." in k for k in auxiliary) else "cityscapes"
+    layers = len({m[1] for k in state if (m := re.search(r"_kmax_transformer_layers\.(\d+)", k))})
+    network = KMaXNetwork(
+        _backbone(case),
+        num_classes=classes,
+        variant=variant,
+        mask_channels=state[f"{predictor}_predcitor._transformer_mask_head.conv.weight"]["shape"][0],
+        semantic_head=head,
+        pixel_decoder={"widths": widths, "blocks": blocks, "axial": axial},
+        decoder={"channels": channels, "num_queries": queries, "layers": (layers // 3,) * 3},
+    )
+    variables = case.reference.get("tf_variables")
+    if variables:
+        weights = convert_tensorflow(
+            {name: _to_tf(case.state[key], key, shape) for name, (key, shape) in variables.items()}
+        )
+    else:
+        weights = convert(case.state)
+    load_strictly(network, weights)
+    return network.eval()
+
+
+def _to_tf(value: np.ndarray, key: str, shape: list[int]) -> np.ndarray:
+    """Undo the layout change: what the TensorFlow checkpoint holds for the PyTorch array `value`."""
+    if "_cluster_centers" in key:
+        return value.T[None]
+    if "qkv_transform" in key:
+        return value[..., 0].T
+    if "_rpe." in key or value.ndim < 2:
+        return value.reshape(shape)
+    if value.ndim == 2:
+        return value.T
+    if value.ndim == 3:
+        return value.transpose(2, 1, 0)
+    if len(shape) == 3:
+        return value[..., 0, 0].T[None]
+    layouts = ((2, 3, 1, 0), (2, 3, 0, 1))
+    return next(value.transpose(order) for order in layouts if list(value.transpose(order).shape) == list(shape))
+
+
+def _subsample(case: Case, tensors: dict[str, torch.Tensor]) -> Iterable[Check]:
+    """Compare every stored output with the named tensor, flattened and strided as the manifest says."""
+    layout = case.reference["output_layout"]
+    for name, expected in case.outputs.items():
+        shape, stride = layout[name]
+        actual = tensors[name]
+        if list(actual.shape) != list(shape):
+            yield Check(name, actual, np.zeros(shape))
+        else:
+            yield Check(name, actual.reshape(-1)[::stride], expected)
+
+
+def _run(case: Case, variant: str) -> Iterable[Check]:
+    network = _network(case, variant)
+    image = torch.from_numpy(case.inputs["image"])
+    with torch.no_grad():
+        outputs = network(image, auxiliary=True)
+        trunk = network.trunk
+        features = trunk.backbone(trunk.normalise(image))
+        maps = trunk.pixel_decoder(features[::-1])
+    stages = [feature for feature in features]
+    named = {f"backbone.res{i}": feature for i, feature in zip(range(5, 0, -1), stages[::-1], strict=False)}
+    named |= {f"encoder.stage{i}": feature for i, feature in zip(range(5, 0, -1), stages[::-1], strict=False)}
+    if "encoder.stage1" in case.outputs and "encoder.stage1" not in named:
+        named["encoder.stage1"] = _stem(trunk.backbone, trunk.normalise(image))
+    named |= {f"pixel_decoder.os{s}": m for s, m in zip((32, 16, 8), maps, strict=False)}
+    named["panoptic_feature"] = maps[-1]
+    for index, layer in enumerate(outputs["layers"]):
+        named |= {f"layer{index}.{name}": value for name, value in layer.items()}
+        named[f"layer{index}.cluster_centers"] = layer["clusters"]
+    named |= {name: value for name, value in outputs.items() if name != "layers"}
+    if "depth_values" in case.inputs:
+        named |= _aggregate(case, named["mask_logits"])
+    yield from _subsample(case, named)
+
+
+def _stem(backbone: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return backbone.stem(image) if hasattr(backbone, "stem") else backbone.downsample[0](image)
+
+
+def _aggregate(case: Case, mask_logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    from perception.models.polymax.aggregate import aggregate, unit
+
+    depth = torch.from_numpy(case.inputs["depth_values"])[None, :, None].expand(mask_logits.shape[0], -1, -1)
+    normal = torch.from_numpy(case.inputs["normal_values"])[None].expand(mask_logits.shape[0], -1, -1)
+    return {
+        "definition.depth": aggregate(mask_logits, depth)[:, 0],
+        "definition.normal": unit(aggregate(mask_logits, normal)),
+    }
+
+
+KINDS = {
+    "kmax": lambda case: _run(case, "torch"),
+    "kmax_tf": lambda case: _run(case, "tf"),
+    "polymax": lambda case: _run(case, "tf"),
+}
+
+
+def _loss(case: Case) -> Iterable[Check]:
+    """Matching and unweighted losses of final and auxiliary outputs."""
+    from perception.models.polymax.criterion import KMaXCriterion, SegmentTargets, auxiliary_semantic_loss
+
+    data = {name: torch.from_numpy(np.asarray(value)) for name, value in case.inputs.items()}
+    batch = data["pred_logits"].shape[0]
+    targets = [SegmentTargets.from_masks(data[f"gt_labels{b}"], data[f"gt_masks{b}"]) for b in range(batch)]
+    criterion = KMaXCriterion(case.reference["num_classes"], samples=None, floor=case.reference["eos_coef"])
+
+    def prediction(suffix: str) -> dict[str, torch.Tensor]:
+        names = {"class_logits": "pred_logits", "mask_logits": "pred_masks", "pixel_feature": "pixel_feature"}
+        return {ours: data[theirs + suffix] for ours, theirs in names.items()}
+
+    assignment = criterion.match(prediction(""), targets)
+    for index, (rows, columns, *_) in enumerate(assignment):
+        if f"match{index}" in case.outputs:
+            yield Check(f"match{index}", torch.stack([rows, columns]), case.outputs[f"match{index}"])
+    names = {"class": "loss_ce", "dice": "loss_dice", "mask": "loss_mask", "instance": "loss_pixel_insdis"}
+    suffixes = ["", *sorted({m[1] for name in case.outputs if (m := re.search(r"loss_ce(_\d+)$", name))})]
+    for suffix in suffixes:
+        for name, value in criterion(prediction(suffix), targets, assignment).items():
+            key = f"loss.{names[name]}{suffix}"
+            yield Check(key, value.reshape(case.outputs[key].shape), case.outputs[key])
+    if "loss.loss_aux_semantic" in case.outputs:
+        truth = torch.stack([data[f"gt_semantic{b}"] for b in range(batch)])
+        loss = auxiliary_semantic_loss(data["aux_semantic_pred"], truth)
+        expected = case.outputs["loss.loss_aux_semantic"]
+        yield Check("loss.loss_aux_semantic", loss.reshape(expected.shape), expected)
+
+
+def _panoptic(case: Case) -> Iterable[Check]:
+    """Painting of panoptic segments and the semantic map."""
+    from perception.models.polymax.inference import PanopticThresholds, panoptic_inference, semantic_inference
+
+    given = case.reference["thresholds"]
+    thresholds = PanopticThresholds(
+        thing=given["class_threshold_thing"],
+        stuff=given["class_threshold_stuff"],
+        pixel=given["pixel_confidence_threshold"],
+        overlap=given["overlap_threshold"],
+        class_power=given["reorder_class_weight"],
+        mask_power=given["reorder_mask_weight"],
+    )
+    classes, masks = (torch.from_numpy(case.inputs[name]) for name in ("class_logits", "mask_logits"))
+    panoptic, segments = panoptic_inference(classes, masks, range(given["things"]), thresholds)
+    # Pixels on the threshold may fall on either side.
+    doubtful = ((masks.softmax(0) - thresholds.pixel).abs() < 1e-5).any(0)
+    expected = torch.from_numpy(case.outputs["panoptic_seg"])
+    yield Check("panoptic_seg", torch.where(doubtful, expected, panoptic), expected)
+    rows = [[s["id"], int(s["is_thing"]), s["label"]] for s in segments]
+    yield Check("segments", np.array(rows).reshape(-1, 3), case.outputs["segments"])
+    semantic = semantic_inference(classes, masks)
+    step = [
+        -(-full // part) for full, part in zip(semantic.shape[1:], case.outputs["semantic_prob"].shape[1:], strict=True)
+    ]
+    yield Check("semantic_prob", semantic[:, :: step[0], :: step[1]], case.outputs["semantic_prob"])
+
+
+KINDS |= {"kmax_loss": _loss, "kmax_panoptic_inference": _panoptic}
