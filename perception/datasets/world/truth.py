@@ -133,7 +133,9 @@ def camera_boxes(
         keep, full, inside = keep[seen], full[seen], inside[seen]
         area = lambda box: np.maximum(box[:, 2] - box[:, 0], 0) * np.maximum(box[:, 3] - box[:, 1], 0)  # noqa: E731
         truncation = np.clip(1 - area(inside) / np.maximum(area(full), 1e-9), 0, 1)
-        visibility = _visible_share(scene, time, camera, world_from_camera, numbers[keep], inside, poses[keep], sizes[keep])
+        visibility = _visible_share(
+            scene, time, camera, world_from_camera, numbers[keep], inside, poses[keep], sizes[keep]
+        )
     else:
         full = np.full((len(keep), 4), np.nan)
         truncation = np.zeros(len(keep))
