@@ -22,6 +22,7 @@ from perception.errors import RecipeError, nearest
 # Registered name -> module that defines it. Modules are imported when their data set is first asked for.
 _HOMES: dict[str, str] = {
     "World": "perception.datasets.world.dataset",
+    "ResidentWorld": "perception.datasets.world.resident",
     "Concat": "perception.datasets.concat",
     "ImageFolder": "perception.datasets.folder",
     "NYUv2": "perception.datasets.nyu",

@@ -91,7 +91,35 @@ def draw_depth(
     return out
 
 
+def draw_inverse_depth(
+    values: np.ndarray, valid: np.ndarray | None = None, *, cmap: str = "spectral_r", legend: bool = True
+) -> np.ndarray:
+    """(H, W) inverse depth of unknown scale and shift, larger = nearer -> (H, W, 3) uint8 of the same size, warm = near, invalid dark grey."""
+    values = np.asarray(values)
+    if values.ndim != 2:
+        raise InputError(f"a map of inverse depth must have shape (H, W); found {values.shape}")
+    known = np.isfinite(values) if valid is None else np.isfinite(values) & np.asarray(valid, bool)
+    seen = values[known].astype(np.float64)
+    low, high = np.percentile(seen[:: max(1, seen.size // 200_000)], (1, 99)) if seen.size else (0.0, 1.0)
+    out = apply_colormap((np.where(known, values, low) - low) / max(high - low, 1e-12), cmap)
+    out[~known] = INVALID
+    if legend and out.shape[1] >= 160 and out.shape[0] >= 96:
+        _bar(out, cmap, [(0.0, "near"), (1.0, "far")])
+    return out
+
+
 def _legend(image: np.ndarray, limits: tuple[float, float], unit: str, cmap: str) -> None:
+    near, far = limits
+    ticks = [near, far, *_ticks(near, far)]  # the ends first, then whatever fits between them
+    marks = [
+        (float(1 - _position(np.float64(v), near, far)), f"{v:g}" + (f" {unit}" if unit and v == far else ""))
+        for v in ticks
+    ]
+    _bar(image, cmap, marks)
+
+
+def _bar(image: np.ndarray, cmap: str, marks: list[tuple[float, str]]) -> None:
+    """Colour bar inside the lower right corner, warm on the left; marks: (place in 0..1, text), those that would overlap are left out."""
     height, width = image.shape[:2]
     size = canvas.font_size(image.shape)
     bar_w, bar_h = int(min(width * 0.42, 460)), max(6, size // 2)
@@ -100,15 +128,12 @@ def _legend(image: np.ndarray, limits: tuple[float, float], unit: str, cmap: str
     left, top = width - box_w - pad, height - box_h - pad
     region = image[top : top + box_h, left : left + box_w]
     region[:] = (region.astype(np.float32) * 0.3).astype(np.uint8)
-    near, far = limits
     ramp = colormap(cmap)[np.linspace(255, 0, bar_w).astype(np.uint8)]
     image[top + pad : top + pad + bar_h, left + pad : left + pad + bar_w] = ramp
     taken: list[tuple[float, float]] = []
-    ticks = [near, far, *_ticks(near, far)]
-    for value in ticks:  # the ends first, then whatever fits between them
-        text = f"{value:g}" + (f" {unit}" if unit and value == far else "")
+    for place, text in marks:
         text_w, _ = canvas.text_size(text, size)
-        at = left + pad + (1 - _position(np.float64(value), near, far)) * bar_w
+        at = left + pad + place * bar_w
         start = float(np.clip(at - text_w / 2, left, left + box_w - text_w))
         if any(start < end and start + text_w > begin for begin, end in taken):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from perception.engine import distributed
 from perception.engine.collate import batch_size
-from perception.engine.data import batches_of
+from perception.engine.data import batches_of, worker_errors_as_sentences
 from perception.engine.runner import PerceptionRunner
 from perception.engine.wrapper import train_step
 
@@ -42,6 +43,7 @@ def check_run(recipe: dict[str, Any]) -> dict[str, float]:
             batch = next(batches_of(validation.dataloader, False, lambda sample: None))
             runner.model.eval()
             with torch.no_grad():
+                batch = runner.training_model.prepare(batch, False, validation.dataloader.dataset.on_device)
                 outputs = runner.training_model.val_step(batch)
             for evaluator in validation.evaluators.values():
                 evaluator.update(outputs, batch)
@@ -59,19 +61,19 @@ def _time_steps(runner: PerceptionRunner, loop: Any) -> dict[str, float]:
     feed, device = loop._feed(), runner.training_model.device
     waiting = working = 0.0
     losses: dict[str, torch.Tensor] = {}
-    for step in range(STEPS):
-        begin = time.perf_counter()
-        batch = next(feed)
-        middle = time.perf_counter()
-        runner.model.train()
-        batch = runner.training_model.prepare(batch, training=True)
-        losses = train_step(runner.model, batch, runner.optim_wrapper, step)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        if step:  # the first one compiles, allocates and starts the workers
-            waiting += middle - begin
-            working += time.perf_counter() - middle
-    feed.close()
+    with worker_errors_as_sentences(loop.dataloader), contextlib.closing(feed):
+        for step in range(STEPS):
+            begin = time.perf_counter()
+            batch = next(feed)
+            middle = time.perf_counter()
+            runner.model.train()
+            batch = runner.training_model.prepare(batch, True, loop.dataloader.dataset.on_device)
+            losses = train_step(runner.model, batch, runner.optim_wrapper, step)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if step:  # the first one compiles, allocates and starts the workers
+                waiting += middle - begin
+                working += time.perf_counter() - middle
     runner.optim_wrapper.guard.flush()
     print("losses: " + "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items()))
     seconds, share = (waiting + working) / (STEPS - 1), waiting / max(waiting + working, 1e-9)

@@ -5,11 +5,13 @@ Training draws samples by position: position p of the endless stream is entry ``
 and torch's generators from (seed, position), so that random transforms repeat with 0 or 8 workers.
 
 A data set with ``__getitems__(indices)`` is asked for whole batches and may return a finished batch (a dictionary of
-stacked tensors) instead of a list of samples.
+stacked tensors) instead of a list of samples; with ``on_device(batch)`` it may leave the unpacking of compact types to the
+device. Where it has several `groups` (picture size -> indices), batches are drawn within one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import signal
@@ -31,7 +33,6 @@ LOADER_KEYS = (
     "timeout",
     "prefetch_factor",
     "pin_memory",
-    "persistent_workers",
     "shuffle",
     "skip_bad",
 )
@@ -72,18 +73,51 @@ class TrainBatches:
         return int(self._order[entry])
 
 
-class EvaluationBatches:
-    """Every sample once over all processes: process r of w takes r, r + w, r + 2w ... and nothing is padded."""
+class GroupedTrainBatches(TrainBatches):
+    """`TrainBatches` for pictures of several sizes: every global batch comes from one of the data set's `groups`.
 
-    def __init__(self, size: int, batch: int, rank: int = 0, world: int = 1) -> None:
-        self.indices, self.batch = range(rank, size, world), batch
+    What is left of a group after its last whole batch waits for another epoch, which cuts it differently.
+    """
+
+    def __init__(self, groups: list[np.ndarray], batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(sum(map(len, groups)), batch, seed, rank, world)
+        self.groups, self.whole = groups, batch * world
+        self._batches: list[np.ndarray] = []
+        if not len(self):
+            raise RecipeError(
+                f"no picture size has {self.whole} samples, the batch over all processes; lower batch_size"
+            )
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch)
+        return sum(len(group) // self.whole for group in self.groups)
+
+    def draws(self, position: int) -> list[Draw]:
+        epoch, entry = divmod(position // self.whole, len(self))
+        if epoch != self._epoch:
+            rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, epoch])))
+            cut = [rng.permutation(group) for group in self.groups]
+            found = [
+                part for group in cut for part in group[: len(group) // self.whole * self.whole].reshape(-1, self.whole)
+            ]
+            self._epoch, self._batches = epoch, [found[i] for i in rng.permutation(len(found))]
+        start = self.rank * self.batch
+        chosen = self._batches[entry][start : start + self.batch]
+        return [(int(index), position + start + i) for i, index in enumerate(chosen)]
+
+
+class EvaluationBatches:
+    """Every sample once over all processes: process r of w takes r, r + w, r + 2w ... of each group; nothing is padded."""
+
+    def __init__(self, groups: list[np.ndarray], batch: int, rank: int = 0, world: int = 1) -> None:
+        self.groups, self.batch = [group[rank::world] for group in groups], batch
+
+    def __len__(self) -> int:
+        return sum(-(-len(group) // self.batch) for group in self.groups)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for start in range(0, len(self.indices), self.batch):
-            yield [(index, index) for index in self.indices[start : start + self.batch]]
+        for group in self.groups:
+            for start in range(0, len(group), self.batch):
+                yield [(int(index), int(index)) for index in group[start : start + self.batch]]
 
 
 class DrawnDataset:
@@ -95,6 +129,11 @@ class DrawnDataset:
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    @property
+    def on_device(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+        """What finishes a batch after it is on the training device, where the data set has that."""
+        return getattr(self.dataset, "on_device", None)
 
     def __getitems__(self, draws: Sequence[Draw]) -> Any:
         with _generators_untouched():
@@ -159,17 +198,21 @@ def build_loader(config: dict[str, Any], seed: int, training: bool, rank: int = 
     dataset = build_dataset(dataset) if isinstance(dataset, dict) else dataset
     if len(dataset) == 0:
         raise DatasetError(f"data set {type(dataset).__name__} is empty")
+    groups = [np.asarray(group) for group in getattr(dataset, "groups", {}).values()] or [np.arange(len(dataset))]
     batches: TrainBatches | EvaluationBatches
-    if training:
-        batches = TrainBatches(len(dataset), size, seed, rank, world, bool(config.get("shuffle", True)))
+    if not training:
+        batches = EvaluationBatches(groups, size, rank, world)
+    elif len(groups) > 1:
+        batches = GroupedTrainBatches(groups, size, seed, rank, world)
     else:
-        batches = EvaluationBatches(len(dataset), size, rank, world)
+        batches = TrainBatches(len(dataset), size, seed, rank, world, bool(config.get("shuffle", True)))
+    if workers and getattr(getattr(dataset, "device", None), "type", "cpu") != "cpu":
+        raise RecipeError(f"data set {type(dataset).__name__} holds its samples on the GPU; set num_workers=0")
     options: dict[str, Any] = {}
     if workers:
         options = {
             "timeout": float(config.get("timeout", 300)),
             "prefetch_factor": int(config.get("prefetch_factor", 4)),
-            "persistent_workers": bool(config.get("persistent_workers", training)),
         }
     return DataLoader(
         DrawnDataset(dataset, seed),
@@ -200,48 +243,59 @@ def _start_worker(worker: int) -> None:
 
 
 def batches_of(loader: DataLoader, skip_bad: bool, on_skip: Callable[[BrokenSample], None]) -> Iterator[dict[str, Any]]:
-    """Iterate `loader`, turning what goes wrong in it into one sentence.
+    """Iterate `loader` and leave no worker behind, however the iteration ends.
 
-    Raises:
-        DatasetError: a sample could not be read and `skip_bad` is not set; names its index and path.
-        TrainingError: a worker was killed or hangs.
+    Raises `DatasetError` that names index and path when a sample could not be read and `skip_bad` is not set.
     """
     iterator = iter(loader)
-    while True:
-        try:
-            batch = next(iterator)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            _kill_workers(iterator)
-            raise _loader_error(error, loader) from error
-        broken = batch.pop("_broken", []) if isinstance(batch, dict) else []
-        for sample in broken:
-            if not skip_bad:
-                raise DatasetError(f"{sample.message}; repair it or set skip_bad=True in the data loader")
-            on_skip(sample)
-        if batch:
-            yield batch
+    try:
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            broken = batch.pop("_broken", []) if isinstance(batch, dict) else []
+            for sample in broken:
+                if not skip_bad:
+                    raise DatasetError(f"{sample.message}; repair it or set skip_bad=True in the data loader")
+                on_skip(sample)
+            if batch:
+                yield batch
+    finally:
+        _end_workers(iterator)
 
 
-def _kill_workers(iterator: Any) -> None:
-    """End workers that hang or outlived a dead sibling, so that the process can exit."""
+def _end_workers(iterator: Any) -> None:
+    """Ask the workers to end; those that hang in a reader after that are killed, or the process could not exit."""
+    shutdown = getattr(iterator, "_shutdown_workers", None)
+    if shutdown is not None:
+        with contextlib.suppress(Exception):
+            shutdown()
     for worker in getattr(iterator, "_workers", []):
         if worker.is_alive():
             worker.kill()
+            worker.join()
 
 
-def _loader_error(error: RuntimeError, loader: DataLoader) -> Exception:
-    text = str(error)
-    if "timed out" in text:
-        return TrainingError(
-            f"no data came from the {loader.num_workers} data workers for {loader.timeout:g} s; a reader hangs, or "
-            "raise `timeout` in the data loader"
-        )
-    if "DataLoader worker" in text and ("killed" in text or "exited" in text):
-        how = re.search(r"killed by signal: ([\w ]+)|exited unexpectedly", text)
-        return TrainingError(
-            f"a data worker died ({how.group(0) if how else text.splitlines()[0]}); "
-            "when memory ran out, lower num_workers or batch_size"
-        )
-    return error
+@contextlib.contextmanager
+def worker_errors_as_sentences(loader: DataLoader) -> Iterator[None]:
+    """Turn what torch raises about dead and hanging workers into one sentence.
+
+    A worker's death interrupts the process wherever it is, so the whole loop runs inside this block. Raises `TrainingError`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if "DataLoader timed out" in text:
+            raise TrainingError(
+                f"no data came from the {loader.num_workers} data workers for {loader.timeout:g} s; a reader hangs, or "
+                "raise `timeout` in the data loader"
+            ) from error
+        if "DataLoader worker" in text and ("killed" in text or "exited" in text):
+            how = re.search(r"killed by signal: [\w ]+|exited unexpectedly", text)
+            raise TrainingError(
+                f"a data worker died ({how.group(0).strip() if how else text.splitlines()[0]}); "
+                "when memory ran out, lower num_workers or batch_size"
+            ) from error
+        raise

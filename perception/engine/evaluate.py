@@ -45,7 +45,7 @@ def evaluate(
         loader = config.get("test_dataloader") or {}
         if "dataset" not in loader:
             raise RecipeError(f"recipe {path} has no test_dataloader.dataset to give the seed to")
-        loader["dataset"]["seed"] = world_seed
+        set_world_seed(loader["dataset"], world_seed)
     check_recipe(config, train=False)
     weights = find_weights(config, checkpoint)
     config["load_from"] = str(weights)
@@ -79,6 +79,20 @@ def evaluate(
                     },
                 )
         return metrics
+
+
+def set_world_seed(dataset: dict[str, Any], seed: int) -> None:
+    """Give a generated data set another seed: as many scenes as before, none of them ever trained on.
+
+    A range of scene seeds moves to ``10**9 + 10**5 * seed``, far above what recipes train on; a plain ``seed`` is replaced.
+    """
+    if "seeds" not in dataset:
+        dataset["seed"] = seed
+        return
+    scenes = dataset["seeds"]
+    count = scenes if isinstance(scenes, int) else scenes[1] - scenes[0] + 1
+    first = 10**9 + 10**5 * seed
+    dataset["seeds"] = [first, first + count - 1]
 
 
 def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:

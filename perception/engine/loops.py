@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from mmengine.runner import BaseLoop
 from perception.engine import distributed
 from perception.engine.checkpoint import get_rng_state, set_rng_state
 from perception.engine.collate import to_device
-from perception.engine.data import batches_of, build_loader
+from perception.engine.data import batches_of, build_loader, worker_errors_as_sentences
 from perception.engine.progress import progress
 from perception.engine.wrapper import train_step
 from perception.errors import RecipeError
@@ -65,7 +66,6 @@ class IterationTrainLoop(BaseLoop):
         self.rng: dict[str, Any] | None = None  # put back when a resumed run starts
         self.skipped_samples = 0
         self.data_seconds = 0.0
-        self.dataloader_iterator: Iterator[dict[str, Any]] | None = None
 
     max_iters = property(lambda self: self._max_iters)
     iter = property(lambda self: self._iter)
@@ -87,16 +87,18 @@ class IterationTrainLoop(BaseLoop):
         feed = self._feed()
         if self.rng is not None:
             set_rng_state(self.rng)
-        while self._iter < self._max_iters and not self.stop_training and self.stop_reason == RUNNING:
-            begin = time.perf_counter()
-            batch = next(feed)
-            self.data_seconds = time.perf_counter() - begin
-            self.run_iter(batch)
-            if runner.val_loop is not None and (self._iter % self.val_interval == 0 or self._iter == self._max_iters):
-                runner.val_loop.run()
-            runner.call_hook("after_step")
-            self._decide_to_stop()
-        feed.close()
+        with worker_errors_as_sentences(self.dataloader), contextlib.closing(feed):
+            while self._iter < self._max_iters and not self.stop_training and self.stop_reason == RUNNING:
+                begin = time.perf_counter()
+                batch = next(feed)
+                self.data_seconds = time.perf_counter() - begin
+                self.run_iter(batch)
+                if runner.val_loop is not None and (
+                    self._iter % self.val_interval == 0 or self._iter == self._max_iters
+                ):
+                    runner.val_loop.run()
+                runner.call_hook("after_step")
+                self._decide_to_stop()
         runner.optim_wrapper.guard.flush()
         runner.call_hook("after_train_epoch")
         runner.call_hook("after_train")
@@ -106,7 +108,7 @@ class IterationTrainLoop(BaseLoop):
         """One iteration on a batch that is on the device already."""
         runner = self.runner
         runner.model.train()
-        batch = runner.training_model.prepare(batch, training=True)
+        batch = runner.training_model.prepare(batch, True, self.dataloader.dataset.on_device)
         runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
         outputs = train_step(runner.model, batch, runner.optim_wrapper, self._iter)
         if runner.average is not None and runner.optim_wrapper.stepped:
@@ -128,15 +130,14 @@ class IterationTrainLoop(BaseLoop):
         model = self.runner.training_model
         device = model.device
         stream = torch.cuda.Stream() if device.type == "cuda" else None
-        for batch in batches_of(self.dataloader, self.skip_bad, self._count_skipped):
-            if stream is None:
+        with contextlib.closing(batches_of(self.dataloader, self.skip_bad, self._count_skipped)) as batches:
+            for batch in batches:
+                if stream is not None:
+                    with torch.cuda.stream(stream):
+                        batch = to_device(batch, device)
+                    torch.cuda.current_stream().wait_stream(stream)
+                    _keep_until_used(batch)
                 yield batch
-                continue
-            with torch.cuda.stream(stream):
-                batch = to_device(batch, device, model.channels_last)
-            torch.cuda.current_stream().wait_stream(stream)
-            _keep_until_used(batch)
-            yield batch
 
     def _count_skipped(self, sample: Any) -> None:
         self.skipped_samples += 1
@@ -177,12 +178,13 @@ class EvaluationLoop(BaseLoop):
         rng = get_rng_state()
         for evaluator in self.evaluators.values():
             evaluator.reset()
-        with runner.averaged_weights():
+        with runner.averaged_weights(), worker_errors_as_sentences(self.dataloader):
             runner.model.eval()
             stream = batches_of(self.dataloader, self.skip_bad, lambda sample: runner.logger.warning(sample.message))
             batches = len(self.dataloader.batch_sampler)
             for index, batch in enumerate(progress(stream, f"{mode}", batches)):
                 runner.call_hook(f"before_{mode}_iter", batch_idx=index, data_batch=batch)
+                batch = runner.training_model.prepare(batch, False, self.dataloader.dataset.on_device)
                 outputs = runner.training_model.val_step(batch)
                 for evaluator in self.evaluators.values():
                     evaluator.update(outputs, batch)

@@ -66,8 +66,12 @@ class TrainingModel(BaseModel):
             return self.net.loss(outputs, batch)
         return self.net.predict(outputs, *cameras_and_sizes(batch))
 
-    def prepare(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Move a collated batch to the model's device and, in training, augment it there."""
+    def prepare(
+        self, batch: dict[str, Any], training: bool, unpack: Callable[[dict], dict] | None = None
+    ) -> dict[str, Any]:
+        """Move a collated batch to the model's device, unpack it and, in training, augment it there."""
+        batch = to_device(batch, self.device)
+        batch = unpack(batch) if unpack is not None else batch
         batch = to_device(batch, self.device, self.channels_last)
         if training:
             with torch.no_grad():
@@ -76,8 +80,8 @@ class TrainingModel(BaseModel):
         return batch
 
     def val_step(self, data: dict[str, Any]) -> list[Any]:
-        """Predict a collated batch."""
-        return self(self.prepare(data, training=False), mode="predict")
+        """Predict a batch that `prepare` made."""
+        return self(data, mode="predict")
 
     test_step = val_step
 

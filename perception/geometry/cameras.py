@@ -30,25 +30,25 @@ Equirectangular, same axes, seen from above and from the side
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from perception.errors import InputError
+from perception.geometry.camera_rays import (
+    SOURCES,
+    check_depth,
+    check_raster,
+    pinhole_rays,
+    sphere_angles,
+    sphere_rays,
+)
 from perception.geometry.image_transform import ImageTransform
 
-SOURCES = ("caller", "fov", "exif", "file", "model", "default")
 DEFAULT_FOCAL_35MM = 28.0  # the main camera of most phones and compact cameras lies between 24 and 30 mm
 FILM_DIAGONAL_MM = math.hypot(36.0, 24.0)
-
-
-def _check_raster(width: Any, height: Any) -> tuple[int, int]:
-    if int(width) != width or int(height) != height or width < 1 or height < 1:
-        raise InputError(f"a camera needs a picture size of whole pixels, at least 1x1; found {width}x{height}")
-    return int(width), int(height)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Pinhole:
     source: str = "caller"
 
     def __post_init__(self) -> None:
-        width, height = _check_raster(self.width, self.height)
+        width, height = check_raster(self.width, self.height)
         values = [float(v) for v in (self.fx, self.fy, self.cx, self.cy)]
         if not all(map(math.isfinite, values)) or values[0] <= 0 or values[1] <= 0:
             raise InputError(
@@ -114,7 +114,7 @@ class Pinhole:
         source: str = "fov",
     ) -> Pinhole:
         """Centred camera from a field of view, degrees. One angle gives square pixels; horizontal and vertical together give fx and fy."""
-        _check_raster(width, height)
+        check_raster(width, height)
         given = {"horizontal": horizontal_degrees, "vertical": vertical_degrees, "diagonal": diagonal_degrees}
         given = {name: angle for name, angle in given.items() if angle is not None}
         if not given or (len(given) > 1 and "diagonal" in given):
@@ -230,7 +230,7 @@ class Pinhole:
 
     def rays(self, unit: bool = False) -> np.ndarray:
         """(H, W, 3) float32 directions through the pixel centres, z = 1, or of length 1 with `unit`. Read-only, cached."""
-        return _pinhole_rays(self.width, self.height, self.fx, self.fy, self.cx, self.cy, unit)
+        return pinhole_rays(self.width, self.height, self.fx, self.fy, self.cx, self.cy, unit)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Project (..., 3) points, camera frame, metres.
@@ -245,7 +245,7 @@ class Pinhole:
 
     def unproject(self, depth: np.ndarray) -> np.ndarray:
         """(H, W) depth z, metres -> (H, W, 3) float32 points, camera frame. Raises `InputError` when the sizes differ."""
-        _check_depth(depth, self.size)
+        check_depth(depth, self.size)
         return self.rays() * np.asarray(depth, dtype=np.float32)[..., None]
 
     def unproject_pixels(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -256,12 +256,12 @@ class Pinhole:
 
     def range_from_depth(self, depth: np.ndarray) -> np.ndarray:
         """(H, W) depth z -> (H, W) float32 Euclidean range, metres."""
-        _check_depth(depth, self.size)
+        check_depth(depth, self.size)
         return np.asarray(depth, dtype=np.float32) * np.linalg.norm(self.rays(), axis=-1)
 
     def depth_from_range(self, distance: np.ndarray) -> np.ndarray:
         """(H, W) Euclidean range -> (H, W) float32 depth z, metres."""
-        _check_depth(distance, self.size)
+        check_depth(distance, self.size)
         return np.asarray(distance, dtype=np.float32) / np.linalg.norm(self.rays(), axis=-1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class Equirectangular:
     source: str = "caller"
 
     def __post_init__(self) -> None:
-        width, height = _check_raster(self.width, self.height)
+        width, height = check_raster(self.width, self.height)
         lon, lat = tuple(map(float, self.longitude)), tuple(map(float, self.latitude))
         slack = 1e-9
         if not (
@@ -323,13 +323,11 @@ class Equirectangular:
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
         """(W,) longitudes and (H,) latitudes of the pixel centres, float64, radians."""
-        lon = self.longitude[0] + (np.arange(self.width) + 0.5) / self.width * (self.longitude[1] - self.longitude[0])
-        lat = self.latitude[1] - (np.arange(self.height) + 0.5) / self.height * (self.latitude[1] - self.latitude[0])
-        return lon, lat
+        return sphere_angles(self.width, self.height, self.longitude, self.latitude)
 
     def rays(self, unit: bool = True) -> np.ndarray:
         """(H, W, 3) float32 directions of length 1 through the pixel centres. Read-only, cached. `unit` is there for symmetry."""
-        return _sphere_rays(self.width, self.height, self.longitude, self.latitude)
+        return sphere_rays(self.width, self.height, self.longitude, self.latitude)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Project (..., 3) points, camera frame, metres.
@@ -352,7 +350,7 @@ class Equirectangular:
 
     def unproject(self, distance: np.ndarray) -> np.ndarray:
         """(H, W) Euclidean range, metres -> (H, W, 3) float32 points, camera frame."""
-        _check_depth(distance, self.size)
+        check_depth(distance, self.size)
         return self.rays() * np.asarray(distance, dtype=np.float32)[..., None]
 
     def resize(self, width: int, height: int) -> Equirectangular:
@@ -401,43 +399,3 @@ def camera_from_dict(values: Mapping[str, Any]) -> Camera:
         return kinds[kind](**rest)
     except TypeError as error:
         raise InputError(f"a {kind} camera cannot be read from keys {sorted(rest)}: {error}") from error
-
-
-def _check_depth(depth: Any, size: tuple[int, int]) -> None:
-    if np.ndim(depth) != 2 or np.shape(depth) != (size[1], size[0]):
-        raise InputError(
-            f"the depth map must have shape ({size[1]}, {size[0]}) like the camera's picture; found {np.shape(depth)}"
-        )
-
-
-def _cached_when_small(build: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """Keep the rays of the last few cameras, but never hundreds of megabytes of a huge picture."""
-    cached = lru_cache(maxsize=8)(build)
-
-    def rays(width: int, height: int, *rest: Any) -> np.ndarray:
-        return (cached if width * height <= 2**21 else build)(width, height, *rest)
-
-    return rays
-
-
-@_cached_when_small
-def _pinhole_rays(width: int, height: int, fx: float, fy: float, cx: float, cy: float, unit: bool) -> np.ndarray:
-    x = (np.arange(width) + 0.5 - cx) / fx
-    y = (np.arange(height) + 0.5 - cy) / fy
-    rays = np.empty((height, width, 3), np.float32)
-    rays[..., 0], rays[..., 1], rays[..., 2] = x[None, :], y[:, None], 1.0
-    if unit:
-        rays /= np.sqrt(x[None, :] ** 2 + y[:, None] ** 2 + 1)[..., None].astype(np.float32)
-    rays.setflags(write=False)
-    return rays
-
-
-@_cached_when_small
-def _sphere_rays(width: int, height: int, longitude: tuple[float, float], latitude: tuple[float, float]) -> np.ndarray:
-    lon, lat = Equirectangular(width, height, longitude, latitude).angles()
-    rays = np.empty((height, width, 3), np.float32)
-    rays[..., 0] = np.cos(lat)[:, None] * np.sin(lon)[None, :]
-    rays[..., 1] = -np.sin(lat)[:, None]
-    rays[..., 2] = np.cos(lat)[:, None] * np.cos(lon)[None, :]
-    rays.setflags(write=False)
-    return rays

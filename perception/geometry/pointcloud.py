@@ -39,29 +39,30 @@ def depth_to_points(
     return points, None if image is None else np.asarray(image)[known]
 
 
-def _one_sided(
-    points: np.ndarray, known: np.ndarray, measure: np.ndarray, axis: int, wrap: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Derivative along an axis: central, but one-sided beside a depth edge; and where there is one."""
-
-    def shifted(value: np.ndarray, step: int) -> np.ndarray:
-        out = np.roll(value, -step, axis)
-        if not wrap:
-            edge = [slice(None)] * value.ndim
-            edge[axis] = slice(-1, None) if step > 0 else slice(0, 1)
-            out[tuple(edge)] = 0
-        return out
-
-    ahead, behind = shifted(points, 1) - points, points - shifted(points, -1)
-    has_ahead, has_behind = shifted(known, 1) & known, shifted(known, -1) & known
-    jump_ahead = np.where(has_ahead, np.abs(shifted(measure, 1) - measure), np.inf)
-    jump_behind = np.where(has_behind, np.abs(measure - shifted(measure, -1)), np.inf)
+def _sides(inverse: np.ndarray, known: np.ndarray, axis: int, wrap: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (H, W) float32 of the forward and backward difference along an axis: 1/2 each, or all on one side beside a depth edge, or 0."""
+    forward = np.abs(_ahead(inverse, axis, wrap) - inverse)
+    has_forward = _ahead(known, axis, wrap) & known
+    if not wrap:
+        has_forward[(slice(-1, None), slice(None)) if axis == 0 else (slice(None), slice(-1, None))] = False
+    backward, has_backward = np.roll(forward, 1, axis), np.roll(has_forward, 1, axis)
     # Only a clear edge drops a side: always taking the flatter one would flatten noisy and quantised depth.
-    use_ahead = has_ahead & ((jump_ahead <= 2 * jump_behind) | (jump_ahead <= _EDGE * measure))
-    use_behind = has_behind & ((jump_behind <= 2 * jump_ahead) | (jump_behind <= _EDGE * measure))
-    weight = use_ahead.astype(np.float32) + use_behind
-    total = np.where(use_ahead[..., None], ahead, 0) + np.where(use_behind[..., None], behind, 0)
-    return total / np.maximum(weight, 1)[..., None], weight > 0
+    small = _EDGE * inverse
+    use_forward = has_forward & ((forward <= 2 * backward) | (forward <= small) | ~has_backward)
+    use_backward = has_backward & ((backward <= 2 * forward) | (backward <= small) | ~has_forward)
+    both = np.where(use_forward & use_backward, np.float32(0.5), np.float32(1))
+    return use_forward * both, use_backward * both
+
+
+def _ahead(value: np.ndarray, axis: int, wrap: bool) -> np.ndarray:
+    """The next value along an axis; at the end the first one where the picture wraps, else the last one again."""
+    out = np.roll(value, -1, axis)
+    if not wrap:
+        if axis == 0:
+            out[-1] = value[-1]
+        else:
+            out[:, -1] = value[:, -1]
+    return out
 
 
 def normals_from_depth(
@@ -73,17 +74,25 @@ def normals_from_depth(
     """
     known = valid_depth(depth, valid)
     clean = np.where(known, depth, 0).astype(np.float32)
-    points = camera.unproject(clean)
-    inverse_depth = np.where(known, 1 / np.where(known, clean, 1), 0)  # linear over a plane in a pinhole picture
+    points = [np.ascontiguousarray(axis) for axis in np.moveaxis(camera.unproject(clean), -1, 0)]
+    inverse = np.where(known, 1 / np.where(known, clean, 1), 0)  # linear over a plane in a pinhole picture
     wrap = isinstance(camera, Equirectangular) and camera.wraps
-    du, has_du = _one_sided(points, known, inverse_depth, 1, wrap)
-    dv, has_dv = _one_sided(points, known, inverse_depth, 0, False)
-    normal = np.cross(dv, du)
-    length = np.linalg.norm(normal, axis=-1)
-    seen = known & has_du & has_dv & (length > 0)
-    normal = np.where(seen[..., None], normal / np.where(seen, length, 1)[..., None], 0)
-    normal *= np.where((normal * points).sum(-1, keepdims=True) > 0, -1, 1)
-    return normal.astype(np.float32), seen
+    slopes, seen = [], known
+    for axis, around in ((1, wrap), (0, False)):
+        forward, backward = _sides(inverse, known, axis, around)
+        seen = seen & (forward + backward > 0)
+        slope = []
+        for p in points:
+            step = _ahead(p, axis, around) - p
+            slope.append(forward * step + backward * np.roll(step, 1, axis))
+        slopes.append(slope)
+    (ax, ay, az), (bx, by, bz) = slopes  # along u, along v
+    normal = [by * az - bz * ay, bz * ax - bx * az, bx * ay - by * ax]
+    length = np.sqrt(sum(n * n for n in normal))
+    seen = seen & (length > 0)
+    away = sum(n * p for n, p in zip(normal, points, strict=True)) > 0
+    scale = np.where(seen, np.where(away, -1, 1) / np.where(seen, length, 1), 0).astype(np.float32)
+    return np.stack([n * scale for n in normal], -1), seen
 
 
 def voxel_downsample(

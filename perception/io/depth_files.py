@@ -77,10 +77,15 @@ def write_depth_png(
 ) -> Path:
     """Write (H, W) depth as 16-bit PNG: stored = round(depth * scale), 0 = unknown.
 
-    scale: stored units a metre; left out, the finest of `png_scale` that never saturates (relative depth uses the whole range). It is recorded in
+    scale: stored units a metre; left out, the finest of `png_scale` that never saturates (relative and inverse depth use the whole range). It is recorded in
     the text chunks "depth_scale", "depth_kind", "depth_comment". Raises `InputError` when a given scale would overflow 16 bits.
     """
-    depth, known = _known(np.asarray(depth, np.float64))
+    depth = np.asarray(depth, np.float64)
+    if kind == "inverse":  # 0 is a value there: far away
+        known = np.isfinite(depth) & (depth >= 0)
+        depth = np.where(known, depth, 0)
+    else:
+        depth, known = _known(depth)
     known = known if valid is None else known & np.asarray(valid, bool)
     largest = float(depth[known].max()) if known.any() else 1.0
     if scale is None:

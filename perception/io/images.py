@@ -142,6 +142,10 @@ def _from_file(data: BinaryIO, label: str, background: tuple[int, int, int], max
             f"{label} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels{limit}"
         ) from None
     except UnidentifiedImageError:
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            raise InputError(
+                f"{label} is a TIFF of a kind that cannot be read (colour floats, for example): save it with 8 or 16 bits"
+            ) from None
         raise InputError(
             f"{label} is not a picture in a format that can be read (JPEG, PNG, WebP, TIFF, ...)"
         ) from None

@@ -21,10 +21,12 @@ KINDS = {
     "inverse": "inverse depth up to an unknown scale and shift: larger is nearer, 0 is far away",
 }
 
+SAVED_POINTS = 600_000  # pixels of a saved cloud or mesh: a 1024 x 512 panorama is kept whole
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DepthResult(Result):
-    """depth: (H, W) float32, 0 where invalid. valid: (H, W) bool; left out, finite positive depth is valid. kind: see `KINDS`.
+    """depth: (H, W) float32, 0 where invalid. valid: (H, W) bool; left out, finite positive depth (inverse: not negative) is valid. kind: see `KINDS`.
 
     camera: `Pinhole` ("metric" or "relative" z, or "range") or `Equirectangular` (always "range"); left out, the default camera, which says so.
     confidence: (H, W) float32 in 0..1, or None.
@@ -49,7 +51,8 @@ class DepthResult(Result):
             )
         if isinstance(camera, Equirectangular) and self.kind != "range":
             raise InputError(f"the depth of a panorama must be of kind 'range'; found {self.kind!r}")
-        usable = np.isfinite(depth) & (depth > 0)
+        # An inverse depth of 0 is a fact (far away); a depth of 0 is none.
+        usable = np.isfinite(depth) & ((depth >= 0) if self.kind == "inverse" else (depth > 0))
         valid = usable if self.valid is None else frozen(self.valid, bool)
         check_shape("valid", valid, depth.shape)
         valid = frozen(valid & usable, bool)
@@ -158,15 +161,20 @@ class DepthResult(Result):
         """(H, W, 3) float32 points, camera frame, metres (or relative); 0 where invalid."""
         return self.camera.unproject(self._z_or_range)
 
-    def point_cloud(self, image: np.ndarray | None = None) -> Any:
-        """Valid pixels as a `PointCloud`, coloured by `image` (H, W, 3) uint8."""
+    def point_cloud(self, image: np.ndarray | None = None, max_points: int | None = None) -> Any:
+        """Valid pixels as a `PointCloud`, coloured by `image` (H, W, 3) uint8; every n-th row and column so that at most `max_points` pixels remain."""
         from perception.results.point_cloud import PointCloud
 
         if image is not None:
             check_shape("image", np.asarray(image), (*self.shape, 3))
-        return PointCloud(self.points()[self.valid], None if image is None else np.asarray(image)[self.valid])
+        step = 1
+        while max_points is not None and -(-self.shape[0] // step) * -(-self.shape[1] // step) > max(max_points, 1):
+            step += 1
+        chosen = self.valid[::step, ::step]
+        colors = None if image is None else np.asarray(image)[::step, ::step][chosen]
+        return PointCloud(self.points()[::step, ::step][chosen], colors)
 
-    def mesh(self, image: np.ndarray | None = None, max_vertices: int | None = 500_000) -> Any:
+    def mesh(self, image: np.ndarray | None = None, max_vertices: int | None = SAVED_POINTS) -> Any:
         """Triangle mesh (`geometry.mesh.Mesh`) without triangles stretched across depth edges, coloured by `image`."""
         from perception.geometry.mesh import depth_to_mesh
 
@@ -183,9 +191,11 @@ class DepthResult(Result):
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def preview(self, image: np.ndarray | None = None) -> np.ndarray:
-        """(H', W, 3) uint8: coloured depth with its legend."""
-        from perception.drawing import draw_depth
+        """(H, W, 3) uint8: coloured depth, warm = near, with its legend inside."""
+        from perception.drawing import draw_depth, draw_inverse_depth
 
+        if self.kind == "inverse":
+            return draw_inverse_depth(self.depth, self.valid)
         return draw_depth(self.depth, self.valid, unit=self.unit)
 
     def summary(self) -> dict[str, Any]:
@@ -206,7 +216,10 @@ class DepthResult(Result):
         }
 
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
-        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply, mesh.glb, depth.json."""
+        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply and .glb, mesh.ply and .glb, depth.json.
+
+        Clouds and meshes take every n-th pixel of large pictures, so that a 12 megapixel photo does not become hundreds of megabytes.
+        """
         from perception.io import depth_files, glb, images, ply
 
         folder = output_folder(folder)
@@ -216,7 +229,7 @@ class DepthResult(Result):
             "depth_preview": images.write_image(folder / "depth_preview.png", self.preview()),
         }
         if self.kind != "inverse":  # which has no shape in 3D
-            cloud, mesh = self.point_cloud(image), self.mesh(image)
+            cloud, mesh = self.point_cloud(image, SAVED_POINTS), self.mesh(image)
             paths |= {
                 "points_ply": ply.write_ply(folder / "points.ply", cloud.points, colors=cloud.colors),
                 "points_glb": glb.write_glb(folder / "points.glb", cloud.points, colors=cloud.colors),

@@ -38,7 +38,10 @@ class NormalsResult(Result):
         valid = usable if self.valid is None else frozen(self.valid, bool)
         check_shape("valid", valid, normals.shape[:2])
         valid = frozen(valid & usable, bool)
-        unit = np.where(valid[..., None], normals, 0) / np.where(valid, length, 1)[..., None]
+        scale = np.where(
+            valid & (np.abs(length - 1) > 1e-6), length, 1
+        )  # what is of unit length already stays bit for bit
+        unit = np.where(valid[..., None], normals, 0) / scale[..., None]
         object.__setattr__(self, "normals", frozen(unit, np.float32))
         object.__setattr__(self, "valid", valid)
 

@@ -91,7 +91,11 @@ def test_test_tool_repeats_the_validation(finished: Path, tmp_path: Path) -> Non
     done = run("test", RECIPE, "--checkpoint", finished / "iter_16.pth", "--json", out)
     assert done.returncode == 0, done.stdout
     metrics = json.loads(out.read_text())["metrics"]
-    assert metrics["toy/mae"] == rows(finished, "val")[-1]["toy/mae"] and metrics["toy/images"] == 7
+    # batches of 3 instead of 4: the convolution rounds differently, nothing else may change
+    assert (
+        metrics["toy/mae"] == pytest.approx(rows(finished, "val")[-1]["toy/mae"], rel=1e-6)
+        and metrics["toy/images"] == 7
+    )
     # the published weights are half precision by the base recipe
     assert run("test", RECIPE, "--checkpoint", finished / "export", "--json", out, "--world-seed", "1").returncode == 0
     assert json.loads(out.read_text())["metrics"]["toy/mae"] == pytest.approx(metrics["toy/mae"], rel=1e-3)

@@ -21,6 +21,8 @@ PER_OBJECT = (
     "boxes3d",
     "labels3d",
     "boxes2d",
+    "boxes2d_full",
+    "visibility",
     "truncation",
     "occlusion",
     "velocity",
@@ -143,13 +145,15 @@ class Mono3DAugment:
             intrinsics[:, 1, 1] /= window
         batch["intrinsics"] = intrinsics
         batch["boxes3d"] = [self._boxes(b, flip[i], window[i]) for i, b in enumerate(batch["boxes3d"])]
-        if "boxes2d" in batch:
+        for name in ("boxes2d", "boxes2d_full"):
+            if name not in batch:
+                continue
             boxes2d = []
-            for i, box in enumerate(batch["boxes2d"]):
+            for i, box in enumerate(batch[name]):
                 corners = (box.reshape(-1, 2, 2) * sign[i] + origin[i] - middle[i]) / window[i] + size / 2
                 corners = torch.minimum(corners.clamp(min=0), size)
                 boxes2d.append(torch.cat((corners.amin(1), corners.amax(1)), -1).to(box.dtype))
-            batch["boxes2d"] = boxes2d
+            batch[name] = boxes2d
         return batch
 
     def _boxes(self, boxes: Tensor, flip: Tensor, window: Tensor) -> Tensor:

@@ -135,6 +135,7 @@ def _cut_openings(kit: Kit, room: Room) -> None:
                 continue
             wide = kit.chance(0.2) and w.length > 2.6 and all(w.extend)
             width = kit.between(1.3, min(2.6, w.length - 0.8)) if wide else kit.between(0.78, 1.02)
+            width = min(width, w.length - 0.32)  # the narrowest corridors
             centre = kit.between(width / 2 + 0.15, w.length - width / 2 - 0.15)
             top = min(kit.between(2.05, 2.4), room.height - 0.12) if wide else height
             if w.free(centre - width / 2, centre + width / 2, 0, top, 0.2):

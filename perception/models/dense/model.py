@@ -145,9 +145,10 @@ class DenseModel(nn.Module):
     def loss(self, outputs: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Weighted losses by name ("loss_..."), scalars; tasks whose truth the batch lacks are left out."""
         found = self._losses(outputs, outputs["focal"], batch)
-        if "scene_logits" in outputs and "indoor" in batch:
-            kind = (~batch["indoor"].to(outputs["scene_logits"].device).bool()).long()
-            found["scene"] = F.cross_entropy(outputs["scene_logits"].float(), kind)
+        kind = _scene_kind(batch)
+        if "scene_logits" in outputs and kind is not None:
+            logits = outputs["scene_logits"].float()
+            found["scene"] = F.cross_entropy(logits, kind.to(logits.device, non_blocking=True))
         return {f"loss_{name}": self.loss_weights[name] * value for name, value in found.items()}
 
     def _losses(self, outputs: Mapping[str, Tensor], focal: Tensor, batch: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -184,6 +185,16 @@ class DenseModel(nn.Module):
         from perception.models.dense.predict import predictions
 
         return predictions(self, outputs, cameras, sizes)
+
+
+def _scene_kind(batch: Mapping[str, Any]) -> Tensor | None:
+    """Return 0 (indoor) or 1 (outdoor) a picture (B,), from `indoor` (B,) or from the world's ``meta["kind"]``; None if neither is there."""
+    if "indoor" in batch:
+        return (~batch["indoor"].bool()).long()
+    kinds = [meta.get("kind") for meta in batch.get("meta", ()) if isinstance(meta, Mapping)]
+    if not kinds or any(kind not in ("room", "street") for kind in kinds):
+        return None
+    return torch.tensor([int(kind == "street") for kind in kinds])
 
 
 def metric_depth(outputs: Mapping[str, Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from perception.models.backbones.factory import build_backbone
 from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import DetailBranch, FusionDecoder, GlobalToken, TaskHead
+from perception.models.layers.conv import set_norm_momentum
 from perception.models.registry import register_model
 
 _VALUES = {"depth": 1, "normals": 3}
@@ -32,6 +33,7 @@ class DPT(DenseModel):
         head_channels: width of the task heads.
         detail_channels: width of the stride-2 branch for edges; 0 leaves it out.
         out_stride: stride of the outputs.
+        norm_momentum: of all batch norms; None leaves them as they are built.
         dense: further arguments of `DenseModel`, by keyword.
     """
 
@@ -45,6 +47,7 @@ class DPT(DenseModel):
         head_channels: int = 32,
         detail_channels: int = 16,
         out_stride: int = 2,
+        norm_momentum: float | None = 0.1,
         **dense: Any,
     ) -> None:
         super().__init__(tasks, **dense)
@@ -62,6 +65,7 @@ class DPT(DenseModel):
                 for task in self.tasks
             }
         )
+        set_norm_momentum(self, norm_momentum)
 
     def forward(
         self, image: Tensor, intrinsics: Tensor | None = None, camera_known: Tensor | None = None

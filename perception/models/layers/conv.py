@@ -82,3 +82,10 @@ def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> 
     if x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def set_norm_momentum(module: nn.Module, momentum: float | None) -> None:
+    """Set the momentum of every batch norm in `module`; None changes nothing."""
+    for child in module.modules():
+        if momentum is not None and isinstance(child, nn.modules.batchnorm._BatchNorm):
+            child.momentum = momentum

@@ -31,7 +31,7 @@ class DepthBins:
         return 2 * (self.far - self.near) / (self.count * (self.count + 1))
 
     def values(self, device: torch.device | None = None) -> Tensor:
-        """(count + 1,) float32 depth of each class, metres: bin middles, then `far` for the background."""
+        """(count + 1,) float32 depth that each class stands for, metres: the near edge of bins, as in the official code, then `far` for the background."""
         middle = torch.arange(self.count, dtype=torch.float32, device=device) + 0.5
         depth = middle.square() * (self.growth / 2) - self.growth / 8 + self.near
         return torch.cat((depth, depth.new_tensor([self.far])))

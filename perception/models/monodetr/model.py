@@ -44,7 +44,7 @@ class MonoDetector(nn.Module):
         num_queries: objects that can be found in one picture.
         query_groups: groups of queries in training; each is matched to all objects (group-wise one-to-many assignment). 1 switches it off.
         depth_bins, depth_range: classes of the depth map between two depths, metres.
-        object_depth_range: objects outside are not learnt, metres.
+        object_depth_range: objects outside are not learnt, metres (as seen by `virtual_focal`, where that is set).
         heading_bins: bins over the full turn.
         virtual_focal: None, or a focal length in network pixels at which all depths are meant: pictures of other cameras are learnt and predicted as if
             taken with it, so that one network serves cameras of different focal lengths.

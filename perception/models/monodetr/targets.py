@@ -86,8 +86,8 @@ def encode_batch(
     """Encode the objects of a batch.
 
     Args:
-        batch: ``boxes3d`` list of (N, 7) camera-frame boxes; ``labels3d`` list of (N,); ``intrinsics`` (B, 3, 3); optional ``boxes2d`` list of (N, 4)
-            pixels; optional ``centers2d`` list of (N, 2) pixels and ``alpha3d`` list of (N,), which replace the projection of the centre and the angle
+        batch: ``boxes3d`` list of (N, 7) camera-frame boxes; ``labels3d`` list of (N,); ``intrinsics`` (B, 3, 3); optional ``boxes2d_full`` or ``boxes2d``
+            list of (N, 4) pixels; optional ``centers2d`` list of (N, 2) pixels and ``alpha3d`` list of (N,), which replace the projection of the centre and the angle
             computed from the yaw (`KittiOfficialTargets` provides them).
         size: (width, height) of the picture, pixels.
         virtual_focal: depths are multiplied by it over the picture's own focal length.
@@ -112,8 +112,10 @@ def encode_batch(
         )
     else:
         centres = torch.stack((boxes3d[..., 0] / safe * fx + cx, boxes3d[..., 1] / safe * fy + cy), -1)
-    if "boxes2d" in batch:
-        boxes2d = _pad([torch.as_tensor(x).float().reshape(-1, 4) for x in batch["boxes2d"]], device, counts, "boxes2d")
+    # The whole object's box where it is known: the height of its visible part says little about its distance.
+    name = next((key for key in ("boxes2d_full", "boxes2d") if key in batch), None)
+    if name is not None:
+        boxes2d = _pad([torch.as_tensor(x).float().reshape(-1, 4) for x in batch[name]], device, counts, name)
     else:
         boxes2d = projected_boxes(boxes3d, intrinsics, size)
     if "alpha3d" in batch:
@@ -133,7 +135,7 @@ def encode_batch(
 def _compact(fields: Sequence[Tensor], max_objects: int | None) -> MonoTargets:
     """Move the valid rows of each picture to the front, in their order, and cut the padding off."""
     valid = fields[-1]
-    order = (~valid).to(torch.int8).argsort(1, stable=True)
+    order = (~valid).to(torch.int8).argsort(dim=1, stable=True)
     counts = valid.sum(1).tolist()
     if max_objects is not None:
         counts = [min(count, max_objects) for count in counts]
@@ -151,7 +153,7 @@ def _pad(rows: list[Tensor], device: torch.device | str, counts: list[int] | Non
     if counts is not None and [len(r) for r in rows] != counts:
         raise DatasetError(f"{name!r} must have as many rows as 'boxes3d', {counts}; found {[len(r) for r in rows]}")
     longest = max((len(r) for r in rows), default=0)
-    out = torch.zeros(len(rows), longest, *rows[0].shape[1:], dtype=rows[0].dtype)
+    out = torch.zeros(len(rows), longest, *rows[0].shape[1:], dtype=rows[0].dtype, device=rows[0].device)
     for index, row in enumerate(rows):
         out[index, : len(row)] = row
     return out.to(device, non_blocking=True)

@@ -17,7 +17,7 @@ from perception.errors import RecipeError
 from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import GlobalToken
-from perception.models.layers.conv import resize
+from perception.models.layers.conv import resize, set_norm_momentum
 from perception.models.polymax.aggregate import aggregate
 from perception.models.polymax.criterion import KMaXCriterion, panoptic_targets
 from perception.models.polymax.inference import PanopticThresholds, panoptic_result
@@ -40,6 +40,8 @@ class PolyMaX(DenseModel):
         log_range: largest difference of a cluster's log depth from the prior.
         separate_heads: each task groups the pixels in its own way in the final prediction; otherwise one grouping serves all.
         mask_channels: width of the space in which pixels meet clusters.
+        mask_gain: initial spread of the mask logits (published: 0.1).
+        norm_momentum: of all batch norms; None keeps the published 0.01. Short trainings need about 0.1.
         pixel_decoder, decoder: keyword arguments of `PixelDecoder` and `KMeansDecoder` that differ from the published sizes.
         deep_weight: weight of the losses on the decoder layers' own predictions; 0 leaves them out.
         out_stride: stride of the outputs (the clusters group pixels at the stride of the trunk's shallowest map).
@@ -61,6 +63,8 @@ class PolyMaX(DenseModel):
         log_range: float = 3.0,
         separate_heads: bool = True,
         mask_channels: int = 128,
+        mask_gain: float = 0.1,
+        norm_momentum: float | None = None,
         pixel_decoder: Mapping[str, Any] | None = None,
         decoder: Mapping[str, Any] | None = None,
         deep_weight: float = 1.0,
@@ -81,6 +85,7 @@ class PolyMaX(DenseModel):
         has_classes = self.segments or "semantic" in self.tasks
         shared = {
             "mask_channels": mask_channels,
+            "mask_gain": mask_gain,
             "values": values,
             "num_classes": self.num_classes if has_classes else 0,
         }
@@ -98,7 +103,11 @@ class PolyMaX(DenseModel):
         self.heads = nn.ModuleDict(
             {
                 name: ClusterHead(
-                    self.trunk.pixel_decoder.channels[-1], self.trunk.channels, mask_channels=mask_channels, **arguments
+                    self.trunk.pixel_decoder.channels[-1],
+                    self.trunk.channels,
+                    mask_channels=mask_channels,
+                    mask_gain=mask_gain,
+                    **arguments,
                 )
                 for name, arguments in groups.items()
             }
@@ -108,6 +117,7 @@ class PolyMaX(DenseModel):
             self.token = GlobalToken(self.trunk.backbone.channels[-1], self.trunk.backbone.channels[-1])
         if depth_space == "metric":
             self.vertical_prior = None
+        set_norm_momentum(self, norm_momentum)
         self.criterion = KMaXCriterion(self.num_classes, **(criterion or {})) if self.segments else None
 
     @classmethod

@@ -36,6 +36,7 @@ class ClusterPredictor(nn.Module):
         mask_channels: channels of the space in which pixels and clusters are compared.
         num_classes: real classes; void is added as the last one. 0 leaves the class head out.
         values: name -> number of components a cluster predicts by a `ValueHead`.
+        mask_gain: initial spread of the mask logits; 0.1 as published, larger to start with sharper clusters.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class ClusterPredictor(nn.Module):
         mask_channels: int = 128,
         num_classes: int = 0,
         values: Mapping[str, int] | None = None,
+        mask_gain: float = 0.1,
     ) -> None:
         super().__init__()
         self.pixel_depthwise = ConvNorm(pixel_channels, pixel_channels, 5, groups=pixel_channels, activation="gelu")
         self.pixel_pointwise = ConvNorm(pixel_channels, channels, activation="gelu")
         self.pixel_output = ConvNorm(channels, mask_channels, bias=True)
         self.mask_kernel = ConvNorm(channels, mask_channels, dims=1)
-        self.mask_norm = batch_norm(1, gain=0.1)
+        self.mask_norm = batch_norm(1, gain=mask_gain)
         self.num_classes = num_classes
         # A prior of 0.9 for void, as if written into the bias.
         self.void_bias = math.log(num_classes * 0.9 / 0.1) if num_classes else 0.0

@@ -1,0 +1,195 @@
+"""Panoramas (equirectangular, 2:1) with depth. Depth is the RANGE along each pixel's ray, metres, 0 unknown; there are no intrinsics.
+
+Stanford2D3D  area_*/pano/{rgb,depth}/camera_ID_ROOM_frame_equirectangular_domain_{rgb,depth}.png   16 bit, metres * 512, 65535 unknown
+Matterport3D  SCENE/pano_skybox_color/ID.jpg with SCENE/pano_depth/ID.png (UniFuse's stitching)      16 bit, metres * 4000, 0 unknown
+Panorama3D60  {Matterport3D,Stanford2D3D,SunCG,...}/*_color_*.png with *_depth_*.exr                 metres, far background is unknown
+PanoSUNCG     HOUSE/{color,depth}/NAME                                                                8 bit, metres = v * 10 / 255 (readers disagree)
+PanoramaFolder  one's own: NAME/image.* with NAME/depth.*, or images/ with depth/ (`ImageFolder`, depth_kind "range")
+
+A list file has one line a sample, ``rgb depth``, relative to the root; OmniFusion's and UniFuse's lists work (a leading "/" is dropped). Bring samples
+to a fixed size with ``size=(512, 1024), fit="stretch"``: depth takes the nearest pixel, so unknown values never bleed into known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception.datasets.files import (
+    Entry,
+    FileDataset,
+    depth_tensors,
+    existing_folder,
+    image_tensor,
+    read_depth_png,
+    read_image,
+    read_lines,
+    read_rgb,
+)
+from perception.datasets.folder import ImageFolder
+from perception.datasets.registry import register_dataset
+from perception.errors import DatasetError
+from perception.io.depth_files import read_depth
+
+STANFORD_FOLDS = {
+    "train": ("area_1", "area_2", "area_3", "area_4", "area_6"),
+    "test": ("area_5", "area_5a", "area_5b"),
+    "all": (),
+}
+
+
+class PanoramaDataset(FileDataset):
+    """Base of the readers: entries come from a list file or from `find`; subclasses say how depth is stored.
+
+    root, listing   as in the module;  min_depth, max_depth  truth outside (metres) is unknown;  missing, size, fit  see `FileDataset`
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        listing: str | Path | None = None,
+        min_depth: float = 0.0,
+        max_depth: float = float("inf"),
+        missing: str = "raise",
+        size: Sequence[int] | None = None,
+        fit: str = "stretch",
+    ) -> None:
+        root = existing_folder(root, type(self).__name__)
+        self.min_depth, self.max_depth = float(min_depth), float(max_depth)
+        entries = self.find(root) if listing is None else listed_pairs(root, listing, type(self).__name__)
+        super().__init__(entries, root, missing, size, fit)
+
+    def find(self, root: Path) -> Iterable[Entry]:
+        """Entries {"image", "depth"} under the root."""
+        raise NotImplementedError
+
+    def read_range(self, path: Path) -> np.ndarray:
+        """(H, W) float32 metres, 0 unknown."""
+        raise NotImplementedError
+
+    def load(self, entry: Entry, index: int) -> dict[str, Any]:
+        rgb, depth = read_rgb(entry["image"]), self.read_range(entry["depth"])
+        if depth.shape != rgb.shape[:2]:
+            rows = ((np.arange(rgb.shape[0]) + 0.5) * depth.shape[0] / rgb.shape[0]).astype(int)
+            columns = ((np.arange(rgb.shape[1]) + 0.5) * depth.shape[1] / rgb.shape[1]).astype(int)
+            depth = depth[rows[:, None], columns[None]]
+        depth = np.where((depth > self.min_depth) & (depth <= self.max_depth), depth, 0)
+        return {"image": image_tensor(rgb), **depth_tensors(depth), "meta": {"depth_kind": "range"}}
+
+
+def listed_pairs(root: Path, listing: str | Path, what: str) -> list[Entry]:
+    """Entries of a list file ``rgb depth [...]``."""
+    entries = []
+    for line in read_lines(listing, what):
+        words = line.split()
+        if len(words) < 2:
+            raise DatasetError(f"{what}: a line of {str(listing)!r} must read 'rgb depth'; found {line!r}")
+        entries.append({"image": root / words[0].lstrip("/"), "depth": root / words[1].lstrip("/")})
+    return entries
+
+
+@register_dataset
+class Stanford2D3D(PanoramaDataset):
+    """Stanford 2D-3D-S panoramas. `split`: "train" (areas 1, 2, 3, 4, 6), "test" (area 5), "all"; unused with a list."""
+
+    def __init__(self, root: str | Path, split: str = "train", listing: str | Path | None = None, **rest: Any) -> None:
+        if split not in STANFORD_FOLDS:
+            raise DatasetError(f"Stanford2D3D: split must be one of {', '.join(STANFORD_FOLDS)}; found {split!r}")
+        self.areas = STANFORD_FOLDS[split]
+        super().__init__(root, listing, **rest)
+
+    def layout(self) -> str:
+        return "expected area_*/pano/rgb/*_rgb.png with area_*/pano/depth/*_depth.png"
+
+    def find(self, root: Path) -> Iterable[Entry]:
+        for path in sorted(root.glob("area_*/pano/rgb/*_rgb.png")):
+            if not self.areas or path.parents[2].name in self.areas:
+                name = path.name.removesuffix("_rgb.png") + "_depth.png"
+                yield {"image": path, "depth": path.parents[1] / "depth" / name}
+
+    def read_range(self, path: Path) -> np.ndarray:
+        return read_depth_png(path, 512.0, (0, 65535))
+
+
+@register_dataset
+class Matterport3D(PanoramaDataset):
+    """Matterport3D panoramas in UniFuse's preparation; `units` stored units a metre (4000; DA-2's copy has 2560)."""
+
+    def __init__(self, root: str | Path, listing: str | Path | None = None, units: float = 4000.0, **rest: Any) -> None:
+        self.units = float(units)
+        super().__init__(root, listing, **rest)
+
+    def layout(self) -> str:
+        return "expected SCENE/pano_skybox_color/ID.jpg with SCENE/pano_depth/ID.png"
+
+    def find(self, root: Path) -> Iterable[Entry]:
+        for path in sorted(root.glob("*/pano_skybox_color/*.jpg")):
+            yield {"image": path, "depth": path.parents[1] / "pano_depth" / f"{path.stem}.png"}
+
+    def read_range(self, path: Path) -> np.ndarray:
+        return read_depth_png(path, self.units)
+
+
+@register_dataset
+class Panorama3D60(PanoramaDataset):
+    """3D60 / 360D / Pano3D renderings: colour pictures with EXR depth. `far`: values beyond it are background (unknown) [m]."""
+
+    def __init__(self, root: str | Path, listing: str | Path | None = None, far: float = 20.0, **rest: Any) -> None:
+        self.far = float(far)
+        super().__init__(root, listing, **rest)
+
+    def layout(self) -> str:
+        return "expected pictures *_color_*.png with *_depth_*.exr of the same name"
+
+    def find(self, root: Path) -> Iterable[Entry]:
+        for path in sorted(p for p in root.rglob("*.exr") if "depth" in p.name):
+            for name in ("color", "rgb"):
+                image = path.with_name(path.name.replace("depth", name)).with_suffix(".png")
+                if image.exists():
+                    yield {"image": image, "depth": path}
+                    break
+
+    def read_range(self, path: Path) -> np.ndarray:
+        depth, _ = read_depth(path)
+        return np.where(depth < self.far, depth, 0)
+
+
+@register_dataset
+class PanoSUNCG(PanoramaDataset):
+    """PanoSUNCG's layout (the data set is withdrawn): `metres_at_255` is the depth of the stored value 255; readers disagree, so it is stated."""
+
+    def __init__(
+        self, root: str | Path, listing: str | Path | None = None, metres_at_255: float = 10.0, **rest: Any
+    ) -> None:
+        self.metres_at_255 = float(metres_at_255)
+        super().__init__(root, listing, **rest)
+
+    def layout(self) -> str:
+        return "expected HOUSE/color/NAME.jpg with HOUSE/depth/NAME.png"
+
+    def find(self, root: Path) -> Iterable[Entry]:
+        for path in sorted(p for p in root.glob("*/color/*") if p.suffix.lower() in (".jpg", ".png")):
+            depth = path.parents[1] / "depth"
+            for name in (f"{path.stem}.png", f"{path.stem}.jpg", path.stem.replace("color", "depth") + ".png"):
+                if (depth / name).exists():
+                    yield {"image": path, "depth": depth / name}
+                    break
+
+    def read_range(self, path: Path) -> np.ndarray:
+        raw = read_image(path).astype(np.float32)
+        grey = raw.mean(-1) if raw.ndim == 3 else raw  # three channels are averaged, as UniFuse does
+        return (grey * (self.metres_at_255 / 255.0)).astype(np.float32)
+
+
+@register_dataset
+class PanoramaFolder(ImageFolder):
+    """One's own panoramas: `ImageFolder` whose depth is the range along the ray; intrinsics, where given, are ignored."""
+
+    def load(self, entry: Entry, index: int) -> dict[str, Any]:
+        sample = super().load(entry, index)
+        sample.pop("intrinsics", None)
+        sample["meta"]["depth_kind"] = "range"
+        return sample
