@@ -20,9 +20,12 @@ from perception.datasets.world.raycast import PosedScene
 
 
 class Path:
-    """A polyline (K, 3) in the world, walked by arc length; positions and headings beyond its ends continue straight."""
+    """A polyline (K, 3) in the world, walked by arc length; positions and headings beyond its ends continue straight.
 
-    def __init__(self, points: np.ndarray) -> None:
+    marks: (K,) increasing or decreasing labels of the points (metres along a street, for example), see `find`."""
+
+    def __init__(self, points: np.ndarray, marks: np.ndarray | None = None) -> None:
+        self.marks = marks
         self.points = np.asarray(points, np.float64)
         steps = np.diff(self.points, axis=0)
         self.lengths = np.linalg.norm(steps, axis=1)
@@ -37,6 +40,11 @@ class Path:
     def length(self) -> float:
         """Arc length in metres."""
         return float(self.along[-1])
+
+    def find(self, mark: float) -> float:
+        """Arc length where the label is `mark`."""
+        order = slice(None) if self.marks[-1] > self.marks[0] else slice(None, None, -1)
+        return float(np.interp(mark, self.marks[order], self.along[order]))
 
     def at(self, distance: float) -> tuple[np.ndarray, float, float]:
         """Position (3,) float64, yaw and pitch (radians, positive = nose down) after `distance` metres."""
