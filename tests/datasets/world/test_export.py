@@ -25,7 +25,9 @@ QUIET = {"progress": False, "workers": 1}
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 def test_folder(tmp_path):
@@ -104,7 +106,9 @@ def kitti(tmp_path_factory) -> tuple[Path, World, int]:
 
 def test_kitti_reader_returns_the_world(kitti):
     root, world, _ = kitti
-    data = build_dataset({"type": "KittiObject", "root": str(root), "split": "train", "classes": ["Car", "Van"], "velodyne": True})
+    data = build_dataset(
+        {"type": "KittiObject", "root": str(root), "split": "train", "classes": ["Car", "Van"], "velodyne": True}
+    )
     assert len(data) == 1
     sample = data[0]
     moment = world.render(rigs.kitti_rig(414, 125))
@@ -122,7 +126,9 @@ def test_kitti_reader_returns_the_world(kitti):
         assert int(sample["occlusion"][row]) == truth.occlusion[nearest]
     points = sample["points"].numpy()
     scan = moment.lidars["velodyne"]
-    expected = transforms.apply(transforms.inverse(frame.world_from_camera) @ scan.world_from_sensor, scan.points.astype(float))
+    expected = transforms.apply(
+        transforms.inverse(frame.world_from_camera) @ scan.world_from_sensor, scan.points.astype(float)
+    )
     np.testing.assert_allclose(points[:, :3], expected, atol=2e-3)
     # The LiDAR must land on the depth map of the camera.
     ahead = points[:, 2] > 2
@@ -174,12 +180,21 @@ def test_stanford2d3d(tmp_path):
 
 @pytest.fixture(scope="module")
 def nuscenes(tmp_path_factory) -> Path:
-    return export("nuscenes", tmp_path_factory.mktemp("nuscenes"), seed=3, count=1, views=3, size=(45, 80), val_share=1, **QUIET)
+    return export(
+        "nuscenes", tmp_path_factory.mktemp("nuscenes"), seed=3, count=1, views=3, size=(45, 80), val_share=1, **QUIET
+    )
 
 
 def test_nuscenes_reader_returns_the_world(nuscenes):
     data = build_dataset(
-        {"type": "NuScenes", "root": str(nuscenes), "split": "val", "lidar": True, "radar_sweeps": 4, "radar_keep": "none"}
+        {
+            "type": "NuScenes",
+            "root": str(nuscenes),
+            "split": "val",
+            "lidar": True,
+            "radar_sweeps": 4,
+            "radar_keep": "none",
+        }
     )
     assert len(data) == 3
     world = World(3, "street")
@@ -222,7 +237,9 @@ def test_nuscenes_tables_are_linked(nuscenes):
 
 def test_one_and_two_processes_write_equal_files(tmp_path):
     for workers in (1, 2):
-        export("folder", tmp_path / str(workers), "room", seed=1, count=2, size=(48, 64), workers=workers, progress=False)
+        export(
+            "folder", tmp_path / str(workers), "room", seed=1, count=2, size=(48, 64), workers=workers, progress=False
+        )
     assert digest(tmp_path / "1") == digest(tmp_path / "2")
 
 
