@@ -34,7 +34,7 @@ def _check(name: str, actual: Tensor, expected: np.ndarray) -> Check:
 
 
 def _state(case: Case) -> dict[str, Tensor]:
-    return {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in case.state.items()}
+    return {key: torch.from_numpy(np.array(value)) for key, value in case.state.items()}
 
 
 @torch.no_grad()
