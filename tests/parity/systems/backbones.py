@@ -6,6 +6,7 @@ Outputs are stored subsampled; the steps follow from the shapes, since the first
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from perception.models.backbones.cswin import CSWinTransformer
 from perception.models.backbones.cvt import CvT
+from perception.models.backbones.hornet import SIZES as HORNET_SIZES
+from perception.models.backbones.hornet import HorNet
 from perception.models.backbones.staged import load_official
 from tests.parity.runner import Case, Check
 
@@ -81,4 +84,17 @@ def cvt(case: Case) -> Iterator[Check]:
     yield from _compare(case, CvT(**own), lambda model, image, final: model._run(image, len(model.stages) - 1)[-1][1])
 
 
-KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {"backbones/cswin": cswin, "backbones/cvt": cvt}
+def hornet(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    own = dict(HORNET_SIZES.get(case.reference["entry"].rsplit(".", 1)[-1], {}))
+    own |= {key: config[key] for key in ("depths", "base_dim", "orders") if key in config}
+    if "scale" in config:
+        own["scale"] = float(Fraction(str(config["scale"])))
+    yield from _compare(case, HorNet(**own))
+
+
+KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {
+    "backbones/cswin": cswin,
+    "backbones/cvt": cvt,
+    "backbones/hornet": hornet,
+}
