@@ -17,7 +17,11 @@ from perception.models.backbones.cswin import CSWinTransformer
 from perception.models.backbones.cvt import CvT
 from perception.models.backbones.hornet import SIZES as HORNET_SIZES
 from perception.models.backbones.hornet import HorNet
+from perception.models.backbones.rmt import RMT
+from perception.models.backbones.rmt import SIZES as RMT_SIZES
 from perception.models.backbones.staged import load_official
+from perception.models.backbones.transnext import SIZES as TRANSNEXT_SIZES
+from perception.models.backbones.transnext import TransNeXt
 from tests.parity.runner import Case, Check
 
 
@@ -93,8 +97,34 @@ def hornet(case: Case) -> Iterator[Check]:
     yield from _compare(case, HorNet(**own))
 
 
+def transnext(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    entry = case.reference["entry"].split()[0].rsplit(".", 1)[-1].lower()
+    own = dict(TRANSNEXT_SIZES.get(entry, {}))
+    own["pretrain_size"] = config.get("pretrain_size") or config.get("img_size", 224)
+    known = (
+        "embed_dims",
+        "num_heads",
+        "mlp_ratios",
+        "depths",
+        "sr_ratios",
+        "window_size",
+        "qkv_bias",
+        "fixed_pool_size",
+    )
+    own |= {key: config[key] for key in known if key in config}
+    yield from _compare(case, TransNeXt(**own))
+
+
+def rmt(case: Case) -> Iterator[Check]:
+    names = {"T3": "rmt_tiny", "S": "rmt_small", "M2": "rmt_base", "L6": "rmt_large"}
+    yield from _compare(case, RMT(**RMT_SIZES[names[case.reference["entry"].rsplit("RMT_", 1)[-1]]]))
+
+
 KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {
     "backbones/cswin": cswin,
     "backbones/cvt": cvt,
     "backbones/hornet": hornet,
+    "backbones/rmt": rmt,
+    "backbones/transnext": transnext,
 }
