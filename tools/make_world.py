@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write procedural worlds to disk in the layout of a well-known data set.
 
-    python tools/make_world.py --layout kitti --kind street --seed 0 --count 100 --out data/world_kitti
+python tools/make_world.py --layout kitti --kind street --seed 0 --count 100 --out data/world_kitti
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", help="street, room or mixed; the default suits the layout")
     parser.add_argument("--seed", type=int, default=0, help="first seed (default 0)")
     parser.add_argument("--count", type=int, default=10, help="number of worlds (default 10)")
-    parser.add_argument("--views", type=int, default=1, help="pictures of each world; key frames of a nuScenes scene (default 1; 10)")
+    parser.add_argument(
+        "--views", type=int, default=1, help="pictures of each world; key frames of a nuScenes scene (default 1; 10)"
+    )
     parser.add_argument("--style", default="plausible", help="plausible, wild or mixed")
     parser.add_argument("--weather", help="weather of streets; default: the seed decides")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels; default: the layout's own")
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels; default: the layout's own"
+    )
     parser.add_argument("--val-share", type=float, default=0.2, help="share of the worlds for validation (default 0.2)")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that is not empty")

@@ -66,7 +66,9 @@ def describe(frame: Frame) -> dict:
             "instance": int(boxes.instance[row]),
             "box3d": [round(float(v), 4) for v in boxes.boxes3d[row]],
             "box2d": None if np.isnan(boxes.box2d[row]).any() else [float(v) for v in boxes.box2d[row]],
-            "box2d_full": None if np.isnan(boxes.box2d_full[row]).any() else [round(float(v), 2) for v in boxes.box2d_full[row]],
+            "box2d_full": None
+            if np.isnan(boxes.box2d_full[row]).any()
+            else [round(float(v), 2) for v in boxes.box2d_full[row]],
             "truncation": round(float(boxes.truncation[row]), 3),
             "visibility": round(float(boxes.visibility[row]), 3),
             "velocity": [round(float(v), 4) for v in boxes.velocity[row]],

@@ -40,14 +40,18 @@ class KittiLayout(Layout):
             scan = moment.lidars["velodyne"]
             stem = f"{number * self.views + view:06d}"
             points = np.concatenate([scan.points, scan.intensity[:, None]], 1)
-            writer.write(stem, left.image, calibration(left, right, scan.world_from_sensor), labels(left), split, points)
+            writer.write(
+                stem, left.image, calibration(left, right, scan.world_from_sensor), labels(left), split, points
+            )
             write_image(self.root / "training" / "image_3" / f"{stem}.png", right.image)
             stems.append(stem)
         return {"split": split, "stems": stems}
 
     def finish(self, records: list[dict]) -> None:
         """Write the split lists."""
-        lists = {part: sorted(s for r in records if r["split"] == part for s in r["stems"]) for part in ("train", "val")}
+        lists = {
+            part: sorted(s for r in records if r["split"] == part for s in r["stems"]) for part in ("train", "val")
+        }
         lists["trainval"] = sorted([*lists["train"], *lists["val"]])
         for name, stems in lists.items():
             write_text(self.root / "ImageSets" / f"{name}.txt", "".join(f"{stem}\n" for stem in stems))
@@ -109,5 +113,12 @@ def kitti_type(boxes: Boxes, row: int) -> str:
         return "Van" if "van" in boxes.model[row].lower() else "Car"
     if name == "bicycle":
         return "Cyclist" if boxes.attribute[row] == "cycle.with_rider" else "Misc"
-    table = {"person": "Pedestrian", "truck": "Truck", "bus": "Misc", "trailer": "Misc", "construction_vehicle": "Misc", "motorcycle": "Misc"}
+    table = {
+        "person": "Pedestrian",
+        "truck": "Truck",
+        "bus": "Misc",
+        "trailer": "Misc",
+        "construction_vehicle": "Misc",
+        "motorcycle": "Misc",
+    }
     return table.get(name, "")

@@ -38,7 +38,9 @@ class Layout(ABC):
     def __init__(self, root: str | Path, size: tuple[int, int] | None = None, views: int = 1) -> None:
         self.root, self.size, self.views = Path(root), tuple(size or self.default_size), int(views)
         if min(self.size) < 16 or self.views < 1:
-            raise InputError(f"layout {self.name!r} needs pictures of 16 pixels a side or more and a view, found {self.size}, {views}")
+            raise InputError(
+                f"layout {self.name!r} needs pictures of 16 pixels a side or more and a view, found {self.size}, {views}"
+            )
 
     @abstractmethod
     def write(self, world: World, number: int, split: str) -> dict[str, Any]:
@@ -89,9 +91,13 @@ def export(
     cls = known[layout]
     kind = kind or cls.kind
     if kind not in cls.kinds:
-        raise InputError(f"layout {layout!r} shows worlds of kind {' or '.join(cls.kinds)}, found kind {kind!r}; leave kind out")
+        raise InputError(
+            f"layout {layout!r} shows worlds of kind {' or '.join(cls.kinds)}, found kind {kind!r}; leave kind out"
+        )
     if count < 1 or not 0 <= val_share <= 1:
-        raise InputError(f"an export needs a count of at least 1 and a val_share in 0..1, found {count} and {val_share}")
+        raise InputError(
+            f"an export needs a count of at least 1 and a val_share in 0..1, found {count} and {val_share}"
+        )
     root = Path(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -138,5 +144,7 @@ def export(
     return root
 
 
-def _run(writer: Layout, seed: int, kind: str, style: str, weather: str | None, number: int, split: str) -> tuple[int, dict]:
+def _run(
+    writer: Layout, seed: int, kind: str, style: str, weather: str | None, number: int, split: str
+) -> tuple[int, dict]:
     return number, writer.write(World(seed, kind, style, weather), number, split)

@@ -52,7 +52,7 @@ ATTRIBUTES = (
 
 def token(*parts: object) -> str:
     """Return 32 hex digits that name something; equal parts give equal tokens."""
-    return hashlib.md5("/".join(map(str, parts)).encode()).hexdigest()  # noqa: S324 - a name, not a secret
+    return hashlib.md5("/".join(map(str, parts)).encode()).hexdigest()
 
 
 class NuScenesLayout(Layout):
@@ -105,7 +105,17 @@ class _SceneWriter:
         self.scene = f"scene-{number:04d}"
         self.rig = rigs.surround_rig(layout.size[1], layout.size[0])
         self.log = f"world-{world.seed}"
-        names = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sample_annotation", "instance", "log", "map")
+        names = (
+            "scene",
+            "sample",
+            "sample_data",
+            "ego_pose",
+            "calibrated_sensor",
+            "sample_annotation",
+            "instance",
+            "log",
+            "map",
+        )
         self.rows: dict[str, list[dict]] = {name: [] for name in names}
 
     def run(self) -> dict:
@@ -144,10 +154,21 @@ class _SceneWriter:
             }
         )
         self.rows["log"].append(
-            {"token": token(self.log), "logfile": self.log, "vehicle": "world", "date_captured": "2000-01-01", "location": "procedural"}
+            {
+                "token": token(self.log),
+                "logfile": self.log,
+                "vehicle": "world",
+                "date_captured": "2000-01-01",
+                "location": "procedural",
+            }
         )
         self.rows["map"].append(
-            {"token": token(self.log, "map"), "category": "semantic_prior", "filename": "", "log_tokens": [token(self.log)]}
+            {
+                "token": token(self.log, "map"),
+                "category": "semantic_prior",
+                "filename": "",
+                "log_tokens": [token(self.log)],
+            }
         )
         return {"scene": self.scene, "split": self.split, "tables": self.rows}
 
@@ -231,7 +252,10 @@ class _SceneWriter:
             for step in range(1, count):
                 time = first + step / sensor.rate_hz
                 scan = self.world.radar(sensor, time)
-                write_radar(self.layout.root / self._record(sensor.name, scan.time, sample, False, last, "radar"), radar_fields(scan))
+                write_radar(
+                    self.layout.root / self._record(sensor.name, scan.time, sample, False, last, "radar"),
+                    radar_fields(scan),
+                )
 
     def _annotations(self, moment: Moment, time: float, sample: str, tracks: dict[int, list[dict]]) -> None:
         lidar, ego = moment.lidars["LIDAR_TOP"], self.world.ego_pose(time)
@@ -291,7 +315,9 @@ class _SceneWriter:
         )
 
 
-_FIXED["category"].append({"token": token("category", "human.pedestrian.child"), "name": "human.pedestrian.child", "description": ""})
+_FIXED["category"].append(
+    {"token": token("category", "human.pedestrian.child"), "name": "human.pedestrian.child", "description": ""}
+)
 
 
 def _stamp(time: float) -> int:

@@ -54,7 +54,11 @@ class NYUv2Layout(Layout):
                 # NYU numbers the instances of each class from 1 within a picture.
                 with atomic_path(self._part(stem)) as path:
                     np.savez(
-                        path, image=frame.image, depth=frame.depth, labels=labels, instances=_numbered(frame.instance, labels)
+                        path,
+                        image=frame.image,
+                        depth=frame.depth,
+                        labels=labels,
+                        instances=_numbered(frame.instance, labels),
                     )
             stems.append(stem)
         return {"split": part, "scene": scene, "stems": stems}
@@ -105,7 +109,9 @@ class NYUv2Layout(Layout):
             _write_cell(file, "names", list(NAMES))
             _write_cell(file, "scenes", [record["scene"] for record, _ in stems])
             _write_cell(file, "sceneTypes", [record["scene"].rsplit("_", 1)[0] for record, _ in stems])
-        index = {part: [row + 1 for row, (r, _) in enumerate(stems) if r["split"] == part] for part in ("train", "test")}
+        index = {
+            part: [row + 1 for row, (r, _) in enumerate(stems) if r["split"] == part] for part in ("train", "test")
+        }
         with atomic_path(self.root / "splits.mat") as path, open(path, "wb") as file:
             columns = {f"{p}Ndxs": np.array(rows, np.float64).reshape(-1, 1) for p, rows in index.items()}
             savemat(file, columns)

@@ -52,7 +52,9 @@ class Stanford2D3DLayout(Layout):
             coded = np.rint(127.5 + 127.5 * np.clip(normals, -1, 1)).astype(np.uint8)
             coded[~frame.valid] = 0x80
             write_image(folder / "normal" / f"{stem}normals.png", coded)
-            write_image(folder / "semantic" / f"{stem}semantic.png", _label_picture(frame.semantic, frame.instance, frame.valid))
+            write_image(
+                folder / "semantic" / f"{stem}semantic.png", _label_picture(frame.semantic, frame.instance, frame.valid)
+            )
             rt = transforms.inverse(pose)[:3]
             write_json(
                 folder / "pose" / f"{stem}pose.json",
