@@ -263,7 +263,8 @@ class KittiEvaluator(Evaluator):
     """KITTI AP over a data set.
 
     classes  names, in the order of the labels3d of the batch;  overlaps  which of "strict", "loose".
-    The truth is ``kitti_labels`` (`KittiLabels`) of the batch. Predictions are `KittiLabels` with scores, `Boxes3DResult` (or what
+    The truth is ``kitti_labels`` (`KittiLabels`) of the batch, or made from its ``boxes3d``, ``labels3d``, ``boxes2d_full`` or ``boxes2d`` and, where
+    there, ``truncation`` and ``occlusion``. Predictions are `KittiLabels` with scores, `Boxes3DResult` (or what
     holds one as ``boxes3d``), or mappings with ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) continuous pixels, ``labels3d`` (N,),
     ``scores`` (N,), optionally ``alpha``; ``camera_offset`` (3,) of the batch moves them back into KITTI's rectified frame.
     """
@@ -278,7 +279,9 @@ class KittiEvaluator(Evaluator):
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[KittiLabels, KittiLabels]:
         offset = sample.get("camera_offset")
         offset = (0.0, 0.0, 0.0) if offset is None else np.asarray(offset, np.float64)
-        return sample["kitti_labels"], kitti_prediction(prediction, self.classes, offset)
+        truth = sample.get("kitti_labels")
+        truth = kitti_truth(sample, self.classes, offset) if truth is None else truth
+        return truth, kitti_prediction(prediction, self.classes, offset)
 
     def table(self) -> dict[str, Any]:
         """The full table of `KittiProtocol.evaluate`."""
@@ -318,6 +321,31 @@ def format_ap(table: Mapping[str, Any], frames: int) -> str:
             )
         )
     return "\n".join(lines)
+
+
+def kitti_truth(sample: Mapping[str, Any], classes: Sequence[str], offset: Any = (0.0, 0.0, 0.0)) -> KittiLabels:
+    """KITTI rows from the boxes of a sample of any data set; difficulties need ``truncation`` and ``occlusion``, else all is in full view."""
+    from perception.evaluation.base import to_numpy
+
+    boxes2d = sample.get("boxes2d_full")
+    boxes2d = sample.get("boxes2d") if boxes2d is None else boxes2d
+    if boxes2d is None or sample.get("boxes3d") is None:
+        raise InputError(
+            "a KITTI evaluation needs kitti_labels, or boxes3d with boxes2d; found none of them in the samples"
+        )
+
+    def column(name: str) -> Any:
+        return 0.0 if sample.get(name) is None else to_numpy(sample[name])
+
+    labels = to_numpy(sample["labels3d"]).astype(int)
+    return KittiLabels.from_boxes(
+        [classes[i] for i in labels],
+        to_numpy(sample["boxes3d"]),
+        to_numpy(boxes2d) - 0.5,
+        offset=offset,
+        truncated=column("truncation"),
+        occluded=column("occlusion"),
+    )
 
 
 def kitti_prediction(prediction: Any, classes: Sequence[str], offset: Sequence[float]) -> KittiLabels:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from tests.engine.helpers import RECIPE, ROOT, command, curve, differences, environment, rows, run, train
+from perception.errors import WeightsError
+from tests.engine.helpers import RECIPE, ROOT, command, curve, differences, environment, rows, run, train, train_here
 
 CHANGES = ("default_hooks.checkpoint.keep=0",)
 
@@ -52,8 +53,8 @@ def test_own_checkpoints_hold_no_unsafe_globals(finished: Path) -> None:
         torch.load(path, weights_only=True)
 
 
-@pytest.mark.parametrize("iteration", [5, 10])
-def test_resume_is_bit_equal_inside_an_epoch(finished: Path, tmp_path: Path, iteration: int) -> None:
+def test_resume_is_bit_equal_inside_an_epoch(finished: Path, tmp_path: Path) -> None:
+    iteration = 5
     (tmp_path / f"iter_{iteration}.pth").write_bytes((finished / f"iter_{iteration}.pth").read_bytes())
     done = train(tmp_path, "--resume", options=CHANGES)
     assert done.returncode == 0, done.stdout
@@ -66,27 +67,29 @@ def test_resume_is_bit_equal_inside_an_epoch(finished: Path, tmp_path: Path, ite
 
 
 def test_same_seed_same_curve_and_another_seed_another(finished: Path, tmp_path: Path) -> None:
-    assert train(tmp_path / "same", options=CHANGES).returncode == 0
+    assert train_here(tmp_path / "same", CHANGES)[0] == 0
     assert curve(tmp_path / "same") == curve(finished)
-    assert train(tmp_path / "other", "--seed", "7").returncode == 0
+    assert train_here(tmp_path / "other", seed=7)[0] == 0
     assert curve(tmp_path / "other") != curve(finished)
 
 
 def test_workers_do_not_change_the_curve(finished: Path, tmp_path: Path) -> None:
-    done = train(tmp_path, options=("train_dataloader.num_workers=2",))
-    assert done.returncode == 0, done.stdout
+    code, text = train_here(tmp_path, ("train_dataloader.num_workers=2",))
+    assert code == 0, text
     assert curve(tmp_path) == curve(finished)
 
 
 def test_data_sets_may_hand_out_batches(tmp_path: Path) -> None:
     option = "train_dataloader.dataset.type=ToyBatches"
     for workers in (0, 2):
-        done = train(tmp_path / str(workers), options=(option, f"train_dataloader.num_workers={workers}"))
-        assert done.returncode == 0, done.stdout
+        code, text = train_here(tmp_path / str(workers), (option, f"train_dataloader.num_workers={workers}"))
+        assert code == 0, text
     assert curve(tmp_path / "0") == curve(tmp_path / "2")
 
 
 def test_test_tool_repeats_the_validation(finished: Path, tmp_path: Path) -> None:
+    from perception.engine.evaluate import evaluate
+
     out = tmp_path / "metrics.json"
     done = run("test", RECIPE, "--checkpoint", finished / "iter_16.pth", "--json", out)
     assert done.returncode == 0, done.stdout
@@ -97,17 +100,15 @@ def test_test_tool_repeats_the_validation(finished: Path, tmp_path: Path) -> Non
         and metrics["toy/images"] == 7
     )
     # the published weights are half precision by the base recipe
-    assert run("test", RECIPE, "--checkpoint", finished / "export", "--json", out, "--world-seed", "1").returncode == 0
-    assert json.loads(out.read_text())["metrics"]["toy/mae"] == pytest.approx(metrics["toy/mae"], rel=1e-3)
-    assert run("test", RECIPE, "--checkpoint", finished / "export", "--json", out, "--world-seed", "9").returncode == 0
-    assert json.loads(out.read_text())["metrics"]["toy/mae"] != pytest.approx(metrics["toy/mae"], rel=1e-3)
+    same, other = (evaluate(RECIPE, finished / "export", world_seed=seed)["toy/mae"] for seed in (1, 9))
+    assert same == pytest.approx(metrics["toy/mae"], rel=1e-3) and other != pytest.approx(same, rel=1e-3)
 
 
 def test_check_runs_one_batch_of_everything(tmp_path: Path) -> None:
-    done = train(tmp_path / "unused", "--check")
-    assert done.returncode == 0 and "check passed" in done.stdout, done.stdout
+    code, text = train_here(tmp_path / "unused", check=True)
+    assert code == 0 and "check passed" in text, text
     for word in ("ToyNet", "waiting for data", "peak memory", "predicted and scored by toy", "checkpoint:"):
-        assert word in done.stdout
+        assert word in text
     assert not (tmp_path / "unused").exists()
 
 
@@ -133,8 +134,8 @@ def test_sigterm_saves_and_exits_zero_with_the_command_to_resume(tmp_path: Path)
 
 
 def test_max_minutes_stops_saves_and_publishes(tmp_path: Path) -> None:
-    done = train(tmp_path, "--max-minutes", "0.02", options=("train_cfg.max_iters=100000",))
-    assert done.returncode == 0 and "time limit reached" in done.stdout, done.stdout
+    code, text = train_here(tmp_path, ("train_cfg.max_iters=100000",), max_minutes=0.02)
+    assert code == 0 and "time limit reached" in text, text
     iterations = json.loads((tmp_path / "export" / "config.json").read_text())["provenance"]["iterations"]
     assert 0 < iterations < 100000 and (tmp_path / f"iter_{iterations}.pth").is_file()
 
@@ -153,8 +154,8 @@ def test_nan_stops_within_one_iteration_and_names_the_samples(tmp_path: Path) ->
 
 
 def test_nan_may_be_skipped_instead(tmp_path: Path) -> None:
-    done = train(tmp_path, options=("train_dataloader.dataset.nan_at=13", "non_finite=skip"))
-    assert done.returncode == 0, done.stdout
+    code, text = train_here(tmp_path, ("train_dataloader.dataset.nan_at=13", "non_finite=skip"))
+    assert code == 0, text
     state = torch.load(tmp_path / "iter_16.pth", weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values())
 
@@ -162,11 +163,11 @@ def test_nan_may_be_skipped_instead(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_corrupt_sample_is_named_by_index_and_path(tmp_path: Path, workers: int) -> None:
     options = ("train_dataloader.dataset.broken_at=13", f"train_dataloader.num_workers={workers}")
-    done = train(tmp_path / "stop", options=options)
-    assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
-    assert "error: sample 13 (toy/013.png) of data set ToyData cannot be read: image file is truncated" in done.stdout
-    done = train(tmp_path / "skip", options=(*options, "train_dataloader.skip_bad=True"))
-    assert done.returncode == 0 and "skipped (3 so far)" in done.stdout, done.stdout
+    code, text = train_here(tmp_path / "stop", options)
+    assert code == 2, text
+    assert "error: sample 13 (toy/013.png) of data set ToyData cannot be read: image file is truncated" in text
+    code, text = train_here(tmp_path / "skip", (*options, "train_dataloader.skip_bad=True"))
+    assert code == 0 and "skipped (3 so far)" in text, text
 
 
 def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
@@ -200,25 +201,22 @@ def test_a_hanging_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
         ("val_evaluator.0.type=ToyEvaluater", "Did you mean 'ToyEvaluator'?"),
     ],
 )
-def test_misspelt_names_and_keys_get_their_nearest_match(tmp_path: Path, option: str, sentence: str, capsys) -> None:
-    from perception.engine.command import run_command
-    from perception.engine.train import train as train_here
-
-    # in this process: the sentence is the library's, the command line only prints it
-    assert run_command(lambda: train_here(RECIPE, tmp_path, options=[option]) and 0) == 2
-    assert sentence in capsys.readouterr().err
+def test_misspelt_names_and_keys_get_their_nearest_match(tmp_path: Path, option: str, sentence: str) -> None:
+    code, text = train_here(tmp_path, (option,))
+    assert code == 2 and sentence in text, text
     assert not list(tmp_path.glob("*.pth"))
 
 
 def test_hostile_checkpoint_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    from perception.engine.evaluate import evaluate
+
     victim, file = tmp_path / "victim", tmp_path / "hostile.pth"
     torch.save({"meta": Hostile(str(victim)), "state_dict": {}}, file)
-    for arguments in (("--resume", str(file)),):
-        done = train(tmp_path / "run", *arguments)
-        assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
-        assert "hostile.pth" in done.stdout and "--trust-checkpoint" in done.stdout
-    done = run("test", RECIPE, "--checkpoint", file)
-    assert done.returncode == 2 and "--trust-checkpoint" in done.stdout, done.stdout
+    done = train(tmp_path / "run", "--resume", str(file))
+    assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
+    assert "hostile.pth" in done.stdout and "--trust-checkpoint" in done.stdout
+    with pytest.raises(WeightsError, match="hostile.pth.*--trust-checkpoint"):
+        evaluate(RECIPE, file)
     assert not victim.exists()
 
 
@@ -230,20 +228,22 @@ def test_text_in_a_checkpoint_is_never_executed(finished: Path, tmp_path: Path) 
     folder = tmp_path / "run"
     folder.mkdir()
     torch.save(checkpoint, folder / "iter_15.pth")
-    assert train(folder, "--resume").returncode == 0
-    assert run("test", RECIPE, "--checkpoint", folder / "iter_15.pth").returncode == 0
+    from perception.engine.evaluate import evaluate
+
+    assert train_here(folder, resume=True)[0] == 0
+    assert evaluate(RECIPE, folder / "iter_15.pth")["toy/images"] == 7
     assert not victim.exists()
 
 
 def test_an_earlier_run_is_not_overwritten(finished: Path) -> None:
-    done = train(finished)
-    assert done.returncode == 2 and "add --resume to go on with it or choose another --work-dir" in done.stdout
+    code, text = train_here(finished)
+    assert code == 2 and "add --resume to go on with it or choose another --work-dir" in text
 
 
 def test_unwritable_work_dir_fails_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = train(tmp_path / "file")
-    assert done.returncode == 2 and "cannot be written" in done.stdout and "Traceback" not in done.stdout
+    code, text = train_here(tmp_path / "file")
+    assert code == 2 and "cannot be written" in text
 
 
 class Hostile:

@@ -169,7 +169,7 @@ def _tone(image: np.ndarray, rng, strength: Strength) -> np.ndarray:
     y = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
     contrast = rng.normal(0.15, 0.25) * strength.colour
     y = np.clip(y, 0, 1)
-    y = y + contrast * y * (1 - y) * (2 * y - 1)
+    y = np.clip(y + contrast * y * (1 - y) * (2 * y - 1), 0, 1)
     black = rng.uniform(0, 0.05) * (rng.random() < 0.3) * strength.colour  # flare lifts the blacks
     y = black + (1 - black) * y ** float(np.exp(rng.normal(0, 0.08) * strength.colour))
     table = np.clip(np.round(y * 255), 0, 255).astype(np.uint8)

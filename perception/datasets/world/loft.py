@@ -74,6 +74,8 @@ def add_body(shape: Shape, body: Body) -> None:
     angles = np.linspace(start, np.pi - start, body.arch_steps)
     arches = [x + arch * np.cos(angles) for x in body.wheels]
     shape_marks = [p[0] for line in (body.belt, body.roof) for p in line] + [x for span in body.screens for x in span]
+    if body.sides:  # the front side window's foot and the last pane's end
+        shape_marks += [body.sides[0][0], min(low for low, _ in body.sides)]
     needed = {0.0, float(body.length), *(float(x) for x in shape_marks)}
     marks = [p[0] for p in body.taper] + [x for span in body.sides for x in span]
     x = np.concatenate([np.array(sorted(needed)), np.array(marks), *arches])

@@ -50,6 +50,31 @@ class Caster:
         return self._scene.test_occlusions(self._tensor(rays), tnear=near, tfar=far, nthreads=1).numpy()
 
 
+class PairCaster:
+    """Two casters as one: the parts that rest, built once a scene, and those that move, built for every instant.
+
+    The moving triangles come after the resting ones: their numbers start at `first`."""
+
+    def __init__(self, still: Caster, moving: Caster, first: int) -> None:
+        self.still, self.moving, self.first = still, moving, np.int32(first)
+
+    def closest(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `Caster.closest`."""
+        t, triangle, barycentric = self.still.closest(rays)
+        other_t, other, other_barycentric = self.moving.closest(rays)
+        nearer = np.flatnonzero(other_t < t)
+        if len(nearer):
+            # Open3D's arrays may be read-only views: write into copies.
+            t, triangle, barycentric = t.copy(), triangle.copy(), barycentric.copy()
+            t[nearer], barycentric[nearer] = other_t[nearer], other_barycentric[nearer]
+            triangle[nearer] = other[nearer] + self.first
+        return t, triangle, barycentric
+
+    def any(self, rays: np.ndarray, near: float, far: float) -> np.ndarray:
+        """As `Caster.any`."""
+        return self.still.any(rays, near, far) | self.moving.any(rays, near, far)
+
+
 def pack_rays(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """(N, 6) float32 from origins (3,) or (N, 3) and directions (N, 3)."""
     rays = np.empty((len(directions), 6), np.float32)
@@ -129,34 +154,61 @@ class PosedScene:
         self.shared = shared  # per-triangle tables that do not depend on the time, filled by `shading`
 
     @cached_property
-    def caster(self) -> Caster:
-        return Caster(self.mesh.vertices, self.mesh.triangles)
+    def caster(self) -> Caster | PairCaster:
+        vertices, triangles, first = self.mesh.vertices, self.mesh.triangles, self.first_moving
+        if "still" not in self.shared:
+            self.shared["still"] = Caster(vertices, triangles[:first])
+        if first == len(triangles):
+            return self.shared["still"]
+        used = triangles[first:]
+        low = int(used.min())
+        return PairCaster(self.shared["still"], Caster(vertices[low:], used - low), first)
+
+    @property
+    def first_moving(self) -> int:
+        """Number of the first triangle of a moving object; these come last."""
+        return self.shared.get("first_moving", len(self.mesh.triangles))
 
     @cached_property
     def triangle_normals(self) -> np.ndarray:
-        v, t = self.mesh.vertices, self.mesh.triangles
+        first = self.first_moving
+        if "still_normals" not in self.shared:
+            self.shared["still_normals"] = self._normals(0, first)
+        normals = np.zeros((len(self.mesh.triangles) + 1, 3), np.float32)
+        normals[:first] = self.shared["still_normals"]
+        normals[first:-1] = self._normals(first, len(self.mesh.triangles))
+        return normals
+
+    def _normals(self, first: int, last: int) -> np.ndarray:
+        v, t = self.mesh.vertices, self.mesh.triangles[first:last]
         a, b, c = v[t[:, 0]], v[t[:, 1]], v[t[:, 2]]
         b = b - a
         c = c - a
-        normals = np.zeros((len(t) + 1, 3), np.float32)
-        normals[:-1, 0] = b[:, 1] * c[:, 2] - b[:, 2] * c[:, 1]
-        normals[:-1, 1] = b[:, 2] * c[:, 0] - b[:, 0] * c[:, 2]
-        normals[:-1, 2] = b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
+        normals = np.empty((len(t), 3), np.float32)
+        normals[:, 0] = b[:, 1] * c[:, 2] - b[:, 2] * c[:, 1]
+        normals[:, 1] = b[:, 2] * c[:, 0] - b[:, 0] * c[:, 2]
+        normals[:, 2] = b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
         length = np.sqrt(np.einsum("ij,ij->i", normals, normals))
         normals /= np.maximum(length, 1e-20)[:, None]
         return normals
 
     @cached_property
     def instance(self) -> np.ndarray:
-        return np.append(self.mesh.instance, np.int32(0))
+        if "instance" not in self.shared:
+            self.shared["instance"] = np.append(self.mesh.instance, np.int32(0))
+        return self.shared["instance"]
 
     @cached_property
     def semantic(self) -> np.ndarray:
-        return np.append(self.mesh.semantic, np.uint8(0))
+        if "semantic" not in self.shared:
+            self.shared["semantic"] = np.append(self.mesh.semantic, np.uint8(0))
+        return self.shared["semantic"]
 
     @cached_property
     def material(self) -> np.ndarray:
-        return np.append(self.mesh.material, np.int16(MISS))
+        if "material" not in self.shared:
+            self.shared["material"] = np.append(self.mesh.material, np.int16(MISS))
+        return self.shared["material"]
 
     def cast(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
         """Closest hits of N rays. origins (3,) or (N, 3), directions (N, 3) unit vectors, world frame, float32."""

@@ -84,7 +84,7 @@ class ResidentWorld(torch.utils.data.Dataset):
             raise DatasetError("ResidentWorld found no frames; name folders that prerender made")
         self._place = np.zeros((start, 2), dtype=np.int64)  # frame -> (size, row)
         self._arrays: list[dict[str, torch.Tensor]] = []
-        self._meta: list[dict[str, np.ndarray]] = []
+        self._meta: list[dict[str, list[str]]] = []
         self.groups = {size: np.concatenate(found) for size, found in numbers.items()}
         for place, (size, found) in enumerate(parts.items()):
             rows = len(self.groups[size])
@@ -102,7 +102,7 @@ class ResidentWorld(torch.utils.data.Dataset):
             if "intrinsics" in frames:
                 arrays["intrinsics"] = torch.from_numpy(frames["intrinsics"].astype(np.float32)).to(self.device)
             self._arrays.append(arrays)
-            self._meta.append({key: frames[key] for key in _TEXT if key in frames})
+            self._meta.append({key: [str(v).strip() for v in frames[key]] for key in _TEXT if key in frames})
 
     def _joined(self, name: str, found: list[tuple[dict, int]], rows: int) -> torch.Tensor:
         first = found[0][0][name]
@@ -136,7 +136,7 @@ class ResidentWorld(torch.utils.data.Dataset):
         height, width = batch["image"].shape[1:3]
         batch["meta"] = [
             {
-                **{key: str(values[row]).strip() for key, values in meta.items()},
+                **{key: values[row] for key, values in meta.items()},
                 "width": width,
                 "height": height,
                 "index": int(index),

@@ -72,7 +72,7 @@ class Corridor:
         """A `Path` at offset d, driven towards larger s (`forward`) or back."""
         s = np.arange(self.start - 25 if start is None else start, (self.end + 25 if end is None else end) + 0.1, 3.0)
         points = self.at(s, d, z)
-        return Path(points if forward else points[::-1])
+        return Path(points, s) if forward else Path(points[::-1], s[::-1])
 
 
 def ribbon(

@@ -7,7 +7,7 @@ x forward, y left, z up; ``size`` is (length, width, height) of the box that jus
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,9 +20,12 @@ from perception.datasets.world.raycast import PosedScene
 
 
 class Path:
-    """A polyline (K, 3) in the world, walked by arc length; positions and headings beyond its ends continue straight."""
+    """A polyline (K, 3) in the world, walked by arc length; positions and headings beyond its ends continue straight.
 
-    def __init__(self, points: np.ndarray) -> None:
+    marks: (K,) increasing or decreasing labels of the points (metres along a street, for example), see `find`."""
+
+    def __init__(self, points: np.ndarray, marks: np.ndarray | None = None) -> None:
+        self.marks = marks
         self.points = np.asarray(points, np.float64)
         steps = np.diff(self.points, axis=0)
         self.lengths = np.linalg.norm(steps, axis=1)
@@ -37,6 +40,11 @@ class Path:
     def length(self) -> float:
         """Arc length in metres."""
         return float(self.along[-1])
+
+    def find(self, mark: float) -> float:
+        """Arc length where the label is `mark`."""
+        order = slice(None) if self.marks[-1] > self.marks[0] else slice(None, None, -1)
+        return float(np.interp(mark, self.marks[order], self.along[order]))
 
     def at(self, distance: float) -> tuple[np.ndarray, float, float]:
         """Position (3,) float64, yaw and pitch (radians, positive = nose down) after `distance` metres."""
@@ -177,46 +185,55 @@ class Scene:
         return {item.id: item for item in self.objects}
 
     @cached_property
+    def ordered(self) -> list[SceneObject]:
+        """The objects in the order of their triangles: resting ones first, then moving ones."""
+        return sorted(self.objects, key=lambda item: item.motion.moving)
+
+    @cached_property
+    def first_vertices(self) -> np.ndarray:
+        """(K + 1,) first vertex of each of `ordered` in the posed mesh, and the end."""
+        return np.cumsum([len(self.static.vertices), *(len(item.mesh.vertices) for item in self.ordered)])
+
+    @cached_property
     def combined(self) -> Mesh:
-        """Static mesh followed by the objects' meshes, each in its own frame; the triangle order of every `PosedScene`."""
-        return Mesh.concatenate([self.static, *(item.mesh.with_instance(item.id) for item in self.objects)])
+        """Static mesh followed by the meshes of `ordered`, the resting ones in the world frame, the moving ones in their own; the triangle
+        order of every `PosedScene`."""
+        mesh = Mesh.concatenate([self.static, *(item.mesh.with_instance(item.id) for item in self.ordered)])
+        mesh.vertices = mesh.vertices.copy()
+        for item, first, last in self._spans():
+            if not item.motion.moving and last > first:
+                _place(mesh.vertices, mesh.vertices, first, last, item.pose(0.0))
+        still = [len(item.mesh.triangles) for item in self.ordered if not item.motion.moving]
+        self._shared["first_moving"] = len(self.static.triangles) + sum(still)
+        return mesh
+
+    def _spans(self):
+        return zip(self.ordered, self.first_vertices[:-1], self.first_vertices[1:], strict=True)
 
     def at(self, time: float = 0.0) -> PosedScene:
         """The scene posed at `time` seconds. The last two instants are kept."""
-        moving = self.mobile_lamps or any(item.motion.moving for item in self.objects)
-        key = float(time) if moving else 0.0
+        key = float(time) if any(item.motion.moving for item in self.objects) else 0.0
         posed = self._posed.get(key)
         if posed is None:
-            posed = self._posed[key] = PosedScene(
-                key, self._mesh_at(key), self.materials, self.lighting_at(key), self._shared
-            )
+            mesh = self._mesh_at(key)
+            posed = self._posed[key] = PosedScene(key, mesh, self.materials, self.lighting, self._shared)
             while len(self._posed) > 2:
                 self._posed.popitem(last=False)
         else:
             self._posed.move_to_end(key)
         return posed
 
-    def lighting_at(self, time: float) -> Lighting:
-        """The light with the lamps of vehicles where they are at `time`."""
-        if not self.mobile_lamps:
-            return self.lighting
-        lamps = self.lighting.lamps
-        for owner, own in self.mobile_lamps:
-            world = self.route.pose(time) if owner == 0 else self.object(owner).pose(time)
-            position = own.position @ world[:3, :3].T + world[:3, 3]
-            lamps = lamps.joined(replace(own, position=position, direction=own.direction @ world[:3, :3].T))
-        return replace(self.lighting, lamps=lamps)
-
     def _mesh_at(self, time: float) -> Mesh:
         combined = self.combined
         vertices = combined.vertices.copy()
-        first = len(self.static.vertices)
-        for item in self.objects:
-            last = first + len(item.mesh.vertices)
-            if last > first:
-                matrix = item.pose(time)
-                vertices[first:last] = combined.vertices[first:last] @ matrix[:3, :3].T + matrix[:3, 3]
-            first = last
+        for item, first, last in self._spans():
+            if item.motion.moving and last > first:
+                _place(vertices, combined.vertices, first, last, item.pose(time))
         return Mesh(
             vertices, combined.triangles, combined.material, combined.semantic, combined.instance, combined.local
         )
+
+
+def _place(target: np.ndarray, source: np.ndarray, first: int, last: int, matrix: np.ndarray) -> None:
+    """Move the vertices first..last by a 4x4 matrix."""
+    target[first:last] = source[first:last] @ matrix[:3, :3].T + matrix[:3, 3]

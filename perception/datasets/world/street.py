@@ -200,7 +200,6 @@ def _traffic(street: Street, queue: bool) -> Route:
     fill_parking(street)
     cross_traffic(street, moving=queue and layout.lights)
     path = corridor.path(d, True)
-    zero = float(path.along[int(np.argmin(np.linalg.norm(path.points - corridor.at(0.0, d), axis=1)))])
     if street.night:
         ego = Lamps.spots(
             [(2.3, s * 0.65, 0.7) for s in (1, -1)],
@@ -211,7 +210,7 @@ def _traffic(street: Street, queue: bool) -> Route:
             clearance=0.3,
         )
         street.mobile_lamps.append((0, ego))
-    return Route(path, zero, speed)
+    return Route(path, path.find(0.0), speed)
 
 
 def _lamp_light(street: Street, lighting: Lighting) -> None:
@@ -219,7 +218,7 @@ def _lamp_light(street: Street, lighting: Lighting) -> None:
     tone = np.array(
         ((1.0, 0.62, 0.26), (1.0, 0.78, 0.5), (1.0, 0.92, 0.8), (0.85, 0.95, 1.0))[int(rng.integers(4))], np.float32
     )
-    strength = float(rng.uniform(0.05, 0.12))
+    strength = float(rng.uniform(0.08, 0.22))
     # Far lamps light what is small in the picture: keep the nearest ones.
     near = sorted(street.lamps, key=lambda lamp: float(np.hypot(lamp[0][0], lamp[0][1])))[:14]
     for at, height, cone in near:

@@ -113,16 +113,28 @@ def vertex_normals(posed: PosedScene) -> np.ndarray:
     """(V, 3) float32 mean of the adjoining triangles' normals weighted by area; 0 where nothing is smooth."""
     normals = posed.__dict__.get("_vertex_normals")
     if normals is None:
-        mesh = posed.mesh
-        chosen = np.flatnonzero(posed.materials.arrays.smooth[mesh.material])
-        triangles = mesh.triangles[chosen]
-        a, b, c = (mesh.vertices[triangles[:, k]] for k in range(3))
-        area = np.cross(b - a, c - a)
-        normals = np.zeros((len(mesh.vertices), 3), np.float32)
-        flat = triangles.ravel()
-        for k in range(3):
-            weights = np.repeat(area[:, k], 3)
-            normals[:, k] = np.bincount(flat, weights, minlength=len(normals))
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        first = posed.first_moving
+        if "still_vertex_normals" not in posed.shared:
+            posed.shared["still_vertex_normals"] = _vertex_normals(posed, slice(0, first))
+        normals = posed.shared["still_vertex_normals"]
+        if first < len(posed.mesh.triangles):
+            moving = _vertex_normals(posed, slice(first, None))
+            low = int(posed.mesh.triangles[first:].min())  # moving objects own all vertices from here on
+            normals = np.concatenate([normals[:low], moving[low:]])
         posed.__dict__["_vertex_normals"] = normals
+    return normals
+
+
+def _vertex_normals(posed: PosedScene, part: slice) -> np.ndarray:
+    mesh = posed.mesh
+    chosen = np.flatnonzero(posed.materials.arrays.smooth[mesh.material[part]]) + (part.start or 0)
+    triangles = mesh.triangles[chosen]
+    a, b, c = (mesh.vertices[triangles[:, k]] for k in range(3))
+    area = np.cross(b - a, c - a)
+    normals = np.zeros((len(mesh.vertices), 3), np.float32)
+    flat = triangles.ravel()
+    for k in range(3):
+        weights = np.repeat(area[:, k], 3)
+        normals[:, k] = np.bincount(flat, weights, minlength=len(normals))
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     return normals

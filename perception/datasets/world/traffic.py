@@ -100,9 +100,6 @@ class Lane:
     def __init__(self, street: Street, d: float, forward: bool, speed: float, own: bool) -> None:
         self.street, self.d, self.forward, self.speed, self.own = street, d, forward, speed, own
         self.path = street.corridor.path(d, forward)
-        # Where s = 0 lies along the path.
-        near = np.argmin(np.linalg.norm(self.path.points - street.corridor.at(0.0, d), axis=1))
-        self.zero = float(self.path.along[near])
 
     def add(self, s: float, kind: str | None = None, shift: float = 0.0) -> float:
         """Put a vehicle with its middle at s; returns the length of road it takes (0 = no room)."""
@@ -120,8 +117,7 @@ class Lane:
     def _put(self, s, category, shape, scale, lookup, size, shift=0.0):
         street = self.street
         way = self.path if shift == 0.0 else street.corridor.path(self.d + shift, self.forward)
-        start = self.zero + (s if self.forward else -s)
-        motion = Motion(path=way, start=start, speed=self.speed, lift=size[2] / 2)
+        motion = Motion(path=way, start=way.find(s), speed=self.speed, lift=size[2] / 2)
         rider = shape.model.endswith(("cyclist", "rider"))
         state = (
             ("cycle.with_rider" if rider else "")
@@ -403,7 +399,7 @@ def pedestrian(
         return True
     speed = float(rng.uniform(0.8, 1.7))
     if abs(np.sin(yaw)) > 0.7:
-        ends = np.linspace(d - np.sign(np.sin(yaw)) * 20, d + np.sign(np.sin(yaw)) * 20, 30)
+        ends = np.linspace(d - np.sign(np.sin(yaw)) * 20, d + np.sign(np.sin(yaw)) * 20, 41)
         edges = [street.layout.edge(street.layout.drive == sign) for sign in (1, -1)]
         points = street.corridor.at(s, ends, np.where((ends > edges[0]) | (ends < -edges[1]), street.layout.kerb, 0.0))
         motion = Motion(path=Path(points), start=20.0, speed=speed, lift=size[2] / 2, upright=True)
@@ -412,8 +408,7 @@ def pedestrian(
     else:
         forward = bool(np.cos(yaw) > 0)
         way = street.corridor.path(d, forward, s - 60, s + 60, z)
-        near = int(np.argmin(np.linalg.norm(way.points - street.corridor.at(s, d, z), axis=1)))
-        motion = Motion(path=way, start=float(way.along[near]), speed=speed, lift=size[2] / 2, upright=True)
+        motion = Motion(path=way, start=way.find(s), speed=speed, lift=size[2] / 2, upright=True)
     street.thing("person", mesh, size, motion, "pedestrian.moving", shape.model)
     return True
 

@@ -78,11 +78,6 @@ def box_of(pose: np.ndarray, size: tuple[float, float, float]) -> np.ndarray:
     return np.array([*pose[:3, 3], *size, np.arctan2(pose[1, 0], pose[0, 0])], np.float64)
 
 
-def vertex_ranges(scene: Scene) -> np.ndarray:
-    """Return (K + 1,) first vertex of each object in the posed mesh, and the end."""
-    return np.cumsum([len(scene.static.vertices), *(len(item.mesh.vertices) for item in scene.objects)])
-
-
 def pixel_counts(instance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ids in an instance map (H, W), their pixel counts, and (N, 4) int boxes [left, top, right, bottom) around them."""
     row, column = np.nonzero(instance)
@@ -176,12 +171,16 @@ def _full_boxes(
     scene: Scene, time: float, camera: Pinhole, camera_from_world: np.ndarray, keep: np.ndarray
 ) -> np.ndarray:
     """Return (N, 4) tight rectangles around the whole projected meshes of the objects `keep`; NaN for those behind the camera."""
-    vertices, ranges = scene.at(time).mesh.vertices, vertex_ranges(scene)
+    vertices = scene.at(time).mesh.vertices
+    spans = {
+        item.id: slice(*span)
+        for item, *span in zip(scene.ordered, scene.first_vertices[:-1], scene.first_vertices[1:], strict=True)
+    }
     boxes = np.full((len(keep), 4), np.nan)
     rotation, shift = camera_from_world[:3, :3].astype(np.float32), camera_from_world[:3, 3].astype(np.float32)
     for row, index in enumerate(keep):
         item = scene.objects[index]
-        points = vertices[ranges[index] : ranges[index + 1]] @ rotation.T + shift
+        points = vertices[spans[item.id]] @ rotation.T + shift
         front = points[:, 2] > NEAR
         if not front.any():
             continue

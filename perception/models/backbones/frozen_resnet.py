@@ -36,7 +36,7 @@ def _published(name: str) -> dict[str, Tensor]:
     except OSError as error:
         raise WeightsError(
             f"the ImageNet weights of {name} are not in the local cache and cannot be downloaded ({error}); fetch {weights.url} into "
-            f"{torch.hub.get_dir()}/checkpoints, or build the model with pretrained_backbone=False"
+            f"{torch.hub.get_dir()}/checkpoints, or build the model with pretrained=False"
         ) from error
 
 

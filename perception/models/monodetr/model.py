@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from perception.errors import InputError, RecipeError
 from perception.geometry.cameras import Pinhole
-from perception.geometry.image_transform import ImageTransform
 from perception.models.layers.deformable_attention import MultiScaleDeformableAttention
 from perception.models.monodetr.decoder import DepthGuidedDecoder
 from perception.models.monodetr.depth_bins import DepthBins
@@ -146,10 +145,12 @@ class MonoDetector(nn.Module):
     def inputs(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Arguments of `forward` from a batch with ``image`` (B, 3, H, W) uint8 and ``intrinsics`` (B, 3, 3) of that image.
 
-        Pictures of one size go in as they are, whatever that size. A list of pictures of different sizes is fitted into `image_size`, for prediction only.
+        In training, pictures go in as they are, whatever their one size; transforms have fitted them. Otherwise pictures of any sizes are fitted into
+        `image_size`.
         """
         images, device = batch["image"], self.pixel_mean.device
-        if one_size(images):
+        wanted = (self.preprocess.height, self.preprocess.width)
+        if one_size(images) and (self.training or tuple(images[0].shape[-2:]) == wanted):
             images = _stacked(images).to(device)
             intrinsics = _stacked(batch["intrinsics"]).to(device, torch.float32)
             focal = intrinsics[:, 1, 1].contiguous()
@@ -205,7 +206,7 @@ class MonoDetector(nn.Module):
         """
         logits = outputs["logits"]
         if not one_size(batch["image"]):
-            raise InputError("training needs pictures of one size; add a transform that fits them (Mono3DFit)")
+            raise InputError("training needs pictures of one size; give the data set a `size`")
         height, width = (int(n) for n in batch["image"][0].shape[-2:])
         targets = encode_batch(
             batch,
@@ -246,9 +247,8 @@ class MonoDetector(nn.Module):
                 raise InputError(
                     f"3D boxes need the pinhole camera of each picture; for one of {size[1]}x{size[0]} pixels found {camera}"
                 )
-        equal = len({tuple(size) for size in sizes}) == 1
-        fit = ImageTransform.identity if equal else lambda size: self.preprocess.transform(*size)
-        boxes = self.postprocess(outputs, cameras, [fit(camera.size) for camera in cameras], self.virtual_focal)
+        transforms = [self.preprocess.transform(*camera.size) for camera in cameras]
+        boxes = self.postprocess(outputs, cameras, transforms, self.virtual_focal)
         return [Prediction(boxes3d=b, camera=camera) for b, camera in zip(boxes, cameras, strict=True)]
 
 
@@ -257,18 +257,17 @@ class MonoDETR(MonoDetector):
     """MonoDETR on any backbone.
 
     Args:
-        backbone: "resnet18/34/50/101" (torchvision's layout, frozen batch norm, as released) or the name of any backbone of the zoo.
-        pretrained_backbone: start from the backbone's published weights (downloads them).
-        backbone_options: further arguments of the zoo's adapter.
+        backbone: "resnet18/34/50/101" (torchvision's layout, frozen batch norm, as released; good with pretrained weights only) or the name of any
+            backbone of the zoo; or a dictionary with such a name and further arguments.
+        pretrained: start from the backbone's published weights (downloads them).
         **options: see `MonoDetector`.
     """
 
     def __init__(
         self,
-        backbone: str = "resnet50",
+        backbone: str | Mapping[str, Any] = "resnet50",
         *,
-        pretrained_backbone: bool = False,
-        backbone_options: Mapping[str, Any] | None = None,
+        pretrained: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -277,7 +276,7 @@ class MonoDETR(MonoDetector):
         heads, levels = self.encoder.layers[0].attention.heads, self.encoder.level_embed.shape[0]
         if levels < 3:
             raise RecipeError(f"MonoDETR needs at least 3 levels (strides 8, 16, 32); found {levels}")
-        self.backbone = build_backbone(backbone, pretrained_backbone, self.preprocess, backbone_options)
+        self.backbone = build_backbone(backbone, pretrained)
         channels = self.backbone.channels
         self.neck = nn.ModuleList(conv_norm(c, dim, 1) for c in channels)
         for index in range(levels - len(channels)):
@@ -304,18 +303,15 @@ class MonoDETR(MonoDetector):
         return maps, self.depth_predictor(maps)
 
 
-def build_backbone(
-    name: str, pretrained: bool, preprocess: MonoPreprocess, options: Mapping[str, Any] | None = None
-) -> nn.Module:
+def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Module:
     """Three maps of strides 8, 16, 32 from a ResNet in the released layout or any backbone of the zoo."""
+    from perception.models.backbones.factory import build_backbone as build
     from perception.models.backbones.frozen_resnet import FrozenResNet, is_frozen_resnet
 
-    if is_frozen_resnet(name):
-        return FrozenResNet(name, pretrained=pretrained, **(options or {}))
-    from perception.models.backbones.factory import build_backbone as build
-
-    fixed = {"img_size": (preprocess.height, preprocess.width)} if (options or {}).get("img_size") == "network" else {}
-    return build({"name": name, "out_strides": (8, 16, 32), "pretrained": pretrained, **(options or {}), **fixed})
+    arguments = {"name": config} if isinstance(config, str) else dict(config)
+    if "type" not in arguments and is_frozen_resnet(arguments.get("name", "")):
+        return FrozenResNet(**{"pretrained": pretrained, **arguments})
+    return build(arguments, out_strides=(8, 16, 32), pretrained=pretrained)
 
 
 def one_size(images: Any) -> bool:

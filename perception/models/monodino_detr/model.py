@@ -54,6 +54,8 @@ class MonoDINODETR(MonoDetector):
         encoder: "vits", "vitb", "vitl" or "vitg" of Depth Anything V2.
         vit_size: (height, width) of the transformer's input, multiples of 14. The released model squashes every picture to 518 x 518; a size of the
             picture's aspect, such as (294, 980) for KITTI, keeps shapes.
+        pretrained: path of the Depth Anything V2 file (``depth_anything_v2_vits.pth`` ...) to start from; without it the frozen parts are random, which is
+            good for loading a trained MonoDINO-DETR only.
         train_backbone: let gradients into the transformer and the depth head (the released model does not).
         dynamic_anchors: queries as boxes (DAB); without, learnt positions as in MonoDETR.
         **options: see `MonoDetector`.
@@ -64,6 +66,7 @@ class MonoDINODETR(MonoDetector):
         encoder: str = "vits",
         *,
         vit_size: tuple[int, int] = (518, 518),
+        pretrained: str | bool = False,
         train_backbone: bool = False,
         dynamic_anchors: bool = True,
         levels: int = 3,
@@ -77,6 +80,10 @@ class MonoDINODETR(MonoDetector):
         super().__init__(levels=levels, **options)
         self.vit_size, self.train_backbone = tuple(int(n) for n in vit_size), train_backbone
         self.vit, self.depth_head = build_encoder(encoder)
+        if pretrained:
+            from perception.models.monodino_detr.weights import load_depth_anything
+
+            load_depth_anything(self, str(pretrained))
         if not train_backbone:
             self.vit.requires_grad_(False)
             self.depth_head.requires_grad_(False)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,56 +20,66 @@ from perception.models.dense.losses import nearest
 
 @dataclasses.dataclass(frozen=True)
 class SegmentTargets:
-    """Segments of one picture: labels (G,) int64, masks (G, h, w) float32 that sum to 1 (segment) or 0 (void) at each pixel."""
+    """Segments of a batch, padded to the largest number G.
+
+    labels: (B, G) int64, 0 where padded. masks: (B, G, h, w) float32; they sum to 1 (segment) or 0 (void) at each pixel. present: (B, G) bool.
+    """
 
     labels: Tensor
     masks: Tensor
+    present: Tensor
 
     @classmethod
-    def from_masks(cls, labels: Tensor, masks: Tensor) -> SegmentTargets:
-        """Share out pixels that several masks claim."""
-        masks = masks.float()
-        return cls(labels.long(), masks / masks.sum(0).clamp(min=1.0))
+    def from_masks(cls, labels: Sequence[Tensor], masks: Sequence[Tensor]) -> SegmentTargets:
+        """Pad labels (G_b,) and masks (G_b, h, w) of the pictures; pixels that several masks claim are shared out."""
+        count = max(1, *(len(value) for value in labels))
+        padded = torch.stack([F.pad(m.float(), (0, 0, 0, 0, 0, count - len(m))) for m in masks])
+        return cls(
+            torch.stack([F.pad(value.long(), (0, count - len(value))) for value in labels]),
+            padded / padded.sum(1, keepdim=True).clamp(min=1.0),
+            torch.stack([torch.arange(count, device=value.device) < len(value) for value in labels]),
+        )
+
+    @property
+    def known(self) -> Tensor:
+        """(B, h w) float32: 1 on segments, 0 on void."""
+        return (self.masks.sum(1) > 0).flatten(1).float()
 
 
 class Match(NamedTuple):
-    """One picture's assignment and how good it was on the final prediction, which weighs the losses of every layer."""
+    """Which cluster each segment got, and how good that was on the final prediction, which weighs the losses of every layer."""
 
-    rows: Tensor  # (G,) clusters
-    columns: Tensor  # (G,) segments
-    similarity: Tensor  # (G,) mask similarity
-    confidence: Tensor  # (G,) class probability
-    void: Tensor  # (N,) share of each cluster's probability mass that lies on void
-
-
-Assignment = list[Match]
+    rows: Tensor  # (B, G) clusters; N (one past the last) where a segment has none
+    similarity: Tensor  # (B, G) mask similarity
+    confidence: Tensor  # (B, G) class probability, 0 where a segment has no cluster
+    void: Tensor  # (B, N) share of each cluster's probability mass that lies on void
 
 
 def panoptic_targets(
     batch: Mapping[str, Tensor], size: tuple[int, int], num_classes: int, things: Sequence[int], ignore: int = 255
-) -> list[SegmentTargets]:
+) -> SegmentTargets:
     """Segments from `semantic` (B, H, W) and `instance` (B, H, W; 0 = none) at `size`: a thing's instances, a stuff class as a whole.
 
-    A thing pixel without an instance is void, as is `ignore`.
+    A thing pixel without an instance is void, as is `ignore`. One transfer to the CPU and one back a batch.
     """
     semantic = nearest(batch["semantic"], size).long()
     instance = nearest(batch["instance"], size).long() if "instance" in batch else torch.zeros_like(semantic)
-    is_thing = torch.zeros(num_classes + 1, dtype=torch.bool, device=semantic.device)
-    if things:
-        is_thing[list(things)] = True
+    device = semantic.device
+    is_thing = torch.tensor([c in set(things) for c in range(num_classes + 1)], device=device)
     known = (semantic >= 0) & (semantic < num_classes) & (semantic != ignore)
     thing = is_thing[semantic.clamp(0, num_classes)] & known
-    ids = torch.where(
-        thing, instance * (num_classes + 1) + semantic, semantic
-    )  # unique a segment: instance >= 1 for things
+    # Unique a segment: the instance counts from 1 for things and is 0 for stuff.
+    ids = torch.where(thing, instance * (num_classes + 1) + semantic, semantic)
     ids = torch.where(known & (~thing | (instance > 0)), ids, torch.full_like(ids, -1))
-    targets = []
-    for picture in ids:
-        found = torch.unique(picture)
-        found = found[found >= 0]
-        labels = found % (num_classes + 1)
-        targets.append(SegmentTargets(labels, (picture[None] == found[:, None, None]).float()))
-    return targets
+    found = [np.unique(picture) for picture in ids.cpu().numpy()]
+    found = [values[values >= 0] for values in found]
+    table = np.full((len(found), max(1, *(len(values) for values in found))), -2, np.int64)  # -2 is no pixel's id
+    for row, values in zip(table, found, strict=True):
+        row[: len(values)] = values
+    segments = torch.from_numpy(table).to(device, non_blocking=True)
+    present = segments >= 0
+    masks = (ids[:, None] == segments[:, :, None, None]).float()
+    return SegmentTargets(torch.where(present, segments % (num_classes + 1), 0), masks, present)
 
 
 class KMaXCriterion(nn.Module):
@@ -98,101 +109,98 @@ class KMaXCriterion(nn.Module):
         self.sample_temperature, self.contrast_temperature = sample_temperature, contrast_temperature
 
     @torch.no_grad()
-    def match(self, prediction: Mapping[str, Tensor], targets: Sequence[SegmentTargets]) -> Assignment:
+    def match(self, prediction: Mapping[str, Tensor], targets: SegmentTargets) -> Match:
         """Assign segments to clusters by the largest sum of mask similarity x class probability (Hungarian, on the CPU)."""
         from scipy.optimize import linear_sum_assignment
 
-        assignment: Assignment = []
-        for scores, logits, target in zip(prediction["class_logits"], prediction["mask_logits"], targets, strict=True):
-            inside, outside = (part.sum(1) for part in _probability(logits, target))
-            void = outside / (inside + outside).clamp(min=self.floor)
-            similarity = mask_similarity(_probability(logits, target)[0], target)
-            confidence = scores.float().softmax(-1)[:, target.labels]
-            pairs = linear_sum_assignment((similarity * confidence).cpu().numpy(), maximize=True)  # (N, G)
-            rows, columns = (torch.as_tensor(index, device=logits.device) for index in pairs)
-            assignment.append(Match(rows, columns, similarity[rows, columns], confidence[rows, columns], void))
-        return assignment
+        probability = prediction["mask_logits"].float().flatten(2).softmax(1)  # (B, N, hw)
+        inside = probability * targets.known[:, None]
+        mass = inside.sum(2)
+        void = (probability.sum(2) - mass).clamp(min=0) / probability.sum(2).clamp(min=self.floor)
+        similarity = mask_similarity(inside, targets.masks.flatten(2))  # (B, N, G)
+        scores = prediction["class_logits"].float().softmax(-1)
+        confidence = scores.gather(2, targets.labels[:, None].expand(-1, scores.shape[1], -1))
+        gains = (similarity * confidence).cpu().numpy()
+        counts = targets.present.sum(1).tolist()
+        rows = np.full(targets.labels.shape, scores.shape[1], np.int64)
+        for index, (gain, count) in enumerate(zip(gains, counts, strict=True)):
+            clusters, segments = linear_sum_assignment(gain[:, :count], maximize=True)
+            rows[index, segments] = clusters
+        assigned = torch.from_numpy(rows).to(scores.device, non_blocking=True)
+        has = assigned < scores.shape[1]
+        place = assigned.clamp(max=scores.shape[1] - 1)[:, None]
+        return Match(assigned, similarity.gather(1, place)[:, 0] * has, confidence.gather(1, place)[:, 0] * has, void)
 
-    def forward(
-        self, prediction: Mapping[str, Tensor], targets: Sequence[SegmentTargets], assignment: Assignment
-    ) -> dict[str, Tensor]:
+    def forward(self, prediction: Mapping[str, Tensor], targets: SegmentTargets, match: Match) -> dict[str, Tensor]:
         """Return the scalar losses `class`, `dice`, `mask` and `instance`.
 
         prediction: `class_logits` (B, N, C + 1), `mask_logits` (B, N, h', w'), `pixel_feature` (B, D, h', w'); enlarged to the targets' size.
         """
-        size = targets[0].masks.shape[-2:]
-        masks = _to_size(prediction["mask_logits"].float(), size)
-        with torch.autocast(masks.device.type, enabled=False):
-            rows: dict[str, list[Tensor]] = {"class": [], "dice": [], "mask": []}
-            for index, (target, matched) in enumerate(zip(targets, assignment, strict=True)):
-                losses = self._picture(prediction["class_logits"][index].float(), masks[index], target, matched)
-                for name, value in losses.items():
-                    rows[name].append(value)
-            found = {"class": torch.stack([_nonzero_mean(v) for v in rows["class"]]).mean()}
-            found["dice"] = torch.stack([v.sum() for v in rows["dice"]]).mean() * (0.75 / masks.shape[1])
-            found["mask"] = torch.stack([_nonzero_mean(v) for v in rows["mask"]]).mean()
+        size = targets.masks.shape[-2:]
+        logits = _to_size(prediction["mask_logits"].float(), size).flatten(2)  # (B, N, hw)
+        with torch.autocast(logits.device.type, enabled=False):
+            found = {"class": self._class_loss(prediction["class_logits"].float(), targets, match)}
+            found |= self._mask_losses(logits, targets, match)
             if self.instance and "pixel_feature" in prediction:
                 features = _to_size(prediction["pixel_feature"].float(), size)
-                found["instance"] = torch.stack(
-                    [self._discriminate(feature, target) for feature, target in zip(features, targets, strict=True)]
-                ).mean()
+                found["instance"] = self._discriminate(features.flatten(2), targets)
         return found
 
-    def _picture(self, scores: Tensor, logits: Tensor, target: SegmentTargets, match: Match) -> dict[str, Tensor]:
-        """Loss terms of one picture: (N,) of `class` and `dice`, (h w) of `mask`."""
-        rows, columns = match.rows, match.columns
-        inside, _ = _probability(logits, target)
-        truth = target.masks[columns].flatten(1)  # (G, hw), in the order of `rows`
-        count = logits.shape[0]
-        matched = inside[rows]
-        with torch.no_grad():
-            weight = match.void.index_copy(0, rows, match.similarity).clamp(min=self.floor)
-            labels = torch.full((count,), self.num_classes, device=scores.device).index_copy(
-                0, rows, target.labels[columns]
-            )
-            alpha = torch.where(labels == self.num_classes, 0.25, 0.75)
-        classes = F.cross_entropy(scores, labels, reduction="none") * weight * alpha
-        overlap = (matched * truth).sum(1)
-        dice = (1 - (2 * overlap + 1) / (matched.sum(1) + truth.sum(1) + 1)) * match.confidence
-        log_probability = logits.flatten(1).log_softmax(0)[rows]
-        return {"class": classes, "dice": dice, "mask": -(truth * log_probability).sum(0)}
+    def _class_loss(self, scores: Tensor, targets: SegmentTargets, match: Match) -> Tensor:
+        """Cross entropy of every cluster, weighed by its mask's quality (matched) or its share of void (unmatched)."""
+        count = scores.shape[1]
+        labels = torch.full((len(scores), count + 1), self.num_classes, device=scores.device)
+        labels = labels.scatter(1, match.rows, targets.labels)[:, :count]
+        weight = F.pad(match.void, (0, 1)).scatter(1, match.rows, match.similarity)[:, :count].clamp(min=self.floor)
+        alpha = torch.where(labels == self.num_classes, 0.25, 0.75)
+        loss = F.cross_entropy(scores.transpose(1, 2), labels, reduction="none") * weight * alpha
+        return _nonzero_mean(loss).mean()
 
-    def _discriminate(self, feature: Tensor, target: SegmentTargets) -> Tensor:
+    def _mask_losses(self, logits: Tensor, targets: SegmentTargets, match: Match) -> dict[str, Tensor]:
+        """Dice of matched clusters, and the cross entropy of each pixel's cluster."""
+        count = logits.shape[1]
+        has = (match.rows < count).float()
+        truth = targets.masks.flatten(2)
+        place = match.rows.clamp(max=count - 1)[..., None].expand_as(truth)
+        log_probability = logits.log_softmax(1).gather(1, place)  # (B, G, hw)
+        matched = log_probability.exp() * targets.known[:, None]
+        overlap = (matched * truth).sum(2)
+        dice = (1 - (2 * overlap + 1) / (matched.sum(2) + truth.sum(2) + 1)) * match.confidence
+        identity = -(truth * has[..., None] * log_probability).sum(1)
+        return {"dice": dice.sum(1).mean() * (0.75 / count), "mask": _nonzero_mean(identity).mean()}
+
+    def _discriminate(self, features: Tensor, targets: SegmentTargets) -> Tensor:
         """Contrast pixels of one segment with those of all others; small segments are sampled more often."""
-        feature, masks = feature.flatten(1), target.masks.flatten(1)  # (D, hw), (G, hw)
-        pixels = masks.shape[1]
-        known = masks.sum(0) > 0
+        masks, known = targets.masks.flatten(2), targets.known  # (B, G, hw), (B, hw)
+        pixels = masks.shape[2]
         if self.samples is not None and self.samples < pixels:
-            area = (masks * masks.sum(1, keepdim=True)).sum(0).clamp(min=1.0)
-            score = self.sample_temperature * (pixels / area).log()
-            gumbel = -torch.log(-torch.log(torch.rand_like(score).clamp(1e-9, 1 - 1e-7)))
-            score = torch.where(known, score + gumbel, torch.full_like(score, -1e9))
-            place = score.topk(self.samples).indices
-            feature, masks, known = feature[:, place], masks[:, place], known[place]
-        same = masks.T @ masks
-        same = same / same.sum(1, keepdim=True).clamp(min=1.0)
-        similarity = (feature.T @ feature) / self.contrast_temperature
-        loss = -(same * similarity.log_softmax(1)).sum(1)
-        return _nonzero_mean(loss * known)
+            area = (masks * masks.sum(2, keepdim=True)).sum(1).clamp(min=1.0)
+            score = self.sample_temperature * (pixels / area).log() + _gumbel(area)
+            place = torch.where(known > 0, score, torch.full_like(score, -1e9)).topk(self.samples, dim=1).indices
+            features = features.gather(2, place[:, None].expand(-1, features.shape[1], -1))
+            masks = masks.gather(2, place[:, None].expand(-1, masks.shape[1], -1))
+            known = known.gather(1, place)
+        same = masks.transpose(1, 2) @ masks  # (B, K, K)
+        same = same / same.sum(2, keepdim=True).clamp(min=1.0)
+        similarity = (features.transpose(1, 2) @ features) / self.contrast_temperature
+        loss = -(same * similarity.log_softmax(2)).sum(2) * known
+        return _nonzero_mean(loss).mean()
 
 
-def mask_similarity(probability: Tensor, target: SegmentTargets) -> Tensor:
-    """Dice (N, G) between cluster probabilities (N, hw; 0 on void) and the segments."""
-    truth = target.masks.flatten(1)
-    total = probability.sum(1)[:, None] + truth.sum(1)[None]
-    return (probability @ truth.T) / (0.5 * total + 1e-5)
-
-
-def _probability(logits: Tensor, target: SegmentTargets) -> tuple[Tensor, Tensor]:
-    """Softmax over the clusters (N, hw), split into its part on segments and its part on void."""
-    probability = logits.float().flatten(1).softmax(0)
-    known = (target.masks.sum(0) > 0).flatten().float()
-    return probability * known, probability * (1 - known)
+def mask_similarity(probability: Tensor, truth: Tensor) -> Tensor:
+    """Dice (B, N, G) between cluster probabilities (B, N, hw; 0 on void) and segments (B, G, hw)."""
+    total = probability.sum(2)[:, :, None] + truth.sum(2)[:, None]
+    return (probability @ truth.transpose(1, 2)) / (0.5 * total + 1e-5)
 
 
 def _nonzero_mean(loss: Tensor) -> Tensor:
-    """Sum over the number of entries that are not exactly zero, as the official code divides."""
-    return loss.sum() / (loss != 0).sum().clamp(min=1)
+    """(B, K) -> (B,): sum over the number of entries that are not exactly zero, as the official code divides."""
+    return loss.sum(1) / (loss != 0).sum(1).clamp(min=1)
+
+
+def _gumbel(like: Tensor) -> Tensor:
+    """Gumbel noise: adding it to log weights and taking the largest K samples K without replacement."""
+    return -torch.log(-torch.log(torch.rand_like(like).clamp(1e-9, 1 - 1e-7)))
 
 
 def _to_size(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -226,7 +234,6 @@ def auxiliary_semantic_loss(
         one_hot = F.one_hot(target.where(known, torch.zeros_like(target)), logits.shape[1]) * known[..., None]
         area = one_hot.sum(1).gather(1, target.where(known, torch.zeros_like(target))).clamp(min=1)
         score = temperature * (loss.shape[1] / area).log()
-        gumbel = -torch.log(-torch.log(torch.rand_like(score).clamp(1e-9, 1 - 1e-7)))
-        place = torch.where(known, score + gumbel, torch.full_like(score, -1e9)).topk(samples, dim=1).indices
+        place = torch.where(known, score + _gumbel(score), torch.full_like(score, -1e9)).topk(samples, dim=1).indices
         loss = loss.gather(1, place)
     return loss.sum() / (loss != 0).sum().clamp(min=1)

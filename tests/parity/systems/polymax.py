@@ -147,7 +147,9 @@ def _loss(case: Case) -> Iterable[Check]:
 
     data = {name: torch.from_numpy(np.asarray(value)) for name, value in case.inputs.items()}
     batch = data["pred_logits"].shape[0]
-    targets = [SegmentTargets.from_masks(data[f"gt_labels{b}"], data[f"gt_masks{b}"]) for b in range(batch)]
+    targets = SegmentTargets.from_masks(
+        [data[f"gt_labels{b}"] for b in range(batch)], [data[f"gt_masks{b}"] for b in range(batch)]
+    )
     criterion = KMaXCriterion(case.reference["num_classes"], samples=None, floor=case.reference["eos_coef"])
 
     def prediction(suffix: str) -> dict[str, torch.Tensor]:
@@ -155,8 +157,9 @@ def _loss(case: Case) -> Iterable[Check]:
         return {ours: data[theirs + suffix] for ours, theirs in names.items()}
 
     assignment = criterion.match(prediction(""), targets)
-    for index, (rows, columns, *_) in enumerate(assignment):
+    for index, rows in enumerate(assignment.rows):
         if f"match{index}" in case.outputs:
+            rows, columns = rows[rows < data["pred_logits"].shape[1]].sort()
             yield Check(f"match{index}", torch.stack([rows, columns]), case.outputs[f"match{index}"])
     names = {"class": "loss_ce", "dice": "loss_dice", "mask": "loss_mask", "instance": "loss_pixel_insdis"}
     suffixes = ["", *sorted({m[1] for name in case.outputs if (m := re.search(r"loss_ce(_\d+)$", name))})]
