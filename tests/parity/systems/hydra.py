@@ -8,12 +8,17 @@ import numpy as np
 import torch
 
 from perception.models.hydra.calibration import Calibration, DepthAxis
+from perception.models.hydra.depth_loss import depth_bins, depth_loss, nearest_depth
+from perception.models.hydra.depth_net import CameraAwareDepthNet
+from perception.models.hydra.hat import HeightAssociation
+from perception.models.hydra.weights import DEPTH_NET, convert
+from perception.models.layers.weight_files import load_strictly
 from perception.ops.lift_splat import VoxelGrid, flatten_height, lift_splat, plan_lift
 from tests.parity.runner import Case, Check
 
 
 def tensors(values: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in values.items()}
+    return {key: torch.from_numpy(np.array(value)) for key, value in values.items()}
 
 
 def calibration_of(inputs: dict[str, torch.Tensor]) -> Calibration:
@@ -44,4 +49,41 @@ def lift(case: Case) -> Iterator[Check]:
         yield Check(f"bev ({method})", bev, case.outputs["bev"])
 
 
-KINDS = {"hydra_lift_splat": lift}
+@torch.no_grad()
+def depth_net(case: Case) -> Iterator[Check]:
+    inputs, about, state = tensors(case.inputs), case.reference["config"], tensors(case.state)
+    net = CameraAwareDepthNet(
+        about["in_channels"],
+        about["mid_channels"],
+        about["context_channels"],
+        about["depth_channels"],
+        aspp=about.get("use_aspp", any(".aspp1." in key for key in state)),
+        deformable=about["use_dcn"],
+    )
+    load_strictly(net, convert(state, DEPTH_NET))
+    net.eval()
+    vector = calibration_of(inputs).vector()
+    yield Check("mlp_input", vector, case.outputs["mlp_input"])
+    logits, context = net(inputs["x"], vector)
+    probabilities = logits.softmax(2)
+    yield Check("context", context, case.outputs["context"])
+    yield Check("depth", probabilities, case.outputs["depth"])
+    axis = DepthAxis.of(about["grid_config"]["depth"])
+    truth = inputs["gt_depth"]
+    bins = depth_bins(nearest_depth(truth, truth != 0, tuple(logits.shape[-2:])), axis, "official")
+    yield Check("depth_label_index", bins.flatten(), case.outputs["depth_label_index"])
+    yield Check("loss_depth", about["loss_depth_weight"] * depth_loss(probabilities, bins), case.outputs["loss_depth"])
+
+
+@torch.no_grad()
+def height_association(case: Case) -> Iterator[Check]:
+    inputs, state = tensors(case.inputs), tensors(case.state)
+    height, dim = state["height_embed"].shape
+    layer = HeightAssociation(dim, case.reference["config"]["num_heads"], height, len(state["depth_embed"]))
+    load_strictly(layer, state)
+    out, attention = layer.eval()(inputs["img"], inputs["radar"], return_attention=True)
+    yield Check("out", out, case.outputs["out"])
+    yield Check("attention", attention, case.outputs["attention"])
+
+
+KINDS = {"hydra_lift_splat": lift, "hydra_depth_net": depth_net, "hydra_hat": height_association}
