@@ -103,8 +103,8 @@ def _corners(
     bar = (index // heads if shared else index).to(torch.int64) * (bins + 3) + near.to(torch.int64).unsqueeze(-2)
     flat = bar.flatten()
     here, next_one = bars.index_select(0, flat).view(index.shape), bars.index_select(0, flat + 1).view(index.shape)
-    # A point exactly on the frame reads only zeros, but its right or lower neighbours are real pixels.
-    inside = ((x > 0) & (y > 0)).unsqueeze(-2)
+    # A point exactly on the frame is outside. It weighs nothing, but its right or lower neighbours are pixels of this level or of the next.
+    inside = ((x > 0) & (y > 0) & (x < layout.right) & (y < layout.bottom)).unsqueeze(-2)
     return index, bilinear, torch.where(inside, here + (next_one - here) * far_part.unsqueeze(-2), 0.0)
 
 

@@ -43,3 +43,21 @@ def convert(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     from perception.models.layers.weight_files import rename
 
     return rename(dict(state), rules)
+
+
+# DA_SpatialCrossAttention of FB-BEV.
+DEPTH_CONSISTENT_ATTENTION: Rules = [
+    (r"deformable_attention\.sampling_offsets\.", "offsets."),
+    (r"deformable_attention\.attention_weights\.", "weights."),
+    (r"deformable_attention\.value_proj\.", "value_proj."),
+    (r"output_proj\.", "output_proj."),
+    (r"layer_scale", "layer_scale"),
+]
+
+# MSDeformableAttention3D_DFA3D of BEVFormer_DFA3D.
+ATTENTION_3D: Rules = [
+    (r"sampling_offsets\.", "offsets."),
+    (r"sampling_offsets_depth\.", "depth_offsets."),
+    (r"attention_weights\.", "weights."),
+    (r"value_proj\.", "value_proj."),
+]

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from perception.models.hydra.backward_projection import DepthConsistentAttention
 from perception.models.hydra.calibration import Calibration, DepthAxis
 from perception.models.hydra.depth_loss import depth_bins, depth_loss, nearest_depth
 from perception.models.hydra.depth_net import CameraAwareDepthNet
+from perception.models.hydra.dfa3d import DeformableAttention3D
 from perception.models.hydra.hat import HeightAssociation
-from perception.models.hydra.weights import DEPTH_NET, convert
+from perception.models.hydra.visible import VisibleCells
+from perception.models.hydra.weights import ATTENTION_3D, DEPTH_CONSISTENT_ATTENTION, DEPTH_NET, convert
 from perception.models.layers.weight_files import load_strictly
+from perception.ops.deformable_attention_3d import deformable_attention_3d
 from perception.ops.lift_splat import VoxelGrid, flatten_height, lift_splat, plan_lift
 from tests.parity.runner import Case, Check
 
@@ -86,4 +90,65 @@ def height_association(case: Case) -> Iterator[Check]:
     yield Check("attention", attention, case.outputs["attention"])
 
 
-KINDS = {"hydra_lift_splat": lift, "hydra_depth_net": depth_net, "hydra_hat": height_association}
+@torch.no_grad()
+def backward_projection(case: Case) -> Iterator[Check]:
+    inputs, about, state = tensors(case.inputs), case.reference["config"], tensors(case.state)
+    grid, axis = VoxelGrid.of(about["grid"]), DepthAxis.of(about["dbound"])
+    features, query = inputs["feat"], inputs["query"]
+    image_size = tuple(about["hw"])
+    mask = inputs.get("bev_mask")
+    wanted = None if mask is None else mask.reshape(query.shape[:2]) > 0
+    cells = VisibleCells.of(grid, calibration_of(inputs), image_size, wanted)
+    yield from reference_points(case, grid, calibration_of(inputs), image_size)
+    attention = DepthConsistentAttention(
+        about["E"], about["heads"], about["P"], about["Z"], layer_scale=1.0 if "layer_scale" in state else None
+    )
+    load_strictly(attention, convert(state, DEPTH_CONSISTENT_ATTENTION))
+    out = attention.eval()(query, inputs["query_pos"], [features], cells, inputs["depth"].softmax(2), axis)
+    yield Check("out", out, case.outputs["out"])
+    yield Check("update", out - query, case.outputs["update"])
+
+
+def reference_points(case: Case, grid: VoxelGrid, calibration: Calibration, size) -> Iterator[Check]:
+    from perception.models.hydra.visible import cell_anchors
+
+    anchors = cell_anchors(grid, torch.float32, torch.device("cpu"))
+    batch = len(calibration.intrinsics)
+    uv, depth = calibration.project(anchors.view(1, -1, 3).expand(batch, -1, -1))
+    uv = (uv / torch.tensor([size[1], size[0]])).unflatten(2, anchors.shape[:2]).transpose(0, 1)
+    depth = depth.unflatten(2, anchors.shape[:2]).transpose(0, 1)[..., None]  # (N, B, YX, Z, 1)
+    mask = VisibleCells.of(grid, calibration, size).mask.transpose(0, 1)
+    stride = next(s for s in range(1, 100) if len(range(0, uv.shape[2], s)) == case.outputs["ref_uv"].shape[2])
+    stride = 7 if len(range(0, uv.shape[2], 7)) == case.outputs["ref_uv"].shape[2] else stride
+    seen = mask[..., None]
+    yield Check("mask", np.packbits(mask.numpy()), case.outputs["mask_bits"])
+    yield Check("ref_uv", torch.where(seen, uv, 0.0)[:, :, ::stride], case.outputs["ref_uv"])
+    yield Check("ref_depth", torch.where(seen, depth, 0.0)[:, :, ::stride], case.outputs["ref_depth"])
+
+
+@torch.no_grad()
+def dfa3d(case: Case) -> Iterator[Check]:
+    inputs, about, state = tensors(case.inputs), case.reference["config"], tensors(case.state)
+    shapes = [(h, w) for h, w, _ in about["spatial_shapes_3d"]]
+    given = [inputs[name] for name in ("op_value", "op_dist")]
+    places = [inputs[name] for name in ("op_loc", "op_weight")]
+    out, scores = deformable_attention_3d(*given, shapes, *places, return_scores=True)
+    yield Check("op_out", out, case.outputs["op_out"])
+    queries = scores.shape[1]
+    kept = case.outputs["op_depth_score"].shape[1]
+    yield Check("op_depth_score", scores[:, :: -(-queries // kept)], case.outputs["op_depth_score"])
+    layer = DeformableAttention3D(about["embed_dims"], about["num_heads"], about["num_levels"], about["num_points"])
+    load_strictly(layer, convert(state, ATTENTION_3D))
+    call = [inputs[f"m_{name}"] for name in ("query", "value", "dist", "ref")]
+    out, update = layer.eval()(*call, shapes, return_update=True)
+    yield Check("m_out", out, case.outputs["m_out"])
+    yield Check("m_update", update, case.outputs["m_update"])
+
+
+KINDS = {
+    "hydra_lift_splat": lift,
+    "hydra_depth_net": depth_net,
+    "hydra_hat": height_association,
+    "hydra_backward_projection": backward_projection,
+    "dfa3d": dfa3d,
+}
