@@ -61,3 +61,12 @@ ATTENTION_3D: Rules = [
     (r"attention_weights\.", "weights."),
     (r"value_proj\.", "value_proj."),
 ]
+
+# CenterPoint heads of mmdet3d (FB-BEV, CRN, BEVDepth).
+CENTER_HEAD: Rules = [
+    (r"shared_conv\.conv\.", "shared.0."),
+    (r"shared_conv\.bn\.", "shared.1."),
+    (r"task_heads\.(\d+)\.(\w+)\.0\.conv\.", r"heads.\1.branches.\2.0."),
+    (r"task_heads\.(\d+)\.(\w+)\.0\.bn\.", r"heads.\1.branches.\2.1."),
+    (r"task_heads\.(\d+)\.(\w+)\.1\.", r"heads.\1.branches.\2.3."),
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,12 +10,14 @@ import torch
 
 from perception.models.hydra.backward_projection import DepthConsistentAttention
 from perception.models.hydra.calibration import Calibration, DepthAxis
+from perception.models.hydra.centerpoint import NUSCENES_TASKS, CenterGeometry, CenterHead, decode
+from perception.models.hydra.centerpoint_targets import draw_gaussians, gaussian_radius
 from perception.models.hydra.depth_loss import depth_bins, depth_loss, nearest_depth
 from perception.models.hydra.depth_net import CameraAwareDepthNet
 from perception.models.hydra.dfa3d import DeformableAttention3D
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.visible import VisibleCells
-from perception.models.hydra.weights import ATTENTION_3D, DEPTH_CONSISTENT_ATTENTION, DEPTH_NET, convert
+from perception.models.hydra.weights import ATTENTION_3D, CENTER_HEAD, DEPTH_CONSISTENT_ATTENTION, DEPTH_NET, convert
 from perception.models.layers.weight_files import load_strictly
 from perception.ops.deformable_attention_3d import deformable_attention_3d
 from perception.ops.lift_splat import VoxelGrid, flatten_height, lift_splat, plan_lift
@@ -145,10 +148,52 @@ def dfa3d(case: Case) -> Iterator[Check]:
     yield Check("m_update", update, case.outputs["m_update"])
 
 
+@torch.no_grad()
+def centerpoint_head(case: Case) -> Iterator[Check]:
+    inputs, about, state = tensors(case.inputs), case.reference["config"], tensors(case.state)
+    for pattern, offset in case.reference.get("state_offset", {}).items():
+        state = {key: value + offset if re.search(pattern, key) else value for key, value in state.items()}
+    head = CenterHead(
+        about["in_channels"],
+        NUSCENES_TASKS,
+        about["share_conv_channel"],
+        state["task_heads.0.reg.0.conv.weight"].shape[0],
+    )
+    load_strictly(head, convert(state, CENTER_HEAD))
+    outputs = head.eval()(inputs["x"])
+    for task, maps in enumerate(outputs):
+        for name, value in maps.items():
+            yield Check(f"{name}_{task}", value[:, :, ::3, ::3], case.outputs[f"{name}_{task}"])
+    cell = tuple(about["out_size_factor"] * size for size in about["voxel_size"][:2])
+    geometry = CenterGeometry(tuple(about["pc_range"][:2]), cell, tuple(inputs["x"].shape[-2:]))
+    found = decode(
+        outputs,
+        NUSCENES_TASKS,
+        geometry,
+        max_num=about["max_num"],
+        score_threshold=about["score_threshold"],
+        post_max=about["post_max_size"],
+        min_radius=about["min_radius"],
+        post_range=about["post_center_range"],
+    )[0]
+    boxes = found.boxes.clone()
+    boxes[:, 2] -= boxes[:, 5] / 2
+    yield Check("boxes", torch.cat((boxes, found.velocity), 1), case.outputs["boxes"])
+    yield Check("scores", found.scores, case.outputs["scores"])
+    yield Check("labels", found.labels, case.outputs["labels"])
+    radius = gaussian_radius(*inputs["gauss_wh"].unbind(1)).long().clamp(min=2)
+    yield Check("gauss_radius", radius, case.outputs["gauss_radius"])
+    column, row = inputs["gauss_ct"].unbind(1)
+    maps = torch.zeros(1, *case.outputs["gauss_map"].shape)
+    maps = draw_gaussians(maps, torch.zeros_like(row), row, column, radius[: len(row)])
+    yield Check("gauss_map", maps[0], case.outputs["gauss_map"])
+
+
 KINDS = {
     "hydra_lift_splat": lift,
     "hydra_depth_net": depth_net,
     "hydra_hat": height_association,
     "hydra_backward_projection": backward_projection,
+    "hydra_centerpoint_head": centerpoint_head,
     "dfa3d": dfa3d,
 }
