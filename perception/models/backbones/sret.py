@@ -270,4 +270,7 @@ SIZES: dict[str, dict[str, Any]] = {
         **_DEPTHS,
     },
 }
-register_sizes(__name__, SReT, SIZES, _RULES, lambda name: {"license": "mit"}, _unroll)
+_WHOLE = {"groups1": [1, 1, 1], "groups2": [1, 1, 1]}
+SIZES |= {f"{name}_wo_slice": {**size, **_WHOLE} for name, size in SIZES.items()}
+SIZES["sret_small_wo_slice_384"] = {**SIZES["sret_small_wo_slice"], "img_size": 384}
+register_sizes(__name__, SReT, SIZES, _RULES, lambda name: {"license": "mit", "side": SIZES[name]["img_size"]}, _unroll)
