@@ -185,12 +185,12 @@ class SReT(StagedTrunk):
         nn.init.trunc_normal_(self.position, std=0.02)
         stages = []
         for i, dim in enumerate(widths):
-            rates = drop_path_rates(drop_path_rate, depths)[i]
+            rates = drop_path_rates(drop_path_rate, recursive_num)[i]
             loops = depths[i] // recursive_num[i]
             downsample = nn.Conv2d(widths[i - 1], dim, 3, 2, 1, groups=widths[i - 1]) if i else nn.Identity()
             blocks = []
             for number in range(recursive_num[i]):
-                layer = TransformerLayer(dim, num_heads[i], (groups1[i], groups2[i]), mlp_ratio, rates[number * loops])
+                layer = TransformerLayer(dim, num_heads[i], (groups1[i], groups2[i]), mlp_ratio, rates[number])
                 projections = [Projection(dim, projection_ratio) for _ in range(loops)]
                 blocks.append(RecursiveBlock(layer, projections, number * loops))
             stages.append(SReTStage(downsample, blocks))
