@@ -165,9 +165,7 @@ def test_newton_inverse_is_an_inverse():
     torch.testing.assert_close(inverse, exact, rtol=1e-6, atol=1e-6)
     weights = picture(2, 5, 5, seed=1).double()
     wanted = torch.autograd.grad((exact * weights).sum(), kernel)[0]
-    torch.testing.assert_close(
-        torch.autograd.grad((inverse * weights).sum(), kernel)[0], wanted, rtol=1e-5, atol=1e-5
-    )
+    torch.testing.assert_close(torch.autograd.grad((inverse * weights).sum(), kernel)[0], wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_shuffled_groups_mix_and_come_back():
@@ -182,4 +180,6 @@ def test_shuffled_groups_mix_and_come_back():
     assert shuffled.sum() == 8 and shuffled[4:].any() and shuffled[0]
     order = torch.arange(16)
     layer.order = order
-    assert ((layer(x, True) - layer(moved, True)).abs().sum(-1)[0] > 1e-6).nonzero().flatten().tolist() == list(range(8))
+    assert ((layer(x, True) - layer(moved, True)).abs().sum(-1)[0] > 1e-6).nonzero().flatten().tolist() == list(
+        range(8)
+    )
