@@ -30,7 +30,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from perception import __version__
 from perception.datasets.transforms.registry import build_batch_transform
-from perception.engine import distributed
+from perception.engine import (
+    distributed,
+    layer_decay,  # noqa: F401  (registers its constructor)
+)
 from perception.engine.checkpoint import (
     get_rng_state,
     newest_loadable,
@@ -197,6 +200,8 @@ class PerceptionRunner(Runner):
         if isinstance(optim_wrapper, GuardedOptimWrapper):
             return optim_wrapper
         config = {**copy.deepcopy(optim_wrapper), "type": "GuardedOptimWrapper"}
+        if "layer_decay" in (config.get("paramwise_cfg") or {}):
+            config.setdefault("constructor", "LayerDecayConstructor")
         level = self.logger.level
         self.logger.setLevel(logging.WARNING)  # one line a parameter otherwise
         built = super().build_optim_wrapper(config)

@@ -27,6 +27,7 @@ _HOMES: dict[str, str] = {
     "DepthAnythingV2": "perception.models.depth_anything",
     "OmniFusion": "perception.models.omnifusion",
     "HyDRa": "perception.models.hydra",
+    "RegisterDistillation": "perception.models.registers",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

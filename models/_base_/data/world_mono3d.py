@@ -17,7 +17,9 @@ _world = dict(
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
-    dataset=dict(seeds=(30000, 30799), views_per_scene=8, style="mixed", min_visibility=0.25, max_distance=65.0, **_world),
+    dataset=dict(
+        seeds=(30000, 30799), views_per_scene=8, style="mixed", min_visibility=0.25, max_distance=65.0, **_world
+    ),
 )
 val_dataloader = dict(
     batch_size=16,
