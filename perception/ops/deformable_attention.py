@@ -71,7 +71,9 @@ def _by_rows(value: Tensor, shapes: list[tuple[int, int]], locations: Tensor, we
         first = torch.arange(batch, dtype=torch.int32, device=value.device) * (layout.rows * heads)
         first = first.repeat_interleave(queries).view(-1, 1, 1)
     # Pieces small enough for the processor's cache; a GPU does better in one go.
-    step = max(1, (_PIECE if value.device.type == "cpu" else batch * queries * heads) // heads)
+    # Training is better off with few pieces, too: the gradient of every piece is a whole table.
+    whole = value.device.type != "cpu" or (torch.is_grad_enabled() and value.requires_grad)
+    step = max(1, (batch * queries * heads if whole else _PIECE) // heads)
     pieces = [
         _read_rows(
             table,

@@ -52,7 +52,9 @@ class BevEncoder(nn.Module):
         channels: of the output.
     """
 
-    def __init__(self, in_channels: int, widths: Sequence[int], blocks: int, channels: int) -> None:
+    def __init__(
+        self, in_channels: int, widths: Sequence[int], blocks: int, channels: int, out_kernel: int = 3
+    ) -> None:
         super().__init__()
         self.stages, self.laterals = nn.ModuleList(), nn.ModuleList()
         before = in_channels
@@ -63,7 +65,7 @@ class BevEncoder(nn.Module):
             self.laterals.append(conv_block(width, channels, 1))
             before = width
         self.skip = conv_block(in_channels, channels, 1)
-        self.out = conv_block(channels * (len(widths) + 1), channels)
+        self.out = conv_block(channels * (len(widths) + 1), channels, out_kernel)
 
     def forward(self, bev: Tensor) -> Tensor:
         """(B, C, Y, X) -> (B, channels, Y, X)."""

@@ -124,7 +124,7 @@ class HyDRa(nn.Module):
         if image_size[0] % feature_stride or image_size[1] % feature_stride:
             raise RecipeError(f"image_size {tuple(image_size)} must be a multiple of feature_stride {feature_stride}")
         w = {"image": 256, "mid": 256, "context": 80, "radar": 64, "bev": 80, "encoder": (160, 320, 640), "blocks": 2}
-        w |= {"out": 256, "shared": 64, "head": 64} | dict(widths or {})
+        w |= {"out": 256, "out_kernel": 3, "shared": 64, "head": 64} | dict(widths or {})
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.cells = (self.image_size[0] // feature_stride, self.image_size[1] // feature_stride)
         self.axis, self.convention, self.rounding, self.pooling = DepthAxis.of(depth), convention, rounding, pooling
@@ -151,9 +151,7 @@ class HyDRa(nn.Module):
                 self.perspective_radar = PerspectiveRadar(
                     w["image"], DepthAxis.of(radar_depth), self.cells[1], radar_layers
                 )
-                self.hat = HeightAssociation(
-                    w["image"], hat_heads, self.cells[0], self.perspective_radar.axis.bins
-                )
+                self.hat = HeightAssociation(w["image"], hat_heads, self.cells[0], self.perspective_radar.axis.bins)
             self.bev_radar = BevRadar(w["radar"], self.grid, radar_layers)
         net = CameraAwareDepthNet if depth_net == "camera" else PlainDepth
         self.depth_net = net(w["image"], w["mid"], w["context"], self.axis.bins, **dict(depth_options or {}))
@@ -173,7 +171,7 @@ class HyDRa(nn.Module):
                 )
             self.rdc = RadarWeight(w["radar"]) if self.radar and rdc else None
         self.temporal = TemporalFusion(w["bev"], self.history) if self.history else None
-        self.encoder = BevEncoder(w["bev"], w["encoder"], w["blocks"], w["out"])
+        self.encoder = BevEncoder(w["bev"], w["encoder"], w["blocks"], w["out"], w["out_kernel"])
         self.head = CenterHead(w["out"], tasks, w["shared"], w["head"])
         unknown = [name for name in self.head.classes if name not in self.classes]
         if unknown:
@@ -235,7 +233,9 @@ class HyDRa(nn.Module):
     def _past_frames(self, past: Sequence[Sequence[Mapping]], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Frames of the samples' histories, newest first; a sample without one repeats its present with age NaN."""
         frames = []
-        now = {name: batch[name] for name in ("images", "intrinsics", "ego_from_camera", "radar_points") if name in batch}
+        now = {
+            name: batch[name] for name in ("images", "intrinsics", "ego_from_camera", "radar_points") if name in batch
+        }
         for step in range(self.history):
             rows = []
             for i in range(len(past)):
@@ -436,9 +436,7 @@ class HyDRa(nn.Module):
                 held = held[held.scores >= least]
             voxels = None
             if labels is not None:
-                voxels = OccupancyResult(
-                    labels[i].to(torch.uint8).cpu().numpy(), self.voxels.lower, self.voxels.size
-                )
+                voxels = OccupancyResult(labels[i].to(torch.uint8).cpu().numpy(), self.voxels.lower, self.voxels.size)
             results.append(RigPrediction(boxes3d=held, occupancy=voxels))
         return results
 
@@ -460,5 +458,3 @@ def _in_bev(past_from_now: Tensor, bev_from_ego: Tensor) -> Tensor:
     outer = torch.eye(4, dtype=past_from_now.dtype, device=past_from_now.device).repeat(len(past_from_now), 1, 1)
     outer[:, :3, :3] = bev_from_ego
     return outer @ past_from_now @ torch.linalg.inv(outer)
-
-

@@ -34,9 +34,7 @@ class PointNet(nn.Module):
 
     def __init__(self, *widths: int) -> None:
         super().__init__()
-        self.linears = nn.ModuleList(
-            nn.Linear(a, b, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width, eps=1e-3) for width in widths[1:])
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -63,9 +61,7 @@ class ConvEncoder(nn.Module):
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
-            )
+            nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
             for _ in range(layers)
         )
 
@@ -86,9 +82,7 @@ class PerspectiveRadar(nn.Module):
         use_height: give the network the row where a point would be drawn. Radars measure no height: it follows from the mount alone.
     """
 
-    def __init__(
-        self, channels: int, axis: DepthAxis, columns: int, layers: int = 3, use_height: bool = False
-    ) -> None:
+    def __init__(self, channels: int, axis: DepthAxis, columns: int, layers: int = 3, use_height: bool = False) -> None:
         super().__init__()
         self.axis, self.columns, self.use_height = axis, columns, use_height
         self.points = PointNet(8, channels // 2, channels)

@@ -34,7 +34,9 @@ def align_bev(past: Tensor, past_from_now: Tensor, grid: VoxelGrid) -> tuple[Ten
     lower, extent = there.new_tensor([x0, y0]), there.new_tensor([x1 - x0, y1 - y0])
     places = (2 * (there - lower) / extent - 1).view(-1, rows, columns, 2)  # -1 and 1 are the outer edges of the map
     aligned = F.grid_sample(past, places.to(past.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
-    reach = F.grid_sample(torch.ones_like(past[:, :1]), places.to(past.dtype), padding_mode="zeros", align_corners=False)
+    reach = F.grid_sample(
+        torch.ones_like(past[:, :1]), places.to(past.dtype), padding_mode="zeros", align_corners=False
+    )
     return aligned, reach
 
 
@@ -51,7 +53,12 @@ class TemporalFusion(nn.Module):
         self.mix = nn.Sequential(conv_block(channels * (frames + 1), channels, 1), conv_block(channels, channels))
 
     def forward(
-        self, bev: Tensor, past: Sequence[Tensor], past_from_now: Sequence[Tensor], ages: Sequence[Tensor], grid: VoxelGrid
+        self,
+        bev: Tensor,
+        past: Sequence[Tensor],
+        past_from_now: Sequence[Tensor],
+        ages: Sequence[Tensor],
+        grid: VoxelGrid,
     ) -> Tensor:
         """Fuse.
 
