@@ -22,6 +22,8 @@ from perception.errors import RecipeError, nearest
 # Registered name -> module that defines it. Modules are imported when their data set is first asked for.
 _HOMES: dict[str, str] = {
     "World": "perception.datasets.world.dataset",
+    "WorldRig": "perception.datasets.world_rig",
+    "RigSequences": "perception.datasets.rig_sequences",
     "ResidentWorld": "perception.datasets.world.resident",
     "Concat": "perception.datasets.concat",
     "ImageFolder": "perception.datasets.folder",

@@ -41,7 +41,8 @@ class SavePredictionsHook(Hook):
                 place = root / f"{self.done:03d}"
                 place.mkdir(parents=True, exist_ok=True)
                 result.save(place)
-                _save_picture(data_batch["image"][index], place / "input.png")
+                if "image" in data_batch:
+                    _save_picture(data_batch["image"][index], place / "input.png")
             self.done += 1
 
     after_test_iter = after_val_iter
