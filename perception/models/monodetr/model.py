@@ -8,13 +8,15 @@ Samples and results have camera-frame boxes [x, y, z, length, width, height, yaw
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perception.errors import InputError, RecipeError
+from perception.errors import InputError, RecipeError, WeightsError
 from perception.geometry.cameras import Pinhole
+from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
 from perception.models.layers.deformable_attention import MultiScaleDeformableAttention
 from perception.models.monodetr.decoder import DepthGuidedDecoder
 from perception.models.monodetr.depth_bins import DepthBins
@@ -259,7 +261,8 @@ class MonoDETR(MonoDetector):
     Args:
         backbone: "resnet18/34/50/101" (torchvision's layout, frozen batch norm, as released; good with pretrained weights only) or the name of any
             backbone of the zoo; or a dictionary with such a name and further arguments.
-        pretrained: start from the backbone's published weights (downloads them).
+        pretrained: True = start from the backbone's published weights (downloads them); a text = start from the backbone of another model of this
+            package: a bundled one by its name, a published folder, or a training checkpoint.
         **options: see `MonoDetector`.
     """
 
@@ -267,7 +270,7 @@ class MonoDETR(MonoDetector):
         self,
         backbone: str | Mapping[str, Any] = "resnet50",
         *,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -276,7 +279,9 @@ class MonoDETR(MonoDetector):
         heads, levels = self.encoder.layers[0].attention.heads, self.encoder.level_embed.shape[0]
         if levels < 3:
             raise RecipeError(f"MonoDETR needs at least 3 levels (strides 8, 16, 32); found {levels}")
-        self.backbone = build_backbone(backbone, pretrained)
+        self.backbone = build_backbone(backbone, pretrained is True)
+        if isinstance(pretrained, str):
+            load_backbone(self.backbone, pretrained)
         channels = self.backbone.channels
         self.neck = nn.ModuleList(conv_norm(c, dim, 1) for c in channels)
         for index in range(levels - len(channels)):
@@ -312,6 +317,23 @@ def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Modu
     if "type" not in arguments and is_frozen_resnet(arguments.get("name", "")):
         return FrozenResNet(**{"pretrained": pretrained, **arguments})
     return build(arguments, out_strides=(8, 16, 32), pretrained=pretrained)
+
+
+def load_backbone(backbone: nn.Module, source: str) -> None:
+    """Start `backbone` from the entries ``backbone.*`` of another model of this package: its bundled name, published folder or checkpoint.
+
+    Raises `WeightsError` when there is none, or when it is another backbone.
+    """
+    path = Path(source)
+    if not path.exists():
+        path = Path(__file__).resolve().parents[2] / "weights" / source
+    if not path.exists():
+        raise WeightsError(f"pretrained={source!r} is neither a bundled model, a published folder nor a checkpoint")
+    state = read_checkpoint(path / "model.safetensors" if path.is_dir() else path)
+    state = state_dict_of(state, keys=("ema_state_dict", "state_dict"))
+    part = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    part = {key: value.float() if value.is_floating_point() else value for key, value in part.items()}
+    load_strictly(backbone, part, f"the backbone of {source!r}")
 
 
 def one_size(images: Any) -> bool:
