@@ -29,8 +29,8 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = [dict(type="KittiEvaluator", classes=("Pedestrian", "Car", "Cyclist"))]
 test_evaluator = [
-    *val_evaluator,
-    dict(type="KittiEvaluator", name="kitti_pixels", classes=("Pedestrian", "Car", "Cyclist"), pixel_scale=1242 / 320),
+    dict(type="KittiEvaluator", classes=("Pedestrian", "Car", "Cyclist")),
+    dict(type="KittiEvaluator", name="kitti_pixels", classes=("Pedestrian", "Car", "Cyclist"), pixel_scale=3.88),
 ]
 batch_transform = [
     dict(type="Mono3DFilter", min_height=5, max_truncation=0.7, max_occlusion=2),

@@ -26,7 +26,7 @@ from perception.models.monodetr.heads import QueryHeads
 from perception.models.monodetr.losses import MonoCriterion
 from perception.models.monodetr.postprocess import MonoPostprocess, foreground_depth
 from perception.models.monodetr.preprocess import MonoPreprocess
-from perception.models.monodetr.targets import encode_batch
+from perception.models.monodetr.targets import VirtualLens, encode_batch
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
@@ -48,7 +48,8 @@ class MonoDetector(nn.Module):
         object_depth_range: objects outside are not learnt, metres (as seen by `virtual_focal`, where that is set).
         heading_bins: bins over the full turn.
         virtual_focal: None, or a focal length in network pixels at which all depths are meant: pictures of other cameras are learnt and predicted as if
-            taken with it, so that one network serves cameras of different focal lengths.
+            taken with it, so that one network serves cameras of different focal lengths. Set the attribute to None to switch it off.
+        focal_tolerance: cameras whose focal length differs from `virtual_focal` by at most this share are taken as they are.
         convention: "exact", or "official" for the arithmetic of the released code with all its approximations (see `MonoPreprocess`, `MonoPostprocess`).
         score_threshold, max_detections: what `predict` keeps.
         loss_weights: replaces some of `MonoCriterion.WEIGHTS`.
@@ -81,6 +82,7 @@ class MonoDetector(nn.Module):
         object_depth_range: tuple[float, float] = (2.0, 65.0),
         heading_bins: int = 12,
         virtual_focal: float | None = None,
+        focal_tolerance: float = 0.0,
         convention: str = "exact",
         score_threshold: float = 0.2,
         max_detections: int = 50,
@@ -101,7 +103,8 @@ class MonoDetector(nn.Module):
         self.num_queries, self.query_groups = num_queries, query_groups
         self.bins = DepthBins(depth_bins, *depth_range)
         self.object_depth_range = tuple(object_depth_range)
-        self.heading_bins, self.virtual_focal = heading_bins, virtual_focal
+        self.heading_bins = heading_bins
+        self.virtual_focal, self.focal_tolerance = virtual_focal, focal_tolerance
         self.preprocess = MonoPreprocess(image_size, convention)
         self.postprocess = MonoPostprocess(self.classes, convention, score_threshold, max_detections)
         self.criterion = MonoCriterion(self.bins, heading_bins, loss_weights, convention)
@@ -133,6 +136,11 @@ class MonoDetector(nn.Module):
     def convention(self) -> str:
         """ "exact" or "official"."""
         return self.preprocess.convention
+
+    @property
+    def lens(self) -> VirtualLens | None:
+        """The virtual camera of `virtual_focal`."""
+        return None if self.virtual_focal is None else VirtualLens(self.virtual_focal, self.focal_tolerance)
 
     def features(self, images: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Tensor]]:
         """(B, 3, H, W) normalised -> pyramid of (B, dim, h, w) maps, and (depth logits, expected depth, depth tokens)."""
@@ -174,8 +182,9 @@ class MonoDetector(nn.Module):
         Returns:
             What `detect` returns.
         """
-        if self.virtual_focal is not None:
-            focal, height = torch.full_like(focal, self.virtual_focal), torch.full_like(height, float(image.shape[-2]))
+        if self.lens is not None:
+            focal = focal * (image.shape[-2] / height)
+            focal, height = focal / self.lens.ratio(focal), torch.full_like(height, float(image.shape[-2]))
         return self.detect(self.normalise(image), focal, height)
 
     def detect(self, images: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
@@ -215,7 +224,7 @@ class MonoDetector(nn.Module):
             (width, height),
             heading_bins=self.heading_bins,
             depth_range=self.object_depth_range,
-            virtual_focal=self.virtual_focal,
+            lens=self.lens,
             convention=self.convention,
             device=logits.device,
         )
@@ -236,12 +245,10 @@ class MonoDetector(nn.Module):
         from perception.results import Prediction
 
         if len(cameras) and isinstance(cameras[0], Prepared):
-            depths = foreground_depth(outputs, cameras, self.virtual_focal)
-            boxes = self.postprocess(
-                outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.virtual_focal
-            )
+            depths = foreground_depth(outputs, cameras, self.lens)
+            boxes = self.postprocess(outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.lens)
             return [
-                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera)
+                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera, notes=doubts(p.camera))
                 for b, d, p in zip(boxes, depths, cameras, strict=True)
             ]
         for camera, size in zip(cameras, sizes or (), strict=True):
@@ -250,7 +257,7 @@ class MonoDetector(nn.Module):
                     f"3D boxes need the pinhole camera of each picture; for one of {size[1]}x{size[0]} pixels found {camera}"
                 )
         transforms = [self.preprocess.transform(*camera.size) for camera in cameras]
-        boxes = self.postprocess(outputs, cameras, transforms, self.virtual_focal)
+        boxes = self.postprocess(outputs, cameras, transforms, self.lens)
         return [Prediction(boxes3d=b, camera=camera) for b, camera in zip(boxes, cameras, strict=True)]
 
 
@@ -306,6 +313,23 @@ class MonoDETR(MonoDetector):
         """Pyramid and depth, see `MonoDetector.features`."""
         maps = self.pyramid(images)
         return maps, self.depth_predictor(maps)
+
+
+def doubts(camera: Pinhole) -> tuple[str, ...]:
+    """Sentences for the user about a camera that makes distances doubtful."""
+    notes = []
+    if camera.source == "default":
+        across = camera.fov_degrees[0]
+        notes.append(
+            f"the camera is unknown: {across:.0f} degrees across were assumed, and distances are wrong in proportion to the true focal length; "
+            "give camera=, fov= or a calibration file"
+        )
+    elif not (0 <= camera.cx <= camera.width and 0 <= camera.cy <= camera.height):
+        notes.append(
+            f"the camera's centre ({camera.cx:.0f}, {camera.cy:.0f}) lies outside the picture of {camera.width}x{camera.height} pixels; "
+            "the calibration seems to be of another picture"
+        )
+    return tuple(notes)
 
 
 def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Module:
