@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     camera = predict.add_mutually_exclusive_group()
     camera.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal field of view of the camera")
     camera.add_argument("--intrinsics", metavar="FX,FY,CX,CY", help="focal lengths and principal point in pixels")
+    camera.add_argument(
+        "--calib", metavar="FILE", help="KITTI calibration file of the camera; boxes are saved as KITTI lines, too"
+    )
     predict.add_argument(
         "--trust-checkpoint", action="store_true", help="allow a checkpoint to run code; only for your own files"
     )
@@ -74,7 +77,7 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
 
-    camera = _intrinsics(options.intrinsics)
+    camera = options.calib or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
@@ -91,6 +94,12 @@ def _predict(options: argparse.Namespace) -> int:
             print(f"perception: {error}", file=sys.stderr)
             continue
         result.save(place)
+        if options.calib and getattr(result, "boxes3d", None) is not None:
+            from perception.io.kitti import read_calibration
+
+            result.boxes3d.to_kitti(place / "kitti.txt", read_calibration(options.calib).offset())
+        for note in result.notes:
+            print(f"{file}: {note}", file=sys.stderr)
         print(f"[{number}/{len(files)}] {file} -> {place}")
     for file in videos:
         place = folder / names[file]
