@@ -73,6 +73,7 @@ def train(
     config["seed"] = config.get("seed") or 0
     folder = Path(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     rank, _ = distributed.start_processes(launcher)
+    runner = None
     try:
         if check:
             from perception.engine.check import check_run
@@ -91,6 +92,8 @@ def train(
         runner.train()
         return _finish(runner, config, path, folder, time.monotonic() - began)
     finally:
+        if runner is not None:
+            runner.close_logs()
         with contextlib.suppress(Exception):
             distributed.stop_processes()
 

@@ -1,10 +1,10 @@
-"""`tools/train.py` and `tools/test.py` as a user runs them: as processes, on the toy recipe."""
+"""`tools/train.py` and `tools/test.py` as a user calls them, on the toy recipe."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from perception.errors import WeightsError
-from tests.engine.helpers import RECIPE, ROOT, command, curve, differences, environment, rows, run, train, train_here
+from tests.engine.helpers import RECIPE, Child, curve, differences, rows, run, train, train_here
 
 CHANGES = ("default_hooks.checkpoint.keep=0",)
 
@@ -113,17 +113,21 @@ def test_check_runs_one_batch_of_everything(tmp_path: Path) -> None:
 
 
 def test_sigterm_saves_and_exits_zero_with_the_command_to_resume(tmp_path: Path) -> None:
-    options = ["--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.dataset.slow=0.005"]
-    words = command("train", RECIPE, "--work-dir", tmp_path, *options)
-    process = subprocess.Popen(
-        words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    deadline = time.monotonic() + 60
+    options = ("train_cfg.max_iters=100000", "train_dataloader.dataset.slow=0.005")
+
+    def body() -> int:
+        done = train(tmp_path / "run", options=options)
+        print(done.stdout)
+        return done.returncode
+
+    child = Child(body, tmp_path / "log")
+    tmp_path = tmp_path / "run"
+    deadline = time.monotonic() + 120
     while not (tmp_path / "iter_5.pth").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGTERM)
+    code, output = child.wait(60), child.output
+    assert code == 0, output
     iteration = int((tmp_path / "last_checkpoint").read_text().removeprefix("iter_").removesuffix(".pth"))
     assert f"Stopped by SIGTERM at iteration {iteration}" in output and "Resume with: python" in output
     assert torch.load(tmp_path / f"iter_{iteration}.pth", weights_only=True)["meta"]["iter"] == iteration
@@ -178,7 +182,7 @@ def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
 
 def test_a_hanging_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     options = ("train_dataloader.dataset.hang_at=13", "train_dataloader.num_workers=2", "train_dataloader.timeout=3")
-    done = train(tmp_path, options=options, timeout=90)
+    done = train(tmp_path, options=options)
     assert done.returncode == 2 and "error: no data came from the 2 data workers for 3 s" in done.stdout, done.stdout
 
 
