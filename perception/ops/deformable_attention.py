@@ -128,9 +128,7 @@ class _TableGradient(torch.autograd.Function):
         return (gradient, torch.from_numpy(total), *[None] * len(used))
 
 
-def _corners(
-    layout: _RowLayout, rows: int, at: Tensor, weights: Tensor, first: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _corners(layout: _RowLayout, rows: int, at: Tensor, weights: Tensor, first: Tensor | None) -> tuple[Tensor, Tensor]:
     """(N, heads, LP, 2) locations and (N, heads, LP) weights -> (N heads, 4 LP) int32 rows of a table of `rows` rows, and their weights.
 
     first: table row where the picture of a query begins.
