@@ -54,6 +54,7 @@ DEFAULT_HOOKS: dict[str, Any] = {
     "param_scheduler": {"type": "ParamSchedulerHook"},
     "checkpoint": {"type": "SafeCheckpointHook"},
     "signals": {"type": "SignalHook"},
+    "pictures": {"type": "SavePredictionsHook", "count": 4, "previews": True},
 }
 _AMP = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

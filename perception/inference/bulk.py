@@ -184,7 +184,9 @@ def _run_ray(
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         items = [{"file": str(file), "folder": str(folder)} for file, folder in todo.items()]
-        gpus = 1 if ray.cluster_resources().get("GPU") and settings["load"].get("device") in (None, "auto", "cuda") else 0
+        gpus = (
+            1 if ray.cluster_resources().get("GPU") and settings["load"].get("device") in (None, "auto", "cuda") else 0
+        )
         # Ray starts a new actor for one that died and does its unfinished blocks again
         rows = ray.data.from_items(items, override_num_blocks=-(-len(items) // batch)).map_batches(
             worker,
@@ -197,7 +199,9 @@ def _run_ray(
         yield from rows.iter_rows()
     except ray.exceptions.RayError as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
-        raise InputError(f"the Ray workers failed: {reason}; run the command again to go on with what is left") from error
+        raise InputError(
+            f"the Ray workers failed: {reason}; run the command again to go on with what is left"
+        ) from error
     finally:
         if started:
             ray.shutdown()

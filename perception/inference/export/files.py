@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import logging
@@ -96,6 +97,25 @@ def export_model(
     return ExportReport(
         path, format, traced.free_batch, traced.free_size, (width, height), checked, differences, traced.notes
     )
+
+
+def cached_export(predictor: Any, width: int = 640, height: int = 480) -> Path:
+    """Return the ONNX file of a `Predictor`'s model in the cache folder; it is exported when it is not there yet.
+
+    The file's name holds a digest of the configuration, the weights and this package's version, so it never belongs to other weights.
+    """
+    from perception import __version__
+    from perception.inference.zoo import cache_folder
+
+    model = predictor.model
+    digest = hashlib.sha256(json.dumps([__version__, getattr(model, "build_config", None), width, height]).encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    path = cache_folder() / "exports" / f"{type(model).__name__.lower()}_{digest.hexdigest()[:16]}.onnx"
+    if not path.is_file():
+        export_model(model, "onnx", path, about=predictor.about, width=width, height=height)
+    return path
 
 
 def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
