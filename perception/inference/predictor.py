@@ -46,7 +46,8 @@ class Predictor:
         return tuple(self.about.get("tasks") or getattr(self.model, "tasks", ()))
 
     def __repr__(self) -> str:
-        millions = sum(parameter.numel() for parameter in self.model.parameters()) / 1e6
+        parameters = getattr(self.model, "parameters", list)()  # an exported file has none to show
+        millions = sum(parameter.numel() for parameter in parameters) / 1e6
         return f"Predictor({self.name!r}, {type(self.model).__name__}, {millions:.1f} M parameters, {self.device}, {self.dtype})"
 
     def __call__(
@@ -83,6 +84,18 @@ class Predictor:
 
         for frame in stream(source):
             yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
+        """Write the model as a published folder: ``config.json``, ``model.safetensors`` and a card."""
+        from perception.inference.hub import save_pretrained
+
+        return save_pretrained(self, folder, half=half)
+
+    def push_to_hub(self, repository: str, **options: Any) -> str:
+        """Upload the model to ``owner/name`` of the Hugging Face hub; return its address. Options: `perception.inference.hub.push_to_hub`."""
+        from perception.inference.hub import push_to_hub
+
+        return push_to_hub(self, repository, **options)
 
     def warmup(self, width: int = 640, height: int = 480) -> Predictor:
         """Run once on a blank picture, so that the next call costs what every later call does."""
