@@ -43,21 +43,12 @@ class SavePredictionsHook(Hook):
         for index, result in enumerate(outputs or []):
             if self.done >= self.count:
                 return
-<<<<<<< HEAD
-            if hasattr(result, "save"):
-                place = root / f"{self.done:03d}"
-                place.mkdir(parents=True, exist_ok=True)
-                result.save(place)
-                if "image" in data_batch:
-                    _save_picture(data_batch["image"][index], place / "input.png")
-=======
-            image = _as_array(data_batch["image"][index])
+            image = _as_array(data_batch["image"][index]) if "image" in (data_batch or {}) else None
             if self.previews and hasattr(result, "preview"):
                 root.mkdir(parents=True, exist_ok=True)
                 write_image(root / f"{self.done:03d}.png", result.preview(image))
             elif not self.previews and hasattr(result, "save"):
-                result.save(root / f"{self.done:03d}", image)
->>>>>>> engine
+                result.save(root / f"{self.done:03d}", *([] if image is None else [image]))
             self.done += 1
 
     after_test_iter = after_val_iter

@@ -172,13 +172,9 @@ class Backbone(nn.Module):
             feature = outputs[level.index]
             maps.append(feature.permute(0, 3, 1, 2) if level.channels_last else feature)
         maps = self.pyramid(maps)
-<<<<<<< HEAD
         if self.shift_equivariant:
             maps = [unroll_map(feature, offset, stride) for feature, stride in zip(maps, self.strides, strict=True)]
-        sizes = [(math.ceil(height / s), math.ceil(width / s)) for s in self.strides]
-=======
         sizes = [(-(-height // s), -(-width // s)) for s in self.strides]
->>>>>>> engine
         if self.fixed_size is not None:
             return [resize(feature, size) for feature, size in zip(maps, sizes, strict=True)]
         return [feature[..., : size[0], : size[1]] for feature, size in zip(maps, sizes, strict=True)]
