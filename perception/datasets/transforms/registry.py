@@ -24,6 +24,7 @@ _HOMES: dict[str, str] = {
     "Mono3DAugment": "perception.datasets.transforms.mono3d",
     "Mono3DPhotometric": "perception.datasets.transforms.mono3d",
     "RandomNoise": "perception.datasets.transforms.batch_colour",
+    "RandomPanoramaRoll": "perception.datasets.transforms.batch_panorama",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 
