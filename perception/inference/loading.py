@@ -44,7 +44,12 @@ def load(
     else:
         model, about = _from_zoo(entry(_default_name() if name == "default" else name), trust_checkpoint)
     about.setdefault("name", name)
-    return Predictor(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+    kind: type[Predictor] = Predictor
+    if getattr(model, "camera_kind", "pinhole") == "rig":
+        from perception.inference.rig_predictor import RigPredictor
+
+        kind = RigPredictor
+    return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
 
 
 def read_published(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
