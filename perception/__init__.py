@@ -24,6 +24,7 @@ _LAZY = {
     "load_image": "perception.io",
     "Pinhole": "perception.geometry",
     "Equirectangular": "perception.geometry",
+    "Rig": "perception.geometry.rig",
     "World": "perception.datasets.world",
     "PerceptionError": "perception.errors",
 }

@@ -54,7 +54,12 @@ def load(
     about.setdefault("name", name)
     if not isinstance(model, torch.nn.Module):  # an exported file: its runtime has the device
         return Predictor(model, device=torch.device("cpu"), dtype=torch.float32, about=about)
-    return Predictor(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+    kind: type[Predictor] = Predictor
+    if getattr(model, "camera_kind", "pinhole") == "rig":
+        from perception.inference.rig_predictor import RigPredictor
+
+        kind = RigPredictor
+    return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
 
 
 def _panorama(name: str, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:

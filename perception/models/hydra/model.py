@@ -13,6 +13,7 @@ association, RDC and the widths are this project's reading of the paper. Every p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ from perception.models.hydra.depth_net import CameraAwareDepthNet, PlainDepth
 from perception.models.hydra.dfa3d import DepthAttention
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.occupancy import OccupancyHead, class_weights, occupancy_losses
+from perception.models.hydra.preprocess import rig_inputs
 from perception.models.hydra.radar import BevRadar, PerspectiveRadar, pad_points
 from perception.models.hydra.temporal import TemporalFusion
 from perception.models.hydra.visible import VisibleCells
@@ -63,6 +65,8 @@ class HyDRa(nn.Module):
         radar: use radars at all; radar_depth: (start, stop, step) of the perspective pillars.
         hat, rdc: height association; radar weighting of the backward projection. Both need radar.
         backward: "attention" (depth-consistent attention), "dfa3d", or None. anchors: heights, points a head and level, heads.
+        cameras: learned camera embeddings; camera_ids: which picture gets which: by the "direction" it looks into (any number and order of
+            cameras works), or by "index" (FB-BEV).
         history: past frames that are fused.
         widths: channels: image, mid (depth net), context, radar, bev, encoder (list), out, shared, head.
         tasks: classes of the CenterPoint head, grouped; classes: names of the data set's labels, in their order.
@@ -99,6 +103,7 @@ class HyDRa(nn.Module):
         backward: str | None = "attention",
         backward_options: Mapping[str, Any] | None = None,
         cameras: int = 6,
+        camera_ids: str = "direction",
         history: int = 0,
         widths: Mapping[str, Any] | None = None,
         classes: Sequence[str] = DETECTION_CLASSES,
@@ -114,6 +119,7 @@ class HyDRa(nn.Module):
         max_per_task: int = 500,
         post_max: int = 500,
         peaks: bool = False,
+        squared_radius: bool = True,
         score_thresholds: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
@@ -131,6 +137,9 @@ class HyDRa(nn.Module):
         bounds = dict(bev or {"x": (-51.2, 51.2, 0.8), "y": (-51.2, 51.2, 0.8)})
         self.grid = VoxelGrid.of({**bounds, "z": (z[0], z[1], z[1] - z[0])})
         self.classes = tuple(classes)
+        if camera_ids not in ("direction", "index"):
+            raise RecipeError(f"HyDRa's camera_ids are given by 'direction' or 'index'; found {camera_ids!r}")
+        self.cameras, self.camera_ids = int(cameras), camera_ids
         self.radar, self.history = bool(radar), int(history)
         self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
         self.code_weights, self.overlap, self.min_radius = tuple(code_weights), overlap, int(min_radius)
@@ -140,6 +149,7 @@ class HyDRa(nn.Module):
             "post_max": post_max,
             "min_radius": dict(nms_radius) if isinstance(nms_radius, Mapping) else tuple(nms_radius),
             "peaks": peaks,
+            "squared_radius": squared_radius,
         }
         self.score_thresholds = dict(score_thresholds or {})
 
@@ -258,6 +268,10 @@ class HyDRa(nn.Module):
             frames.append(made)
         return frames
 
+    def prepare_rig(self, rig: Any) -> dict[str, Tensor]:
+        """Arguments of `forward` from a `perception.geometry.rig.Rig` of any number of cameras and picture sizes."""
+        return rig_inputs(rig, self.image_size, self.radar)
+
     def forward(
         self,
         images: Tensor,
@@ -340,8 +354,16 @@ class HyDRa(nn.Module):
             seen = VisibleCells.of(self.anchor_grid, calibration, self.image_size)
             factor = self.rdc(radar_map) if self.rdc is not None else None
             shared = self.for_bev(features.flatten(0, 1)).unflatten(0, (batch, cameras))
-            bev = self.backward_projection(bev, [shared], seen, depth, self.axis, factor)
+            bev = self.backward_projection(bev, [shared], seen, depth, self.axis, factor, self._camera_ids(calibration))
         return bev, depth
+
+    def _camera_ids(self, calibration: Calibration) -> Tensor | None:
+        """(B, N) which learned camera embedding each picture gets: by number, or by the direction it looks into (0 ahead, counting leftwards)."""
+        if self.camera_ids == "index":
+            return None
+        forward = calibration.ego_from_camera[..., :2, 2]  # the optical axis over ground
+        yaw = torch.atan2(forward[..., 1], forward[..., 0])
+        return (yaw / (2 * math.pi / self.cameras)).round().long() % self.cameras
 
     def _lift_plan(self, calibration: Calibration) -> LiftPlan:
         """The plan of this calibration; the last one is kept, and used again only while all numbers are the same."""
