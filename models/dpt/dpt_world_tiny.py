@@ -43,8 +43,8 @@ train_dataloader = dict(
     dataset=dict(
         type="Concat",
         datasets=[
-            dict(kind="room", seeds=(10000, 10351), style="mixed", views_per_scene=4, **_world),
-            dict(kind="street", seeds=(20000, 20255), style="mixed", views_per_scene=8, **_world),
+            dict(kind="room", seeds=(10000, 11999), style="mixed", views_per_scene=3, **_world),
+            dict(kind="street", seeds=(20000, 20999), style="mixed", views_per_scene=5, **_world),
         ],
     ),
 )
@@ -77,7 +77,7 @@ batch_transform = [
     dict(type="RandomBlur"),
     dict(type="RandomNoise"),
 ]
-train_cfg = dict(max_iters=3000, val_interval=1000)
+train_cfg = dict(max_iters=8000, val_interval=2000)
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 channels_last = True
 publish = dict(

@@ -70,6 +70,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
             raise RecipeError(f"recipe {path}, line {statement.lineno}: only `name = literal` is allowed in a recipe")
         values[statement.targets[0].id] = _literal(statement.value, values, path)
     bases = values.pop("_base_", [])
+    values = {
+        name: value for name, value in values.items() if not name.startswith("_")
+    }  # private: for this file's own use
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
         for key, value in _read(path.parent / base, (*above, path)).items():

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows
 from perception.evaluation.greedy import greedy_assign, pairs_of_groups, rank_in_group
 from perception.evaluation.nuscenes_filter import filter_boxes
+from perception.evaluation.nuscenes_frames import check_classes, ego_pose, global_boxes, global_truth, joined
 from perception.evaluation.registry import register_evaluator
 from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
@@ -219,68 +219,27 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 
 @register_evaluator
 class NuScenesDetectionEvaluator(Evaluator):
-    """nuScenes detection metrics over a data set.
+    """nuScenes detection metrics over a data set. Truth and predictions as `nuscenes_frames` says.
 
-    Each sample of the batch holds ``nuscenes_truth`` (`NuScenesBoxes`, global frame, with racks) and ``global_from_ego`` (4, 4).
-    Predictions are `NuScenesBoxes` in the global frame, or hold a `Boxes3DResult` (frame "ego" or "global") whose class names are
-    nuScenes detection classes, as ``boxes3d``. At most 500 boxes of highest score count in a sample.
+    classes  names of the labels3d of the batch, where it has no ``nuscenes_truth``
     """
 
+    def __init__(self, classes: Sequence[str] = DETECTION_CLASSES) -> None:
+        super().__init__()
+        self.classes = check_classes(classes)
+
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[NuScenesBoxes, NuScenesBoxes, np.ndarray]:
-        matrix = np.asarray(sample["global_from_ego"], np.float64)
-        return sample["nuscenes_truth"], global_boxes(prediction, matrix), matrix[:3, 3]
+        matrix = ego_pose(sample)
+        return global_truth(sample, self.classes, matrix), global_boxes(prediction, matrix), matrix[:3, 3]
 
     def result(self) -> DetectionResult:
         records = self.ordered()
-        tables = []
-        for side in (0, 1):
-            parts = []
-            for index, record in enumerate(records):
-                part = dataclasses.replace(record[side], sample=np.full(len(record[side]), index))
-                parts.append(part)
-            tables.append(NuScenesBoxes.join(parts))
         ego = np.array([record[2] for record in records]).reshape(-1, 3)
         zeros = np.zeros(len(records), np.int64)
-        return evaluate_detection(tables[0], tables[1], NuScenesSamples(zeros, zeros, ego))
+        return evaluate_detection(joined(records, 0), joined(records, 1), NuScenesSamples(zeros, zeros, ego))
 
     def compute(self) -> dict[str, float]:
         return self.result().metrics() | {"images": len(self.records)}
 
     def report(self) -> str:
         return self.result().text()
-
-
-def global_boxes(prediction: Any, global_from_ego: np.ndarray) -> NuScenesBoxes:
-    """Turn a prediction (see `NuScenesDetectionEvaluator`) into global boxes. Raises `InputError`."""
-    from perception.evaluation.base import take
-    from perception.io.nuscenes_results import ATTRIBUTES, MAX_PER_SAMPLE
-
-    if isinstance(prediction, NuScenesBoxes):
-        return prediction
-    held = take(prediction, "boxes3d")
-    result = prediction if held is None else held
-    if not hasattr(result, "to_frame"):
-        raise InputError(f"a nuScenes prediction needs boxes3d (Boxes3DResult); found {type(prediction).__name__}")
-    if result.frame != "global":
-        result = result.to_frame("global", global_from_ego)
-    result = result.sorted()[:MAX_PER_SAMPLE]
-    known = {name: i for i, name in enumerate(DETECTION_CLASSES)}
-    names = result.names
-    kept = np.array([name in known for name in names], bool)
-    result, names = result[kept], [name for name in names if name in known]
-    boxes = result.boxes.astype(np.float64)
-    half = boxes[:, 6] / 2
-    count = len(boxes)
-    codes = {name: i for i, name in enumerate(ATTRIBUTES)}
-    attribute = [-1] * count if result.attributes is None else [codes.get(a, -1) for a in result.attributes]
-    return NuScenesBoxes.make(
-        np.zeros(count, np.int64),
-        [known[name] for name in names],
-        boxes[:, :3],
-        boxes[:, [4, 3, 5]],
-        np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], 1),
-        velocity=np.zeros((count, 2)) if result.velocity is None else np.nan_to_num(result.velocity.astype(np.float64)),
-        attribute=np.array(attribute, np.int64),
-        score=result.scores.astype(np.float64),
-        track=np.full(count, -1) if result.track_ids is None else np.asarray(result.track_ids),
-    )

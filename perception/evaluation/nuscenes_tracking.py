@@ -14,13 +14,15 @@ swapped; switches do not count for the measured recall.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows
-from perception.evaluation.nuscenes_detection import global_boxes
 from perception.evaluation.nuscenes_filter import filter_boxes
+from perception.evaluation.nuscenes_frames import check_classes, ego_pose, global_boxes, global_truth, joined
 from perception.evaluation.registry import register_evaluator
 from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
@@ -351,26 +353,44 @@ def _most_pairs(possible: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray,
 class NuScenesTrackingEvaluator(Evaluator):
     """nuScenes tracking metrics over a data set.
 
-    Samples hold ``nuscenes_truth`` (`NuScenesBoxes` with tracks), ``global_from_ego`` (4, 4), and in ``meta`` the ``scene`` (str) and
-    ``timestamp`` (microseconds). Predictions are as for detection, with track identities.
+    Truth (with ``track_ids``) and predictions as `nuscenes_frames` says; ``meta`` holds the ``scene`` and the ``timestamp`` (microseconds).
+    tracker  None: predictions carry their track ids; options of `perception.tracking.GreedyTracker` (``{}`` for its defaults): detections
+             are linked here, scene by scene in order of time, so any detector can be judged, in any order of batches
+    classes  names of the labels3d of the batch, where it has no ``nuscenes_truth``
     """
 
+    def __init__(self, tracker: dict[str, Any] | None = None, classes: Sequence[str] = DETECTION_CLASSES) -> None:
+        super().__init__()
+        self.tracker, self.classes = tracker, check_classes(classes)
+        if tracker is not None:
+            from perception.tracking import GreedyTracker
+
+            GreedyTracker(**tracker)  # wrong options are an error now, not after an hour of predictions
+
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple:
-        matrix = np.asarray(sample["global_from_ego"], np.float64)
-        meta = sample["meta"]
-        boxes = global_boxes(prediction, matrix)
-        return sample["nuscenes_truth"], boxes, matrix[:3, 3], str(meta["scene"]), int(meta["timestamp"])
+        matrix, meta = ego_pose(sample), sample.get("meta") or {}
+        if meta.get("scene") is None or meta.get("timestamp") is None:
+            raise InputError(
+                "a tracking evaluation needs meta['scene'] and meta['timestamp'] (microseconds) of each sample"
+            )
+        truth, boxes = global_truth(sample, self.classes, matrix), global_boxes(prediction, matrix)
+        if self.tracker is None and len(boxes) and np.all(boxes.track == -1):
+            raise InputError(
+                "the predictions of a tracking evaluation have no track_ids; track them, or give the evaluator tracker={}"
+            )
+        return truth, boxes, matrix[:3, 3], str(meta["scene"]), int(meta["timestamp"])
 
     def result(self) -> TrackingResult:
+        from perception.tracking import track_results
+
         records = self.ordered()
-        sides = []
-        for side in (0, 1):
-            parts = [dataclasses.replace(r[side], sample=np.full(len(r[side]), i)) for i, r in enumerate(records)]
-            sides.append(NuScenesBoxes.join(parts))
         scene = np.unique([r[3] for r in records], return_inverse=True)[1] if records else np.zeros(0, np.int64)
         time = np.array([r[4] for r in records], np.int64)
-        ego = np.array([r[2] for r in records]).reshape(-1, 3)
-        return evaluate_tracking(sides[0], sides[1], NuScenesSamples(scene, time, ego))
+        samples = NuScenesSamples(scene, time, np.array([r[2] for r in records]).reshape(-1, 3))
+        guesses = joined(records, 1)
+        if self.tracker is not None:
+            guesses = track_results(guesses, samples, **self.tracker)
+        return evaluate_tracking(joined(records, 0), guesses[guesses.track != -1], samples)
 
     def compute(self) -> dict[str, float]:
         return self.result().metrics() | {"images": len(self.records)}

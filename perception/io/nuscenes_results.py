@@ -169,7 +169,7 @@ def boxes_from_results(
     attributes = {name: i for i, name in enumerate(ATTRIBUTES)} | {"": -1}
     try:
         boxes = [box for _, box in rows]
-        return NuScenesBoxes.make(
+        table = NuScenesBoxes.make(
             [index for index, _ in rows],
             [classes[box[f"{kind}_name"]] for box in boxes],
             [box["translation"] for box in boxes],
@@ -180,6 +180,11 @@ def boxes_from_results(
             score=np.array([box[f"{kind}_score"] for box in boxes], np.float64),
             track=np.array([str(box.get("tracking_id", -1)) for box in boxes]),
         )
+        for name in ("xyz", "wlh", "quaternion", "score"):
+            wrong = np.flatnonzero(~np.isfinite(getattr(table, name).reshape(len(table), -1)).all(1))
+            if len(wrong):
+                raise ValueError(f"{name} of a box in sample {tokens[table.sample[wrong[0]]]!r} is not finite")
+        return table
     except (KeyError, ValueError, TypeError) as error:
         raise DatasetError(f"{source}: a box lacks a field or holds an unknown name or value: {error}") from error
 
@@ -191,8 +196,16 @@ def write_submission(
     meta: Mapping[str, Any] | None = None,
     tracking: bool = False,
 ) -> None:
-    """Write boxes in the official format, every sample of `tokens` listed, at most 500 boxes each (the highest scores)."""
+    """Write boxes in the official format, every sample of `tokens` listed, at most 500 boxes each (the highest scores).
+
+    Tracking results hold the boxes of `TRACKING_CLASSES` that have a track. The file is written atomically.
+    """
+    from perception.io.atomic import atomic_write
+
     kind = "tracking" if tracking else "detection"
+    if tracking:
+        judged = np.isin(boxes.label, [DETECTION_CLASSES.index(name) for name in TRACKING_CLASSES])
+        boxes = boxes[judged & (boxes.track.astype(str) != "-1")]
     used = {"use_camera": True, "use_lidar": False, "use_radar": False, "use_map": False, "use_external": False}
     results: dict[str, list[dict[str, Any]]] = {token: [] for token in tokens}
     for i in np.lexsort((-boxes.score, boxes.sample)):
@@ -214,4 +227,5 @@ def write_submission(
             entry["attribute_name"] = ATTRIBUTES[boxes.attribute[i]] if boxes.attribute[i] >= 0 else ""
         entries.append(entry)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps({"meta": {**used, **(meta or {})}, "results": results}))
+    with atomic_write(path) as file:
+        file.write(json.dumps({"meta": {**used, **(meta or {})}, "results": results}).encode())

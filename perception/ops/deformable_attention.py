@@ -7,6 +7,7 @@ Two formulations give the same numbers:
 ``rows``  (eager mode on CPU and CUDA) all levels at once, as a weighted bag of table rows: the pyramid stays channels-last, as the value projection
           leaves it, each bilinear corner is one row of `head_dim` contiguous numbers, and `embedding_bag` adds rows up without materialising them.
           A frame of zeros around each level makes tests for the border needless, and the four corners of a sample lie at fixed distances.
+          On a CPU the table's gradient is one sparse product (`_TableGradient`); torch's own sorts all indices first and is 20 times slower.
 ``grid``  one `grid_sample` a level. Used where the first cannot go: ONNX (opset >= 16), `torch.export`, `torch.compile`, other devices.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from torch.nn import functional as F
 from perception.errors import InputError
 from perception.ops.constants import cached_constants, is_tracing
 
+_ENTRIES = 1 << 24  # of the sparse matrix in the backward pass
 _PIECE = 4096  # bags of rows read at a time on a CPU: the indices and weights of one piece fit its cache
 
 Shapes = Sequence[tuple[int, int]]  # (height, width) of each level, fine to coarse or in any other order
@@ -72,22 +75,66 @@ def _by_rows(value: Tensor, shapes: list[tuple[int, int]], locations: Tensor, we
         first = first.repeat_interleave(queries).view(-1, 1, 1)
     # Pieces small enough for the processor's cache; a GPU does better in one go.
     step = max(1, (_PIECE if value.device.type == "cpu" else batch * queries * heads) // heads)
-    pieces = [
-        _read_rows(
-            table,
-            layout,
-            locations[begin : begin + step],
-            weights[begin : begin + step],
-            None if first is None else first[begin : begin + step],
-        )
-        for begin in range(0, batch * queries, step)
-    ]
+    # The product below replaces the table's gradient where the processor does the work in float32 or better.
+    replace = (
+        table.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and table.requires_grad
+        and table.dtype in (torch.float32, torch.float64)
+    )
+    read, pieces, used = table.detach() if replace else table, [], []
+    for begin in range(0, batch * queries, step):
+        end = begin + step
+        start = None if first is None else first[begin:end]
+        index, corner_weights = _corners(layout, len(table), locations[begin:end], weights[begin:end], start)
+        corner_weights = corner_weights.to(table.dtype)
+        pieces.append(F.embedding_bag(index, read, mode="sum", per_sample_weights=corner_weights))
+        if replace:
+            used += [index, corner_weights.detach()]
     out = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+    if replace:
+        out = _TableGradient.apply(out, table, *used)
     return out.view(batch, queries, heads * head_dim)
 
 
-def _read_rows(table: Tensor, layout: _RowLayout, at: Tensor, weights: Tensor, first: Tensor | None) -> Tensor:
-    """(N, heads, LP, 2) locations and (N, heads, LP) weights -> (N heads, head_dim). `first`: table row where the picture of a query begins."""
+class _TableGradient(torch.autograd.Function):
+    """Passes sums of table rows through and adds the gradient of the table: the transposed sparse matrix of row weights times the sums' gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, table: Tensor, *used: Tensor) -> Tensor:
+        """sums (N, head_dim); used: (n, K) int32 rows of `table` and (n, K) weights, in turn, for all pieces of the N sums."""
+        ctx.rows = len(table)
+        ctx.save_for_backward(*used)
+        return sums.view_as(sums)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        import numpy as np
+        from scipy.sparse import csc_matrix
+
+        used = ctx.saved_tensors
+        indices, weights = used[::2], used[1::2]
+        bound = max(1, _ENTRIES // max(1, indices[0].numel()))  # pieces whose entries are joined
+        total, begin = None, 0
+        for piece in range(0, len(indices), bound):
+            index, weight = torch.cat(indices[piece : piece + bound]), torch.cat(weights[piece : piece + bound])
+            count, each = index.shape
+            starts = np.arange(count + 1, dtype=np.int32) * each
+            shape = (ctx.rows, count)
+            matrix = csc_matrix((weight.view(-1).numpy(), index.view(-1).numpy(), starts), shape=shape, copy=False)
+            part = matrix @ gradient[begin : begin + count].numpy()
+            total, begin = part if total is None else total + part, begin + count
+        return (gradient, torch.from_numpy(total), *[None] * len(used))
+
+
+def _corners(
+    layout: _RowLayout, rows: int, at: Tensor, weights: Tensor, first: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """(N, heads, LP, 2) locations and (N, heads, LP) weights -> (N heads, 4 LP) int32 rows of a table of `rows` rows, and their weights.
+
+    first: table row where the picture of a query begins.
+    """
     # Coordinates in the padded level: pixel (0, 0) has its centre at 1; whatever lies outside is moved onto the zeros around the level.
     x = torch.minimum(torch.addcmul(layout.half, at[..., 0], layout.width).clamp(min=0), layout.right)
     y = torch.minimum(torch.addcmul(layout.half, at[..., 1], layout.height).clamp(min=0), layout.bottom)
@@ -96,7 +143,7 @@ def _read_rows(table: Tensor, layout: _RowLayout, at: Tensor, weights: Tensor, f
     upper_left.add_(left.to(torch.int32), alpha=layout.heads)
     if first is not None:
         upper_left.add_(first)
-    upper_left.clamp_(0, len(table) - layout.reach)  # NaN must give NaN and not a wild address
+    upper_left.clamp_(0, rows - layout.reach)  # NaN must give NaN and not a wild address
     lower_left = upper_left + layout.pitch
     index = torch.cat((upper_left, upper_left + layout.heads, lower_left, lower_left + layout.heads), -1)
     right_part = x - left
@@ -105,12 +152,7 @@ def _read_rows(table: Tensor, layout: _RowLayout, at: Tensor, weights: Tensor, f
     upper_right, lower_right = upper * right_part, lower * right_part
     corner_weights = torch.cat((upper - upper_right, upper_right, lower - lower_right, lower_right), -1)
     per_bag = index.shape[-1]
-    return F.embedding_bag(
-        index.view(-1, per_bag),
-        table,
-        mode="sum",
-        per_sample_weights=corner_weights.view(-1, per_bag).to(table.dtype),
-    )
+    return index.view(-1, per_bag), corner_weights.view(-1, per_bag)
 
 
 def _padded_rows(value: Tensor, shapes: list[tuple[int, int]], rows: int) -> Tensor:

@@ -16,9 +16,16 @@ from tests.datasets.nuscenes_fixture import write_tables
 from tests.evaluation.kitti_scenes import make_frames
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("tools_evaluate", ROOT / "tools" / "evaluate.py")
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+
+
+def load_tool(name: str):
+    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = load_tool("evaluate")
 
 
 def run(tmp_path: Path, *arguments: object) -> dict:
@@ -138,6 +145,24 @@ def test_nuscenes(tmp_path, capsys) -> None:
         assert run(tmp_path, *arguments)[key] == pytest.approx(1.0)
     assert tool.main(["nuscenes", "--gt", str(root), "--pred", str(path)]) == 2
     assert "v1.0-trainval" in capsys.readouterr().err
+
+
+def test_detections_are_tracked_and_judged_from_files(tmp_path, capsys) -> None:
+    root = write_tables(tmp_path / "data")
+    index = load_index(root, "v1.0-mini")
+    truth, samples = truth_boxes(index, index.samples_of(index.scenes_of("all")))
+    truth.score = np.full(len(truth), 0.7)
+    write_submission(tmp_path / "detections.json", truth, samples.tokens, {"use_radar": True})
+    where = ["--gt", str(root), "--version", "v1.0-mini", "--split", "all"]
+    arguments = [*where, "--pred", str(tmp_path / "detections.json"), "--out", str(tmp_path / "tracks.json")]
+    assert load_tool("track").main(arguments) == 0
+    assert "in 2 scenes" in capsys.readouterr().out
+    content = json.loads((tmp_path / "tracks.json").read_text())
+    assert content["meta"]["use_radar"] and set(content["results"]) == set(samples.tokens)
+    got = run(tmp_path, "nuscenes-tracking", *where, "--pred", tmp_path / "tracks.json")
+    assert got["amota/car"] == pytest.approx(1.0) and got["ids"] == 0
+    assert load_tool("track").main([*where, "--pred", "nowhere.json", "--out", str(tmp_path / "x.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_occupancy(tmp_path) -> None:

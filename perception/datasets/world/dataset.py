@@ -29,7 +29,9 @@ class WorldDataset(torch.utils.data.Dataset):
     count. size: (H, W). views_per_scene: pictures of a scene. wide_share: share of pictures about 3.3 times as wide as high (streets);
     batches must then be made within `groups`. camera: "pinhole" or "panorama" (depth is then the range). truth: names of `render.TRUTH`
     among depth, normals, semantic, instance, boxes. labels: "classes" (ids of `classes.CATEGORIES`) or "groups" (`TRAINING_GROUPS`).
-    box_classes: category names; labels3d index them and other objects are left out; None = every thing, labelled by semantic id.
+    box_classes: category names; labels3d index them and other objects are left out; None = every thing, labelled by semantic id; "kitti" =
+    KITTI's Pedestrian 0, Car 1 (vans too) and Cyclist 2 (bicycles that are ridden), with ``kitti_labels``, the `KittiLabels` that the exporter
+    would write, in the camera's own frame. viewpoint: of `Plan`.
     min_visibility, min_pixels, max_distance: boxes less visible or farther (metres) are left out. transform: function of the sample.
     cache: folder; None renders each frame when asked for. workers, max_gigabytes, progress: of `cache.prerender`.
     """
@@ -45,10 +47,11 @@ class WorldDataset(torch.utils.data.Dataset):
         weather: str | None = None,
         camera: str = "pinhole",
         degrees: tuple[float, float] = (42.0, 92.0),
+        viewpoint: str | None = None,
         truth: Iterable[str] = ("depth", "normals", "semantic", "instance", "boxes"),
         effects: bool = True,
         labels: str = "classes",
-        box_classes: Sequence[str] | None = None,
+        box_classes: Sequence[str] | str | None = None,
         min_visibility: float = 0.1,
         min_pixels: int = 20,
         max_distance: float = 100.0,
@@ -61,6 +64,13 @@ class WorldDataset(torch.utils.data.Dataset):
         """Raises `InputError` or `RecipeError` for options that do not fit, `DatasetError` when the cache cannot be made."""
         if labels not in ("classes", "groups"):
             raise RecipeError(f"labels of the World data set must be 'classes' or 'groups', found {labels!r}")
+        self.kitti = box_classes == "kitti"
+        if isinstance(box_classes, str):
+            if not self.kitti:
+                raise RecipeError(
+                    f"box_classes of the World data set must be a list of categories or 'kitti', found {box_classes!r}"
+                )
+            box_classes = ("person", "car", "bicycle")
         for name in box_classes or ():
             if name not in classes.ID:
                 raise RecipeError(f"box class {name!r} is not one of the world's.{nearest(name, classes.ID)}")
@@ -76,6 +86,7 @@ class WorldDataset(torch.utils.data.Dataset):
             degrees=degrees,
             truth=truth,
             effects=effects,
+            viewpoint=viewpoint,
         )
         self.labels, self.transform = labels, transform
         self.box_classes = tuple(box_classes) if box_classes is not None else None
@@ -154,6 +165,10 @@ class WorldDataset(torch.utils.data.Dataset):
             sample["instance"] = _tensor(np.asarray(record["instance"]).astype(np.int32))
         if record.get("boxes") is not None:
             sample.update(self._boxes(record["boxes"]))
+            if self.kitti:
+                from perception.datasets.world.export.kitti import label_rows
+
+                sample["kitti_labels"] = label_rows(record["boxes"], image.shape[1], image.shape[0])
         sample["meta"] = {
             "name": record["name"],
             "width": image.shape[1],
@@ -171,6 +186,9 @@ class WorldDataset(torch.utils.data.Dataset):
         distance = np.linalg.norm(boxes.boxes3d[:, :3], axis=1)
         keep = (labels >= 0) & (boxes.visibility >= self.min_visibility) & (boxes.visible_pixels >= self.min_pixels)
         keep &= distance <= self.max_distance
+        if self.kitti:
+            ridden = np.array([text == "cycle.with_rider" for text in boxes.attribute], bool).reshape(-1)
+            keep &= ridden | (boxes.category != classes.ID["bicycle"])
         boxes = boxes.select(keep)
         return {
             "boxes3d": _tensor(boxes.boxes3d.astype(np.float32)),

@@ -26,7 +26,7 @@ class Plan:
     """kind, style, weather: of `World`. first_seed, scenes: the seeds ``first_seed .. first_seed + scenes - 1``. size: (H, W) of the frames.
     views_per_scene: pictures of each scene. wide_share: share of blocks whose frames are street pictures about 3.3 times as wide as
     high with the same area (rooms have none). camera: "pinhole" or "panorama". degrees: horizontal field of view of a 4:3 picture.
-    block: scenes in a block; all frames of a block have one size."""
+    block: scenes in a block; all frames of a block have one size. viewpoint: of street views, "driver", "free" or None for both."""
 
     kind: str = "mixed"
     style: str = "mixed"
@@ -41,11 +41,14 @@ class Plan:
     truth: tuple[str, ...] = rendering.DEFAULT_TRUTH
     effects: bool = True
     block: int = 16
+    viewpoint: str | None = None
 
     def __post_init__(self) -> None:
         rendering.World(0, self.kind, self.style, self.weather)  # raises for unknown names
         if self.camera not in ("pinhole", "panorama"):
             raise InputError(f"a world plan's camera must be 'pinhole' or 'panorama', found {self.camera!r}")
+        if self.viewpoint not in (None, "driver", "free"):
+            raise InputError(f"a world plan's viewpoint must be 'driver', 'free' or None, found {self.viewpoint!r}")
         if min(self.size) < 16 or self.scenes < 1 or self.views_per_scene < 1 or self.block < 1:
             raise InputError(
                 "a world plan needs pictures of at least 16 pixels a side and at least one scene, view and block, found "
@@ -91,7 +94,7 @@ class Plan:
         """Return all viewpoints of a scene number."""
         size = self.block_size(scene // self.block)
         camera = Equirectangular(size[1], size[0]) if self.camera == "panorama" else None
-        return world.views(self.views_per_scene, size, camera=camera, degrees=self.degrees)
+        return world.views(self.views_per_scene, size, camera=camera, degrees=self.degrees, viewpoint=self.viewpoint)
 
     def frame(self, number: int) -> rendering.Frame:
         """Render one frame. The scene of the last frames is kept, so frames in order are cheapest."""
@@ -103,7 +106,10 @@ class Plan:
 
     def to_dict(self) -> dict:
         """Plain values, with the version of the world."""
-        return {**json.loads(json.dumps(asdict(self))), "world_version": WORLD_VERSION}
+        values = json.loads(json.dumps(asdict(self)))
+        if self.viewpoint is None:
+            del values["viewpoint"]  # caches made before there was a choice keep their name
+        return {**values, "world_version": WORLD_VERSION}
 
     @property
     def digest(self) -> str:

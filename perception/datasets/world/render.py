@@ -130,9 +130,10 @@ class World:
         camera: Pinhole | Equirectangular | None = None,
         degrees: tuple[float, float] = (42.0, 92.0),
         purpose: str = "views",
+        viewpoint: str | None = None,
     ) -> list[View]:
         """Return `count` viewpoints of this scene; the same ones each time. size: (H, W); see `views.sample_views`."""
-        return sample_views(self.scene, generator(self.seed, purpose), count, size, time, camera, degrees)
+        return sample_views(self.scene, generator(self.seed, purpose), count, size, time, camera, degrees, viewpoint)
 
     def ego_pose(self, time: float) -> np.ndarray:
         """Return the 4x4 ``world_from_ego`` (float64) of the vehicle (streets) or of a slowly turning tripod (rooms) at `time`."""

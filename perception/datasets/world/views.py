@@ -41,8 +41,10 @@ def sample_views(
     time: float = 0.0,
     camera: Pinhole | Equirectangular | None = None,
     degrees: tuple[float, float] = (42.0, 92.0),
+    viewpoint: str | None = None,
 ) -> list[View]:
     """Draw `count` viewpoints. size: (H, W) of random pinhole cameras; `camera`: this one instead of random ones.
+    viewpoint: "driver" or "free" in streets, None = 70 % driver's.
 
     Viewpoints inside a solid, right before a surface or with little but sky are drawn again (16 tries, then the best one is kept).
     """
@@ -51,7 +53,10 @@ def sample_views(
         best, best_score = None, -np.inf
         for _ in range(16):
             model = camera or random_pinhole(rng, *size, degrees)
-            pose, kind = (_room_pose if scene.kind == "room" else _street_pose)(scene, rng, time, model)
+            if scene.kind == "room":
+                pose, kind = _room_pose(scene, rng, time, model)
+            else:
+                pose, kind = _street_pose(scene, rng, time, model, viewpoint)
             score = _score(scene, time, model, pose)
             if score > best_score:
                 best, best_score = View(model, pose, kind), score
@@ -61,8 +66,11 @@ def sample_views(
     return views
 
 
-def _street_pose(scene: Scene, rng: np.random.Generator, time: float, camera) -> tuple[np.ndarray, str]:
+def _street_pose(
+    scene: Scene, rng: np.random.Generator, time: float, camera, viewpoint: str | None = None
+) -> tuple[np.ndarray, str]:
     driver = rng.random() < 0.7
+    driver = driver if viewpoint is None else viewpoint == "driver"
     if scene.route is None:
         station = scene.stations[rng.integers(len(scene.stations))].astype(np.float64)
         eye = rigs.pose(station[0], station[1], station[2] - 1.5, station[3])

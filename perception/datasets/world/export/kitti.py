@@ -6,6 +6,8 @@ the left colour camera as on the real car, so readers that drop the last column 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from perception.datasets.kitti import KittiWriter
@@ -81,10 +83,19 @@ def calibration(left: Frame, right: Frame, world_from_velodyne: np.ndarray) -> K
 
 
 def labels(frame: Frame) -> KittiLabels:
-    """Return the label rows of a picture: objects that are seen, then DontCare areas for those too small or too far to label."""
-    boxes = frame.boxes
+    """Return the label rows of a picture in the rectified frame, see `label_rows`."""
+    return label_rows(frame.boxes, frame.camera.width, frame.camera.height, OFFSET_2)
+
+
+def label_rows(
+    boxes: Boxes, width: int, height: int, offset: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0)
+) -> KittiLabels:
+    """Return rows for objects that are seen, then DontCare areas for those too small or too far to label.
+
+    offset: the camera is the labels' frame + offset, metres.
+    """
+    offset = np.asarray(offset, np.float64)
     types = np.array([kitti_type(boxes, row) for row in range(len(boxes))], dtype=object).reshape(-1)
-    width, height = frame.camera.width, frame.camera.height
     limit = np.array([width, height, width, height], np.float64)
     area = np.clip(boxes.box2d_full.astype(np.float64), 0, limit) - 0.5
     seen = (boxes.visible_pixels > 0) & (types != "")
@@ -94,7 +105,7 @@ def labels(frame: Frame) -> KittiLabels:
     names = []
     for row in np.flatnonzero(seen & large):
         x, y, z, length, wide, high, yaw = boxes.boxes3d[row].astype(np.float64)
-        x, y, z = np.array([x, y + high / 2, z]) - OFFSET_2
+        x, y, z = np.array([x, y + high / 2, z]) - offset
         turn = float(transforms.wrap_angle(-yaw))
         alpha = float(transforms.wrap_angle(turn - np.arctan2(x, z)))
         numbers = (boxes.truncation[row], boxes.occlusion[row], alpha, *area[row], high, wide, length, x, y, z, turn)

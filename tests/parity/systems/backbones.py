@@ -1,0 +1,130 @@
+"""The trunks that timm lacks: maps of every stage (and class token, logits) with official checkpoints' entries.
+
+Outputs are stored subsampled; the steps follow from the shapes, since the first cell of each axis is always kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perception.models.backbones.cswin import CSWinTransformer
+from perception.models.backbones.cvt import CvT
+from perception.models.backbones.hornet import SIZES as HORNET_SIZES
+from perception.models.backbones.hornet import HorNet
+from perception.models.backbones.rmt import RMT
+from perception.models.backbones.rmt import SIZES as RMT_SIZES
+from perception.models.backbones.staged import load_official
+from perception.models.backbones.transnext import SIZES as TRANSNEXT_SIZES
+from perception.models.backbones.transnext import TransNeXt
+from tests.parity.runner import Case, Check
+
+
+def _steps(full: tuple[int, ...], kept: tuple[int, ...]) -> tuple[slice, ...]:
+    """Slices [::step] that keep `kept` of `full` entries along every axis."""
+    steps = []
+    for length, count in zip(full, kept, strict=True):
+        fitting = [step for step in (1, 2, 4, 8, 16, 32) if -(-length // step) == count]
+        steps.append(slice(None, None, fitting[0] if fitting else 1))
+    return tuple(steps)
+
+
+def _check(name: str, actual: Tensor, expected: np.ndarray) -> Check:
+    if actual.ndim == expected.ndim:
+        actual = actual[_steps(tuple(actual.shape), expected.shape)]
+    return Check(name, actual, expected)
+
+
+def _state(case: Case) -> dict[str, Tensor]:
+    return {key: torch.from_numpy(np.array(value)) for key, value in case.state.items()}
+
+
+@torch.no_grad()
+def _compare(
+    case: Case, model: nn.Module, class_token: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+) -> Iterator[Check]:
+    model.eval()
+    load_official(model, _state(case))
+    image = torch.from_numpy(case.inputs["image"])
+    final, maps = model.forward_intermediates(image)
+    for number, feature in enumerate(maps, 1):
+        if f"stage{number}" in case.outputs:
+            yield _check(f"stage{number}", feature, case.outputs[f"stage{number}"])
+    if "cls" in case.outputs:
+        yield _check("cls", class_token(model, image, final), case.outputs["cls"])
+    yield _check("logits", model.forward_head(final), case.outputs["logits"])
+
+
+def _config(case: Case) -> dict[str, Any]:
+    config = case.reference.get("config")
+    return dict(config) if isinstance(config, dict) else {}
+
+
+def cswin(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    names = {"depth": "depths"}
+    yield from _compare(case, CSWinTransformer(**{names.get(key, key): value for key, value in config.items()}))
+
+
+def cvt(case: Case) -> Iterator[Check]:
+    config = {key.lower(): value for key, value in _config(case).items()}
+    own = {
+        "widths": config["dim_embed"],
+        "num_heads": config["num_heads"],
+        "depths": config["depth"],
+        "mlp_ratios": config["mlp_ratio"],
+        "patch": list(zip(config["patch_size"], config["patch_stride"], config["patch_padding"], strict=True)),
+        "kernels": config["kernel_qkv"],
+        "q_steps": list(zip(config["stride_q"], config["padding_q"], strict=True)),
+        "kv_steps": list(zip(config["stride_kv"], config["padding_kv"], strict=True)),
+        "qkv_bias": config["qkv_bias"],
+        "class_token": config["cls_token"],
+    }
+    yield from _compare(case, CvT(**own), lambda model, image, final: model._run(image, len(model.stages) - 1)[-1][1])
+
+
+def hornet(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    own = dict(HORNET_SIZES.get(case.reference["entry"].rsplit(".", 1)[-1], {}))
+    own |= {key: config[key] for key in ("depths", "base_dim", "orders") if key in config}
+    if "scale" in config:
+        own["scale"] = float(Fraction(str(config["scale"])))
+    yield from _compare(case, HorNet(**own))
+
+
+def transnext(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    entry = case.reference["entry"].split()[0].rsplit(".", 1)[-1].lower()
+    own = dict(TRANSNEXT_SIZES.get(entry, {}))
+    own["pretrain_size"] = config.get("pretrain_size") or config.get("img_size", 224)
+    known = (
+        "embed_dims",
+        "num_heads",
+        "mlp_ratios",
+        "depths",
+        "sr_ratios",
+        "window_size",
+        "qkv_bias",
+        "fixed_pool_size",
+    )
+    own |= {key: config[key] for key in known if key in config}
+    yield from _compare(case, TransNeXt(**own))
+
+
+def rmt(case: Case) -> Iterator[Check]:
+    names = {"T3": "rmt_tiny", "S": "rmt_small", "M2": "rmt_base", "L6": "rmt_large"}
+    yield from _compare(case, RMT(**RMT_SIZES[names[case.reference["entry"].rsplit("RMT_", 1)[-1]]]))
+
+
+KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {
+    "backbones/cswin": cswin,
+    "backbones/cvt": cvt,
+    "backbones/hornet": hornet,
+    "backbones/rmt": rmt,
+    "backbones/transnext": transnext,
+}
