@@ -19,10 +19,12 @@ __version__ = "0.1.0"
 _LAZY = {
     "load": "perception.inference",
     "list_models": "perception.inference",
+    "from_pretrained": "perception.inference.hub",
     "list_backbones": "perception.models.backbones",
     "load_image": "perception.io",
     "Pinhole": "perception.geometry",
     "Equirectangular": "perception.geometry",
+    "Rig": "perception.geometry.rig",
     "World": "perception.datasets.world",
     "PerceptionError": "perception.errors",
 }

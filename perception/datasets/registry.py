@@ -22,6 +22,8 @@ from perception.errors import RecipeError, nearest
 # Registered name -> module that defines it. Modules are imported when their data set is first asked for.
 _HOMES: dict[str, str] = {
     "World": "perception.datasets.world.dataset",
+    "WorldRig": "perception.datasets.world_rig",
+    "RigSequences": "perception.datasets.rig_sequences",
     "ResidentWorld": "perception.datasets.world.resident",
     "Concat": "perception.datasets.concat",
     "ImageFolder": "perception.datasets.folder",
@@ -38,8 +40,9 @@ _HOMES: dict[str, str] = {
     "Stanford2D3D": "perception.datasets.panorama",
     "Matterport3D": "perception.datasets.panorama",
     "Panorama3D60": "perception.datasets.panorama",
-    "PanoSUNCG": "perception.datasets.panorama",
+    "PanoSUNCG": "perception.datasets.panosuncg",
     "PanoramaFolder": "perception.datasets.panorama",
+    "WorldPanoramaVideo": "perception.datasets.panorama_video",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

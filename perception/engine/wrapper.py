@@ -64,7 +64,8 @@ class TrainingModel(BaseModel):
         outputs = to_float32(outputs)
         if mode == "loss":
             return self.net.loss(outputs, batch)
-        return self.net.predict(outputs, *cameras_and_sizes(batch))
+        views = getattr(self.net, "views", cameras_and_sizes)  # models of whole rigs know better what `predict` needs
+        return self.net.predict(outputs, *views(batch))
 
     def prepare(
         self, batch: dict[str, Any], training: bool, unpack: Callable[[dict], dict] | None = None

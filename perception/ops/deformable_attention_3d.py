@@ -66,7 +66,9 @@ def deformable_attention_3d(
     first = torch.arange(batch, dtype=torch.int32, device=value.device) * (layout.rows * heads)
     first = first.repeat_interleave(queries).view(-1, 1, 1)
     total = batch * queries
-    step = max(1, _PIECE // heads) if value.device.type == "cpu" and not is_tracing() else max(total, 1)
+    # The gradient of every piece is a whole table: training does better in one go.
+    whole = value.device.type != "cpu" or is_tracing() or (torch.is_grad_enabled() and value.requires_grad)
+    step = max(total, 1) if whole else max(1, _PIECE // heads)
     outs, scores = [], []
     for begin in range(0, total, step) if total else [0]:
         piece = slice(begin, begin + step)

@@ -14,17 +14,21 @@ from perception.results.base import Result
 from perception.results.boxes import Boxes3DResult
 from perception.results.depth import DepthResult
 from perception.results.normals import NormalsResult
+from perception.results.occupancy import OccupancyResult
 from perception.results.point_cloud import PointCloud
 from perception.results.prediction import Prediction
+from perception.results.rig import RigPrediction
 from perception.results.segmentation import Segment, SegmentationResult
 
 __all__ = [
     "Boxes3DResult",
     "DepthResult",
     "NormalsResult",
+    "OccupancyResult",
     "PointCloud",
     "Prediction",
     "Result",
+    "RigPrediction",
     "Segment",
     "SegmentationResult",
 ]

@@ -24,6 +24,11 @@ _HOMES: dict[str, str] = {
     "Mono3DAugment": "perception.datasets.transforms.mono3d",
     "Mono3DPhotometric": "perception.datasets.transforms.mono3d",
     "RandomNoise": "perception.datasets.transforms.batch_colour",
+    "RigBevAugment": "perception.datasets.transforms.rig",
+    "RigPhotometric": "perception.datasets.transforms.rig",
+    "RigImageFlip": "perception.datasets.transforms.rig",
+    "RadarDropout": "perception.datasets.transforms.rig",
+    "RandomPanoramaRoll": "perception.datasets.transforms.batch_panorama",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

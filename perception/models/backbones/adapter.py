@@ -174,7 +174,7 @@ class Backbone(nn.Module):
         maps = self.pyramid(maps)
         if self.shift_equivariant:
             maps = [unroll_map(feature, offset, stride) for feature, stride in zip(maps, self.strides, strict=True)]
-        sizes = [(math.ceil(height / s), math.ceil(width / s)) for s in self.strides]
+        sizes = [(-(-height // s), -(-width // s)) for s in self.strides]
         if self.fixed_size is not None:
             return [resize(feature, size) for feature, size in zip(maps, sizes, strict=True)]
         return [feature[..., : size[0], : size[1]] for feature, size in zip(maps, sizes, strict=True)]
@@ -290,7 +290,7 @@ def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
         attempt, net = fallback
         size = arguments.get("img_size") or _own_size(name)
         if "img_size" not in arguments and any(side % step for side in size):
-            rounded = tuple(math.ceil(side / step) * step for side in size)
+            rounded = tuple(-(-side // step) * step for side in size)
             try:  # LeViT: 224 is no multiple of its stride 64, 256 is
                 net = _create(name, attempt | {"img_size": rounded}).eval()
                 attempt, size = attempt | {"img_size": rounded}, rounded

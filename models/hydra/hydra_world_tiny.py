@@ -1,0 +1,77 @@
+"""HyDRa on the world's streets, 1.5 M parameters, six pictures of 64 x 176, BEV 64 x 64: trained from scratch on a CPU, no download."""
+
+_base_ = ["../_base_/runtime.py", "../_base_/data/world_rig.py", "../_base_/schedules/adamw_cosine.py"]
+
+model = dict(
+    type="HyDRa",
+    backbone=dict(name="resnet10t", model_args=dict(channels=(24, 48, 96, 160), stem_width=16)),
+    backbone_strides=(8, 16, 32),
+    image_size=(64, 176),
+    feature_stride=8,
+    depth=(1.0, 57.0, 2.0),
+    depth_options=dict(blocks=1, aspp=False),
+    bev=dict(x=(-51.2, 51.2, 1.6), y=(-51.2, 51.2, 1.6)),
+    radar_depth=(1.0, 57.0, 2.0),
+    radar_layers=2,
+    backward_options=dict(heads=4, points=4, anchors=4, ffn_ratio=2, self_attention=False),
+    widths=dict(
+        image=48,
+        mid=48,
+        context=48,
+        radar=32,
+        bev=48,
+        encoder=(48, 80, 128),
+        blocks=1,
+        out=48,
+        out_kernel=1,
+        shared=40,
+        head=16,
+    ),
+    tasks=(
+        (
+            "car",
+            "truck",
+            "bus",
+            "trailer",
+            "construction_vehicle",
+            "pedestrian",
+            "motorcycle",
+            "bicycle",
+            "traffic_cone",
+            "barrier",
+        ),
+    ),
+    occupancy=dict(
+        x=(-40.0, 40.0, 0.8),
+        y=(-40.0, 40.0, 0.8),
+        z=(-1.0, 5.4, 0.8),
+        losses=dict(focal=3.0, semantic=0.5, geometric=0.5),
+    ),
+    loss_weights=dict(depth=0.5, box=0.5),
+    min_radius=1,
+    nms_radius=dict(
+        car=2.0,
+        truck=3.0,
+        bus=4.0,
+        trailer=4.0,
+        construction_vehicle=3.0,
+        pedestrian=0.6,
+        motorcycle=1.0,
+        bicycle=1.0,
+        traffic_cone=0.5,
+        barrier=1.0,
+    ),
+    score_threshold=0.03,
+    max_per_task=300,
+    post_max=200,
+    squared_radius=False,
+)
+train_cfg = dict(max_iters=6000, val_interval=2000)
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
+publish = dict(
+    about=dict(
+        title="3D boxes, velocities and occupancy around a vehicle, small HyDRa trained on the procedural world",
+        licence="Apache-2.0",
+        tasks=["boxes3d", "occupancy"],
+    )
+)

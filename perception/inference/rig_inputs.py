@@ -1,0 +1,138 @@
+"""`Rig`s from what people have: a nuScenes sample token, the procedural world, a data set's sample, a JSON file beside a folder of pictures.
+
+The JSON file:
+
+    {"cameras": [{"image": "front.jpg", "name": "CAM_FRONT", "intrinsics": [[f, 0, cx], [0, f, cy], [0, 0, 1]], "ego_from_camera": [[...4x4...]]}, ...],
+     "radars":  [{"name": "RADAR_FRONT", "ego_from_radar": [[...4x4...]], "points": [[x, y, z], ...], "velocity": [[vx, vy], ...], "rcs": [...]}, ...],
+     "global_from_ego": [[...4x4...]], "time": 12.5, "scene": "drive 3"}
+
+Only ``cameras`` is needed. Instead of ``intrinsics`` a camera may have ``fov`` (horizontal, degrees); instead of ``points`` a radar may have ``file``, a nuScenes
+``.pcd`` sweep. Intrinsics have pixel centres at integer + 0.5, or at integers where the file says ``"integer_centres": true``. Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception.errors import InputError
+from perception.geometry.cameras import Pinhole
+from perception.geometry.rig import Rig, RigCamera, checked_pose, radar_points
+
+
+def rig_from_sample(sample: Mapping[str, Any]) -> Rig:
+    """A sample of `NuScenes` or `WorldRig` (or of any data set with that layout)."""
+    from perception.evaluation.base import to_numpy
+
+    meta = sample.get("meta", {})
+    images = [to_numpy(image).transpose(1, 2, 0) for image in sample["images"]]
+    names = meta.get("cameras") or [f"camera {i}" for i in range(len(images))]
+    points = sample.get("radar_points")
+    return Rig.from_arrays(
+        images,
+        to_numpy(sample["intrinsics"]),
+        [orthonormal(pose) for pose in to_numpy(sample["ego_from_camera"])],
+        names,
+        radar_points=None if points is None else to_numpy(points),
+        global_from_ego=None if sample.get("global_from_ego") is None else orthonormal(sample["global_from_ego"]),
+        time=None if meta.get("timestamp") is None else float(meta["timestamp"]) * 1e-6,
+        scene=str(meta.get("scene", "")),
+        name=str(meta.get("name", "")),
+    )
+
+
+def rig_from_nuscenes(root: str | Path, token: str, version: str = "v1.0-mini", **options: Any) -> Rig:
+    """The key frame with the sample token `token`; `options` are those of `perception.datasets.nuscenes.NuScenes`.
+
+    Raises `InputError` for a token that is not in the tables.
+    """
+    from perception.datasets.nuscenes import NuScenes
+
+    dataset = NuScenes(root, version, **{"split": "all", **options})
+    if token not in dataset.tokens:
+        raise InputError(f"the nuScenes tables {version} in {root} have no sample with the token {token!r}")
+    return rig_from_sample(dataset[dataset.tokens.index(token)])
+
+
+def rig_from_world(seed: int = 0, frame: int = 0, size: tuple[int, int] = (256, 704), **options: Any) -> Rig:
+    """Frame number `frame` (0.5 s apart) of the world's street with this seed; `options` are those of `WorldRig`."""
+    from perception.datasets.world_rig import WorldRig
+
+    dataset = WorldRig(seeds=(seed, seed), frames=frame + 1, size=size, depth=False, **options)
+    return rig_from_sample(dataset[frame])
+
+
+def rig_from_json(path: str | Path) -> Rig:
+    """Read the file described above. Raises `InputError` that names the file and what is wrong with it."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / "rig.json"
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"the rig {str(path)!r} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("cameras"), list) or not values["cameras"]:
+        raise InputError(f"the rig {str(path)!r} needs a list 'cameras' with at least one camera")
+    cameras = [_json_camera(path, i, entry) for i, entry in enumerate(values["cameras"])]
+    clouds = [_json_radar(path, i, entry) for i, entry in enumerate(values.get("radars") or [])]
+    pose = values.get("global_from_ego")
+    return Rig(
+        cameras,
+        radar_points=np.concatenate(clouds) if clouds else None,
+        global_from_ego=None if pose is None else checked_pose(pose, f"global_from_ego of {path.name}"),
+        time=values.get("time"),
+        scene=str(values.get("scene", "")),
+        name=path.stem if path.stem != "rig" else path.parent.name,
+    )
+
+
+def _json_camera(path: Path, number: int, entry: Any) -> RigCamera:
+    from perception.io.images import load_image
+
+    what = f"camera {number} of {path.name}"
+    if not isinstance(entry, dict) or "image" not in entry or "ego_from_camera" not in entry:
+        raise InputError(f"{what} needs 'image' and 'ego_from_camera', and 'intrinsics' or 'fov'")
+    picture = load_image(path.parent / str(entry["image"])).pixels
+    height, width = picture.shape[:2]
+    if entry.get("intrinsics") is not None:
+        camera = Pinhole.from_matrix(
+            entry["intrinsics"], width, height, integer_centres=bool(entry.get("integer_centres", False)), source="file"
+        )
+    elif entry.get("fov") is not None:
+        camera = Pinhole.from_fov(width=width, height=height, horizontal_degrees=float(entry["fov"]))
+    else:
+        raise InputError(f"{what} needs 'intrinsics' (3x3) or 'fov' (horizontal, degrees)")
+    pose = checked_pose(entry["ego_from_camera"], f"ego_from_camera of {what}")
+    return RigCamera(picture, camera, pose, str(entry.get("name", f"camera {number}")))
+
+
+def _json_radar(path: Path, number: int, entry: Any) -> np.ndarray:
+    what = f"radar {number} of {path.name}"
+    if not isinstance(entry, dict) or ("points" not in entry and "file" not in entry):
+        raise InputError(f"{what} needs 'points' or 'file'")
+    pose = entry.get("ego_from_radar")
+    if "file" in entry:
+        from perception.io.radar import NAMES, read_radar
+
+        raw = read_radar(path.parent / str(entry["file"]), entry.get("filter", "devkit"))
+        column = {name: raw[:, i] for i, name in enumerate(NAMES)}
+        xyz = np.stack([column["x"], column["y"], column["z"]], 1)
+        velocity, rcs = np.stack([column["vx_comp"], column["vy_comp"]], 1), column["rcs"]
+    else:
+        xyz, velocity, rcs = np.asarray(entry["points"], np.float64), entry.get("velocity"), entry.get("rcs")
+        xyz = xyz.reshape(-1, 3) if not xyz.size else xyz
+    return radar_points(xyz, velocity, rcs, pose, lag=float(entry.get("lag", 0.0)))
+
+
+def orthonormal(pose: Any) -> np.ndarray:
+    """A pose in float32 as an exactly rigid one in float64."""
+    from perception.evaluation.base import to_numpy
+
+    matrix = np.array(to_numpy(pose), np.float64)
+    u, _, v = np.linalg.svd(matrix[:3, :3])
+    matrix[:3, :3] = u @ v
+    return matrix
