@@ -30,6 +30,8 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
     with gr.Blocks(title="perception3d", analytics_enabled=False, delete_cache=(600, 1800)) as page:
         answer = gr.State(None)
         clicks = gr.State([])
+        shape_file = gr.State(None)  # the 3D viewer only draws what it is given while it can be seen
+        open_tab = gr.State("Depth")
         gr.Markdown(
             "# perception3d\nMetric depth, surface normals, segments and a point cloud from one photo.", elem_id="title"
         )
@@ -58,7 +60,7 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
                 )
                 summary = gr.JSON(label="About this result", elem_id="summary")
             with gr.Column(scale=3, min_width=320):
-                with gr.Tabs():
+                with gr.Tabs() as views:
                     with gr.Tab("Depth"):
                         slider = gr.ImageSlider(
                             label="Photo | depth", elem_id="slider", format="png", slider_position=50, max_height=520
@@ -100,6 +102,7 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
                 done.normals_view,
                 done.segments_view,
                 cloud,
+                None,
                 str(done.archive),
                 done.summary,
                 "",
@@ -113,8 +116,17 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
                 return jobs.distance_between(prediction, points[0], point), []
             return jobs.depth_at(prediction, *point), [point]
 
-        outputs = [answer, clicks, slider, ruler, normals, segments, cloud, files, summary, reading]
-        run.click(predict, [picture, model, fov], outputs, api_visibility="private", concurrency_id="device")
+        def show_shape(file: str | None, tab: str) -> str | None:
+            return file if tab == "3D" else None
+
+        def change_tab(file: str | None, event: gr.SelectData) -> tuple[str, str | None]:
+            return event.value, show_shape(file, event.value)
+
+        outputs = [answer, clicks, slider, ruler, normals, segments, shape_file, cloud, files, summary, reading]
+        run.click(predict, [picture, model, fov], outputs, api_visibility="private", concurrency_id="device").then(
+            show_shape, [shape_file, open_tab], cloud, api_visibility="private", show_progress="hidden"
+        )
+        views.select(change_tab, shape_file, [open_tab, cloud], api_visibility="private", show_progress="hidden")
         ruler.select(measure, [answer, clicks], [reading, clicks], api_visibility="private")
 
         def api_depth(image: str, model: str, fov: float) -> tuple[str, dict[str, Any]]:

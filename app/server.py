@@ -158,4 +158,6 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
 
 def _sentence(error: Any) -> str:
     text = str(error)
+    if not text.split(" ", 1)[0].isalpha():  # a file's name keeps its case
+        return text + ("" if text.endswith((".", "!", "?")) else ".")
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "load": "perception.inference",
     "list_models": "perception.inference",
+    "from_pretrained": "perception.inference.hub",
     "list_backbones": "perception.models.backbones",
     "load_image": "perception.io",
     "Pinhole": "perception.geometry",

@@ -1,4 +1,4 @@
-"""``perception predict | models | backbones``: the command line.
+"""``perception predict | export | models | backbones``: the command line.
 
 Everything heavy is imported by the command that needs it, so that ``perception --help`` answers at once.
 """
@@ -51,10 +51,38 @@ def _parser() -> argparse.ArgumentParser:
     camera = predict.add_mutually_exclusive_group()
     camera.add_argument("--fov", type=float, metavar="DEGREES", help="horizontal field of view of the camera")
     camera.add_argument("--intrinsics", metavar="FX,FY,CX,CY", help="focal lengths and principal point in pixels")
+    camera.add_argument(
+        "--calib", metavar="FILE", help="KITTI calibration file of the camera; boxes are saved as KITTI lines, too"
+    )
     predict.add_argument(
         "--trust-checkpoint", action="store_true", help="allow a checkpoint to run code; only for your own files"
     )
+    predict.add_argument(
+        "--runtime",
+        choices=("torch", "onnxruntime"),
+        default="torch",
+        help="what runs the network; onnxruntime takes an .onnx file of `perception export`, or exports the model once",
+    )
+    predict.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: many files by several workers, resumable (extra `ray`); finished inputs are left alone",
+    )
+    predict.add_argument("--workers", type=int, default=2, metavar="N", help="workers of --engine ray (default: 2)")
     predict.set_defaults(run=_predict)
+
+    export = commands.add_parser("export", help="write a model as ONNX or torch.export program, checked against it")
+    export.add_argument("model", metavar="MODEL", help="name of the zoo, folder or checkpoint")
+    export.add_argument("--format", choices=("onnx", "torch-export"), default="onnx")
+    export.add_argument("--out", required=True, metavar="F", help="file to write, such as model.onnx or model.pt2")
+    export.add_argument(
+        "--size", default="640x480", metavar="WxH", help="size of the pictures where the network cannot take any size"
+    )
+    export.add_argument(
+        "--trust-checkpoint", action="store_true", help="allow a checkpoint to run code; only for your own files"
+    )
+    export.set_defaults(run=_export)
 
     models = commands.add_parser("models", help="list the models: what they do, licence, where the weights are")
     models.add_argument("--task", help="only models that do this: depth, normals, segmentation, boxes3d, ...")
@@ -74,13 +102,16 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
 
-    camera = _intrinsics(options.intrinsics)
+    camera = options.calib or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
     folder = Path(options.out)
+    if options.engine != "local":
+        return _predict_bulk(options, files, videos, camera)
     names = _unique_names([*files, *videos])
-    model = load(options.model, device=options.device, dtype=options.dtype, trust_checkpoint=options.trust_checkpoint)
+    load_options = {"device": options.device, "dtype": options.dtype, "trust_checkpoint": options.trust_checkpoint}
+    model = load(_exported(options) if options.runtime == "onnxruntime" else options.model, **load_options)
     failures = 0
     for number, file in enumerate(files, 1):
         place = folder / names[file]
@@ -91,6 +122,12 @@ def _predict(options: argparse.Namespace) -> int:
             print(f"perception: {error}", file=sys.stderr)
             continue
         result.save(place)
+        if options.calib and getattr(result, "boxes3d", None) is not None:
+            from perception.io.kitti import read_calibration
+
+            result.boxes3d.to_kitti(place / "kitti.txt", read_calibration(options.calib).offset())
+        for note in result.notes:
+            print(f"{file}: {note}", file=sys.stderr)
         print(f"[{number}/{len(files)}] {file} -> {place}")
     for file in videos:
         place = folder / names[file]
@@ -103,6 +140,56 @@ def _predict(options: argparse.Namespace) -> int:
     if failures:
         print(f"perception: {failures} of {len(files)} pictures could not be predicted", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _predict_bulk(options: argparse.Namespace, files: Sequence, videos: Sequence, camera) -> int:
+    from perception.inference.bulk import predict_files
+
+    if videos:
+        raise PerceptionError(f"--engine {options.engine} takes pictures, found the video {str(videos[0])!r}")
+    load_options = {"device": options.device, "dtype": options.dtype, "trust_checkpoint": options.trust_checkpoint}
+    report = predict_files(
+        files,
+        options.out,
+        _exported(options) if options.runtime == "onnxruntime" else options.model,
+        engine=options.engine,
+        workers=options.workers,
+        load=load_options,
+        call={"camera": camera, "fov": options.fov},
+    )
+    for error in report.failures.values():
+        print(f"perception: {error}", file=sys.stderr)
+    print(
+        f"{report.inputs} inputs: {report.predicted} predicted, {report.finished_before} finished before, "
+        f"{len(report.failures)} failed -> {report.manifest}"
+    )
+    return 1 if report.failures else 0
+
+
+def _exported(options: argparse.Namespace) -> str:
+    """The .onnx file that `--runtime onnxruntime` runs; a model that is no such file is exported once, into the cache."""
+    if options.model.endswith(".onnx"):
+        return options.model
+    from perception.inference import load
+    from perception.inference.export import cached_export
+
+    return str(cached_export(load(options.model, device="cpu", trust_checkpoint=options.trust_checkpoint)))
+
+
+def _export(options: argparse.Namespace) -> int:
+    from perception.inference import load
+    from perception.inference.export import export_model
+
+    try:
+        width, height = (int(part) for part in options.size.lower().split("x"))
+    except ValueError:
+        raise PerceptionError(f"--size takes WIDTHxHEIGHT in pixels, such as 640x480; found {options.size!r}") from None
+    predictor = load(options.model, device="cpu", trust_checkpoint=options.trust_checkpoint)
+    report = export_model(
+        predictor.model, options.format, options.out, about=predictor.about, width=width, height=height
+    )
+    print(report.text)
+    return 0
 
 
 def _unique_names(files: Sequence) -> dict:

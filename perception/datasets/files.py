@@ -74,13 +74,18 @@ def matrix_tensor(fx: float, fy: float, cx: float, cy: float) -> torch.Tensor:
 
 @dataclasses.dataclass
 class CheckReport:
-    """What a look at all files of a data set found. `figures` are the reader's own statistics."""
+    """What a look at all files of a data set found. `figures` are the reader's own statistics in words, `values` those that others compare.
+
+    `warnings` are doubts that need a person's eye; the check passes with them.
+    """
 
     name: str
     samples: int
     missing: list[str] = dataclasses.field(default_factory=list)
     broken: list[str] = dataclasses.field(default_factory=list)
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    values: dict[str, float] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -96,6 +101,7 @@ class CheckReport:
             if len(items) > 5:
                 lines.append(f"  ... and {len(items) - 5} more {title}")
         lines += [f"  {name}: {value}" for name, value in self.figures.items()]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
@@ -170,7 +176,7 @@ class FileDataset:
                 report.broken.append(f"{self.name_of(self.entries[index])}: {error}")
             except Exception as error:  # a broken file may raise anything; the check must go on
                 report.broken.append(f"{self.name_of(self.entries[index])}: {type(error).__name__}: {error}")
-        report.figures = figures.summary()
+        report.figures, report.values = figures.summary(), figures.values()
         return report
 
 
@@ -202,6 +208,15 @@ class Figures:
                 total[: len(counts)] += counts
                 self.labels[name] = total
         self.boxes += len(sample.get("boxes3d", ()))
+
+    def values(self) -> dict[str, float]:
+        """depth_median [m; of the images' medians] and depth_share (0..1) where there is depth."""
+        if not self.depth:
+            return {}
+        _, middle, _, share = np.array(self.depth).T
+        known = middle[np.isfinite(middle)]
+        median = {"depth_median": float(np.median(known))} if len(known) else {}
+        return {**median, "depth_share": float(share.mean())}
 
     def summary(self) -> dict[str, Any]:
         figures: dict[str, Any] = {"sizes": ", ".join(f"{size} ({n})" for size, n in sorted(self.sizes.items())[:8])}

@@ -3,7 +3,7 @@
 Stanford2D3D  area_*/pano/{rgb,depth}/camera_ID_ROOM_frame_equirectangular_domain_{rgb,depth}.png   16 bit, metres * 512, 65535 unknown
 Matterport3D  SCENE/pano_skybox_color/ID.jpg with SCENE/pano_depth/ID.png (UniFuse's stitching)      16 bit, metres * 4000, 0 unknown
 Panorama3D60  {Matterport3D,Stanford2D3D,SunCG,...}/*_color_*.png with *_depth_*.exr                 metres, far background is unknown
-PanoSUNCG     HOUSE/{color,depth}/NAME                                                                8 bit, metres = v * 10 / 255 (readers disagree)
+PanoSUNCG     see `perception.datasets.panosuncg`
 PanoramaFolder  one's own: NAME/image.* with NAME/depth.*, or images/ with depth/ (`ImageFolder`, depth_kind "range")
 
 A list file has one line a sample, ``rgb depth``, relative to the root; OmniFusion's and UniFuse's lists work (a leading "/" is dropped). Bring samples
@@ -12,13 +12,14 @@ to a fixed size with ``size=(512, 1024), fit="stretch"``: depth takes the neares
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from perception.datasets.files import (
+    CheckReport,
     Entry,
     FileDataset,
     depth_tensors,
@@ -62,6 +63,42 @@ class PanoramaDataset(FileDataset):
         entries = self.find(root) if listing is None else listed_pairs(root, listing, type(self).__name__)
         super().__init__(entries, root, missing, size, fit)
 
+    # Numbers of samples in published lists, and stored values of single files that people have posted: {name pattern: (least, largest known,
+    # largest)}.
+    published: ClassVar[dict[str, int]] = {}
+    known_files: ClassVar[dict[str, tuple[int, int, int]]] = {}
+    # Medians [m] that indoor panoramas have; others point to a wrong unit.
+    usual_median: ClassVar[tuple[float, float]] = (0.7, 6.0)
+
+    def check(self, progress: Callable[[Iterable], Iterable] = iter) -> CheckReport:
+        """`FileDataset.check`, compared with what is known of the data set: counts, single files, the usual depth."""
+        report = super().check(progress)
+        if self.published:
+            listed = ", ".join(f"{name} {count}" for name, count in self.published.items())
+            same = [name for name, count in self.published.items() if count == len(self)]
+            report.figures["published lists"] = (
+                f"{listed}; {f'these are as many as {same[0]}' if same else 'another count here'}"
+            )
+        middle = report.values.get("depth_median")
+        low, high = self.usual_median
+        if middle is not None and not low <= middle <= high:
+            report.warnings.append(
+                f"the median depth {middle:.3g} m is not what indoor panoramas have ({low:g} to {high:g} m): check the stored unit"
+            )
+        if report.values.get("depth_share", 1.0) < 0.3:
+            report.warnings.append("less than 30 % of the depth is known: check the value that stands for unknown")
+        for entry in self.entries:
+            for pattern, expected in self.known_files.items():
+                if not entry["depth"].match(pattern):
+                    continue
+                raw = read_image(entry["depth"])
+                found = (int(raw[raw > 0].min()), int(raw[raw < 65535].max(initial=0)), int(raw.max()))
+                text = f"{entry['depth'].name}: stored values {found}, known {expected}"
+                report.figures["known file"] = text
+                if found != expected:
+                    report.warnings.append(f"{text}: this is another preparation of the data set")
+        return report
+
     def find(self, root: Path) -> Iterable[Entry]:
         """Entries {"image", "depth"} under the root."""
         raise NotImplementedError
@@ -93,19 +130,41 @@ def listed_pairs(root: Path, listing: str | Path, what: str) -> list[Entry]:
 
 @register_dataset
 class Stanford2D3D(PanoramaDataset):
-    """Stanford 2D-3D-S panoramas. `split`: "train" (areas 1, 2, 3, 4, 6), "test" (area 5), "all"; unused with a list."""
+    """Stanford 2D-3D-S panoramas. `split`: "train" (areas 1, 2, 3, 4, 6), "test" (area 5), "all"; unused with a list.
 
-    def __init__(self, root: str | Path, split: str = "train", listing: str | Path | None = None, **rest: Any) -> None:
+    colour  folder of the pictures: "rgb" as released (black poles), "rgb_" where UniFuse's preparation has filled them in
+    """
+
+    published: ClassVar[dict[str, int]] = {
+        "OmniFusion train": 1040,
+        "OmniFusion test": 373,
+        "UniFuse train": 1000,
+        "UniFuse val": 40,
+        "all": 1413,
+    }
+    # Posted by HoHoNet's authors (issue 5): least, largest known and largest stored value.
+    known_files: ClassVar[dict[str, tuple[int, int, int]]] = {
+        "area_5a/pano/depth/camera_e7c078fe*_office_11_*_depth.png": (356, 3156, 65535)
+    }
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        listing: str | Path | None = None,
+        colour: str = "rgb",
+        **rest: Any,
+    ) -> None:
         if split not in STANFORD_FOLDS:
             raise DatasetError(f"Stanford2D3D: split must be one of {', '.join(STANFORD_FOLDS)}; found {split!r}")
-        self.areas = STANFORD_FOLDS[split]
+        self.areas, self.colour = STANFORD_FOLDS[split], colour
         super().__init__(root, listing, **rest)
 
     def layout(self) -> str:
         return "expected area_*/pano/rgb/*_rgb.png with area_*/pano/depth/*_depth.png"
 
     def find(self, root: Path) -> Iterable[Entry]:
-        for path in sorted(root.glob("area_*/pano/rgb/*_rgb.png")):
+        for path in sorted(root.glob(f"area_*/pano/{self.colour}/*_rgb.png")):
             if not self.areas or path.parents[2].name in self.areas:
                 name = path.name.removesuffix("_rgb.png") + "_depth.png"
                 yield {"image": path, "depth": path.parents[1] / "depth" / name}
@@ -117,6 +176,14 @@ class Stanford2D3D(PanoramaDataset):
 @register_dataset
 class Matterport3D(PanoramaDataset):
     """Matterport3D panoramas in UniFuse's preparation; `units` stored units a metre (4000; DA-2's copy has 2560)."""
+
+    published: ClassVar[dict[str, int]] = {
+        "OmniFusion train (holds val)": 8786,
+        "UniFuse train": 7829,
+        "val": 957,
+        "test": 2014,
+        "all": 10800,
+    }
 
     def __init__(self, root: str | Path, listing: str | Path | None = None, units: float = 4000.0, **rest: Any) -> None:
         self.units = float(units)
@@ -137,6 +204,15 @@ class Matterport3D(PanoramaDataset):
 class Panorama3D60(PanoramaDataset):
     """3D60 / 360D / Pano3D renderings: colour pictures with EXR depth. `far`: values beyond it are background (unknown) [m]."""
 
+    published: ClassVar[dict[str, int]] = {
+        "OmniDepth test": 1298,
+        "Matterport train": 27304,
+        "Matterport test": 1016,
+        "Stanford": 4636,
+        "SunCG": 4351,
+        "SceneNet": 1336,
+    }
+
     def __init__(self, root: str | Path, listing: str | Path | None = None, far: float = 20.0, **rest: Any) -> None:
         self.far = float(far)
         super().__init__(root, listing, **rest)
@@ -155,33 +231,6 @@ class Panorama3D60(PanoramaDataset):
     def read_range(self, path: Path) -> np.ndarray:
         depth, _ = read_depth(path)
         return np.where(depth < self.far, depth, 0)
-
-
-@register_dataset
-class PanoSUNCG(PanoramaDataset):
-    """PanoSUNCG's layout (the data set is withdrawn): `metres_at_255` is the depth of the stored value 255; readers disagree, so it is stated."""
-
-    def __init__(
-        self, root: str | Path, listing: str | Path | None = None, metres_at_255: float = 10.0, **rest: Any
-    ) -> None:
-        self.metres_at_255 = float(metres_at_255)
-        super().__init__(root, listing, **rest)
-
-    def layout(self) -> str:
-        return "expected HOUSE/color/NAME.jpg with HOUSE/depth/NAME.png"
-
-    def find(self, root: Path) -> Iterable[Entry]:
-        for path in sorted(p for p in root.glob("*/color/*") if p.suffix.lower() in (".jpg", ".png")):
-            depth = path.parents[1] / "depth"
-            for name in (f"{path.stem}.png", f"{path.stem}.jpg", path.stem.replace("color", "depth") + ".png"):
-                if (depth / name).exists():
-                    yield {"image": path, "depth": depth / name}
-                    break
-
-    def read_range(self, path: Path) -> np.ndarray:
-        raw = read_image(path).astype(np.float32)
-        grey = raw.mean(-1) if raw.ndim == 3 else raw  # three channels are averaged, as UniFuse does
-        return (grey * (self.metres_at_255 / 255.0)).astype(np.float32)
 
 
 @register_dataset

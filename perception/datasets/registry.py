@@ -40,7 +40,7 @@ _HOMES: dict[str, str] = {
     "Stanford2D3D": "perception.datasets.panorama",
     "Matterport3D": "perception.datasets.panorama",
     "Panorama3D60": "perception.datasets.panorama",
-    "PanoSUNCG": "perception.datasets.panorama",
+    "PanoSUNCG": "perception.datasets.panosuncg",
     "PanoramaFolder": "perception.datasets.panorama",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}

@@ -26,18 +26,13 @@ def check_run(recipe: dict[str, Any]) -> dict[str, float]:
     Raises whatever sentence a long run would have ended with.
     """
     with tempfile.TemporaryDirectory(prefix="perception_check_") as folder:
-        runner = PerceptionRunner(recipe, folder, launcher="pytorch" if distributed.world()[1] > 1 else "none")
+        runner, loop = _start(recipe, folder)
         _print_parameters(runner.training_model.net)
-        loop = runner._train_loop = runner.build_train_loop(runner._train_loop)
-        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        if runner.param_schedulers:
-            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
         print(
             f"training data: {loop.batches.size} samples, {loop.step_samples} a step, {loop.max_epochs} epochs",
             flush=True,
         )
-        figures = _time_steps(runner, loop)
+        figures = time_steps(runner, loop, STEPS, warmup=1)
         if runner._val_loop is not None:
             validation = runner.build_val_loop(runner._val_loop)
             batch = next(batches_of(validation.dataloader, False, lambda sample: None))
@@ -53,16 +48,41 @@ def check_run(recipe: dict[str, Any]) -> dict[str, float]:
         runner.save(path, marker=True)
         if runner.rank == 0:
             print(f"checkpoint: {path.stat().st_size / 2**20:.1f} MiB")
+        runner.close_logs()
     print("check passed", flush=True)
     return figures
 
 
-def _time_steps(runner: PerceptionRunner, loop: Any) -> dict[str, float]:
+def benchmark_training(recipe: dict[str, Any], steps: int = 50, warmup: int = 5) -> dict[str, float]:
+    """Time `steps` training iterations of a resolved recipe after `warmup` others; see `time_steps`."""
+    with tempfile.TemporaryDirectory(prefix="perception_benchmark_") as folder:
+        runner, loop = _start(recipe, folder)
+        figures = time_steps(runner, loop, steps, warmup)
+        runner.close_logs()
+    return figures
+
+
+def _start(recipe: dict[str, Any], folder: str) -> tuple[PerceptionRunner, Any]:
+    """Return a runner whose training loop and optimiser are ready for `train_step`."""
+    runner = PerceptionRunner(recipe, folder, launcher="pytorch" if distributed.world()[1] > 1 else "none")
+    loop = runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if runner.param_schedulers:
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
+    return runner, loop
+
+
+def time_steps(runner: PerceptionRunner, loop: Any, steps: int, warmup: int) -> dict[str, float]:
+    """Train `warmup` iterations (they compile, allocate and start the workers), then time `steps` more; print the figures.
+
+    Returns ``seconds`` a step, ``images_per_second``, ``data_share`` (of the time, spent waiting for data) and ``memory_mib`` at its peak.
+    """
     feed, device = loop._feed(), runner.training_model.device
     waiting = working = 0.0
     losses: dict[str, torch.Tensor] = {}
     with worker_errors_as_sentences(loop.dataloader), contextlib.closing(feed):
-        for step in range(STEPS):
+        for step in range(warmup + steps):
             begin = time.perf_counter()
             batch = next(feed)
             middle = time.perf_counter()
@@ -71,19 +91,24 @@ def _time_steps(runner: PerceptionRunner, loop: Any) -> dict[str, float]:
             losses = train_step(runner.model, batch, runner.optim_wrapper, step)
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            if step:  # the first one compiles, allocates and starts the workers
+            if step >= warmup:
                 waiting += middle - begin
                 working += time.perf_counter() - middle
     runner.optim_wrapper.guard.flush()
     print("losses: " + "  ".join(f"{name} {float(value):.4g}" for name, value in losses.items()))
-    seconds, share = (waiting + working) / (STEPS - 1), waiting / max(waiting + working, 1e-9)
+    seconds, share = (waiting + working) / steps, waiting / max(waiting + working, 1e-9)
     memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else _peak_memory()
     print(
         f"step: {seconds:.3f} s ({loop.step_samples / seconds:.1f} samples/s), {100 * share:.0f} % of it waiting for data; "
         f"peak memory {memory / 2**20:.0f} MiB on {device.type}",
         flush=True,
     )
-    return {"seconds": seconds, "data_share": share, "memory_mib": memory / 2**20}
+    return {
+        "seconds": seconds,
+        "images_per_second": loop.step_samples / seconds,
+        "data_share": share,
+        "memory_mib": memory / 2**20,
+    }
 
 
 def _print_parameters(net: torch.nn.Module) -> None:

@@ -58,7 +58,7 @@ def evaluate(
                 *(config.get("custom_hooks") or []),
                 {"type": "SavePredictionsHook", "folder": str(show_dir)},
             ]
-        hooks = {"log": None, "param_scheduler": None, "checkpoint": None, "signals": None}
+        hooks = {"log": None, "param_scheduler": None, "checkpoint": None, "signals": None, "pictures": None}
         config["default_hooks"] = {**(config.get("default_hooks") or {}), **hooks}
         runner = PerceptionRunner(config, folder, trust=trust, train=False, launcher=launcher)
         metrics = runner.test()

@@ -33,9 +33,9 @@ class GuardedOptimWrapper(OptimWrapper):
         self.scaler: torch.amp.GradScaler | None = None
         self.stepped = False  # whether the last `update_params` moved the weights (the average follows it)
 
-    def use_loss_scaling(self) -> None:
+    def use_loss_scaling(self, device: str = "cuda") -> None:
         """Scale losses so that float16 gradients do not vanish."""
-        self.scaler = torch.amp.GradScaler("cuda")
+        self.scaler = torch.amp.GradScaler(device)
 
     @property
     def accumulating(self) -> bool:
@@ -70,7 +70,7 @@ class GuardedOptimWrapper(OptimWrapper):
                 self.scaler.step(self.optimizer)
             else:
                 self.optimizer.step()
-            self.stepped = True
+            self.stepped = True  # a step that the scaler left out moves the average by nothing but the old weights
         if self.scaler:
             self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)

@@ -30,7 +30,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from perception import __version__
 from perception.datasets.transforms.registry import build_batch_transform
-from perception.engine import distributed
+from perception.engine import (
+    distributed,
+    layer_decay,  # noqa: F401  (registers its constructor)
+)
 from perception.engine.checkpoint import (
     get_rng_state,
     newest_loadable,
@@ -54,6 +57,7 @@ DEFAULT_HOOKS: dict[str, Any] = {
     "param_scheduler": {"type": "ParamSchedulerHook"},
     "checkpoint": {"type": "SafeCheckpointHook"},
     "signals": {"type": "SignalHook"},
+    "pictures": {"type": "SavePredictionsHook", "count": 4, "previews": True},
 }
 _AMP = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -127,6 +131,15 @@ class PerceptionRunner(Runner):
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> Any:
         return super().build_logger(log_level, log_file or str(Path(self.work_dir) / "train.log"), **kwargs)
 
+    def close_logs(self) -> None:
+        """Close ``train.log`` and the visual backends, so that nothing holds the run folder when the run is over."""
+        for handler in list(self.logger.handlers):
+            if isinstance(handler, logging.FileHandler):
+                self.logger.removeHandler(handler)
+                handler.close()
+        with contextlib.suppress(Exception):  # a tracking service that is gone must not hide how the run ended
+            self.visualizer.close()
+
     def build_model(self, model: dict[str, Any] | nn.Module) -> nn.Module:
         dtype = self._amp_dtype()
         options = self.recipe.get("compile")
@@ -197,6 +210,8 @@ class PerceptionRunner(Runner):
         if isinstance(optim_wrapper, GuardedOptimWrapper):
             return optim_wrapper
         config = {**copy.deepcopy(optim_wrapper), "type": "GuardedOptimWrapper"}
+        if "layer_decay" in (config.get("paramwise_cfg") or {}):
+            config.setdefault("constructor", "LayerDecayConstructor")
         level = self.logger.level
         self.logger.setLevel(logging.WARNING)  # one line a parameter otherwise
         built = super().build_optim_wrapper(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ TOP_KEYS = {
     "compile": "True or keyword arguments of torch.compile",
     "channels_last": "True for channels-last memory",
     "non_finite": "'stop' or 'skip'",
-    "default_hooks": "changes to the hooks log, checkpoint, param_scheduler, signals",
+    "default_hooks": "changes to the hooks log, checkpoint, param_scheduler, signals, pictures",
     "custom_hooks": "list of further hooks",
     "vis_backends": "mmengine backends, such as TensorboardVisBackend",
     "publish": "dict(half, which, about) of the published form",
@@ -41,6 +42,12 @@ TOP_KEYS = {
     "find_unused_parameters": "for models that do not use all parameters in every step",
     "strategy": "'ddp' or 'fsdp2' where there are several processes",
     "imports": "Python modules to import first; they register models, data sets and transforms of yours",
+}
+# visual backend -> the module it needs and the extra of this package that brings it
+BACKENDS = {
+    "TensorboardVisBackend": ("tensorboard", "track"),
+    "WandbVisBackend": ("wandb", "wandb"),
+    "MLflowVisBackend": ("mlflow", "mlflow"),
 }
 _TRAIN_KEYS = ("max_iters", "max_epochs", "val_interval", "max_minutes")
 _OPTIM_KEYS = ("type", "optimizer", "clip_grad", "accumulative_counts", "paramwise_cfg", "constructor")
@@ -108,11 +115,19 @@ def check_recipe(recipe: dict[str, Any], train: bool = True) -> None:
     _check_hooks(recipe, _from(HOOKS, "hook"))
     for item in _list(recipe.get("vis_backends")):
         _typed(item, "vis_backends", _from(VISBACKENDS, "visual backend"), given=("save_dir",))
+        _installed(item["type"])
     for key, known in (("publish", _PUBLISH_KEYS), ("ema", _EMA_KEYS)):
         if isinstance(recipe.get(key), dict):
             _keys(recipe[key], known, key)
     if recipe.get("strategy") not in (None, "ddp", "fsdp2"):
         raise RecipeError(f"strategy should be 'ddp' or 'fsdp2', found {recipe['strategy']!r}")
+
+
+def _installed(backend: str) -> None:
+    """Raise `RecipeError` when what a visual backend imports is missing; mmengine would notice at the first line of the log."""
+    module, extra = BACKENDS.get(backend, (None, ""))
+    if module and importlib.util.find_spec(module) is None:
+        raise RecipeError(f"tracking with {backend} needs {module}: pip install 'perception3d[{extra}]'")
 
 
 def _check_hooks(recipe: dict[str, Any], resolve: Callable[[str], Any]) -> None:

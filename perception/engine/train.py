@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from perception.engine import distributed
+from perception.engine.files import write_json
 from perception.engine.loops import OUT_OF_TIME, SIGNALLED
 from perception.engine.publish import publish
 from perception.engine.recipe import jsonable, load_recipe
@@ -73,6 +74,7 @@ def train(
     config["seed"] = config.get("seed") or 0
     folder = Path(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     rank, _ = distributed.start_processes(launcher)
+    runner = None
     try:
         if check:
             from perception.engine.check import check_run
@@ -91,6 +93,8 @@ def train(
         runner.train()
         return _finish(runner, config, path, folder, time.monotonic() - began)
     finally:
+        if runner is not None:
+            runner.close_logs()
         with contextlib.suppress(Exception):
             distributed.stop_processes()
 
@@ -100,17 +104,19 @@ def _finish(
 ) -> TrainingReport:
     """Publish what the run reached, unless a signal cut it short."""
     loop = runner.train_loop
+    ended = {SIGNALLED: runner.stop_signal or "SIGNAL", OUT_OF_TIME: "time"}.get(loop.stop_reason, "finished")
+    if runner.rank == 0:  # for scripts, such as tools/slurm.sh
+        write_json(folder / "status.json", {"ended": ended, "iteration": loop.iter, "max_iters": loop.max_iters})
     newest = folder / f"iter_{loop.iter}.pth"
     metrics = dict(runner.last_metrics)
     if loop.stop_reason == SIGNALLED:
-        name = runner.stop_signal or "a signal to another process"
         if runner.rank == 0:
             print(
-                f"Stopped by {name} at iteration {loop.iter} of {loop.max_iters}; saved {newest}.\n"
+                f"Stopped by {runner.stop_signal or 'a signal to another process'} at iteration {loop.iter} of {loop.max_iters}; saved {newest}.\n"
                 f"Resume with: {resume_command(folder)}",
                 flush=True,
             )
-        return TrainingReport(name, loop.iter, folder, None, metrics)
+        return TrainingReport(ended, loop.iter, folder, None, metrics)
     export = None
     if runner.rank == 0:
         choice = config.get("publish") or {}
@@ -141,7 +147,6 @@ def _finish(
         )
         reason = "time limit reached" if loop.stop_reason == OUT_OF_TIME else "finished"
         print(f"Training {reason} at iteration {loop.iter} of {loop.max_iters}; published {export}", flush=True)
-    ended = "time" if loop.stop_reason == OUT_OF_TIME else "finished"
     return TrainingReport(ended, loop.iter, folder, export, metrics)
 
 

@@ -18,6 +18,7 @@ from perception.evaluation.alignment import TINY, fit_alignment, parse_alignment
 from perception.evaluation.base import Evaluator, format_rows, sample_key, split_batch, take, to_numpy
 from perception.evaluation.baselines import BaselinePixels, VerticalPrior, fit_prior
 from perception.evaluation.depth_protocol import DepthProtocol, depth_protocol
+from perception.evaluation.panorama_depth import EXTRAS, panorama_extras
 from perception.evaluation.registry import register_evaluator
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "irmse", "mae", "delta1", "delta2", "delta3")
@@ -148,7 +149,19 @@ class DepthEvaluator(Evaluator):
             record["raw"] = (p.astype(np.float32), g.astype(np.float32), weights, kind)
         else:
             record["sums"] = {name: measure(p, g, self.protocol, name, weights, kind) for name in self.alignments}
+        if self.protocol.panoramic and self.protocol.group == 1:
+            fits = {
+                name: fit_alignment(name, p, g, weights, kind, self.protocol.lower_median) for name in self.alignments
+            }
+            record["extras"] = {name: self._panorama(values, truth, mask, fit, kind) for name, fit in fits.items()}
         return record
+
+    def _panorama(self, values: np.ndarray, truth: np.ndarray, mask: np.ndarray, fitted: Any, kind: str) -> np.ndarray:
+        """(2,) figures of `panorama_extras` for one image."""
+        aligned = np.nan_to_num(fitted.apply(values, kind), nan=0.0, posinf=1e6, neginf=0.0)
+        if self.protocol.clamp:
+            aligned = np.clip(aligned, self.protocol.min_depth, self.protocol.max_depth)
+        return panorama_extras(aligned, truth, mask)
 
     def _finish_groups(self) -> None:
         """Reduce the pixels of groups whose members are all there, so that they need not be kept."""
@@ -192,9 +205,20 @@ class DepthEvaluator(Evaluator):
             values = metrics_from_sums(sums, self.protocol.log_base).mean(0)
         return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 
+    def _extras(self, alignment: str) -> dict[str, float]:
+        """Means of the panorama's own figures over the images that have them."""
+        found = np.array([r["extras"][alignment] for r in self.ordered() if "extras" in r]).reshape(-1, len(EXTRAS))
+        if not len(found):
+            return {}
+        known = np.isfinite(found)
+        mean = np.where(known, found, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+        return {name: float(value) for name, value in zip(EXTRAS, mean, strict=True)}
+
     def rows(self) -> dict[str, dict[str, float]]:
         """``{"<row>/<alignment>": metrics}`` for the model and, if asked for, the baselines."""
-        rows = {alignment: self._average(self._sums(alignment)) for alignment in self.alignments}
+        rows = {
+            alignment: self._average(self._sums(alignment)) | self._extras(alignment) for alignment in self.alignments
+        }
         if not self.baselines:
             return rows
         records = [record for record in self.ordered() if "pixels" in record]

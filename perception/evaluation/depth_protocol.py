@@ -28,6 +28,7 @@ class DepthProtocol:
     weighting             None | solid_angle: pixels of a panorama weigh cos(latitude)
     truth_floor           truth below it is raised to it [m]
     overwrite_beyond      official UniFuse flaw: where the prediction exceeds it, the TRUTH becomes this value [m]
+    panoramic             also measure the seam and the poles (`panorama_depth`); not together with `group` > 1
     """
 
     name: str
@@ -45,6 +46,7 @@ class DepthProtocol:
     log_base: float = math.e
     truth_floor: float = 0.0
     overwrite_beyond: float | None = None
+    panoramic: bool = False
 
     def describe(self) -> str:
         """One line that states everything but the alignment."""
@@ -62,6 +64,8 @@ class DepthProtocol:
             )
         if self.weighting:
             parts.append("pixels weighted by solid angle")
+        if self.panoramic:
+            parts.append("seam and polar_rmse in metres")
         if self.log_base != math.e:
             parts.append(f"RMSElog in base {self.log_base:g}")
         if self.overwrite_beyond is not None:
@@ -123,7 +127,7 @@ PRESETS: dict[str, DepthProtocol] = {
         DepthProtocol("kitti_eigen_eigen", 1e-3, 80.0, crop="kitti_eigen", clamp=True),
         DepthProtocol("kitti_benchmark"),
         DepthProtocol("world", 0.1, 80.0, clamp=True),
-        DepthProtocol("panorama", weighting="solid_angle"),
+        DepthProtocol("clean", weighting="solid_angle", panoramic=True),
         DepthProtocol(
             "omnifusion",
             0.1,
@@ -146,11 +150,22 @@ PRESETS: dict[str, DepthProtocol] = {
             drop_last=True,
             lower_median=True,
         ),
-        DepthProtocol("unifuse", 0.0, 10.0, include_max=True, log_base=10.0, truth_floor=0.1, overwrite_beyond=10.0),
-        DepthProtocol("unifuse_fixed", 0.0, 10.0, include_max=True, log_base=10.0, truth_floor=0.1, clamp=True),
-        DepthProtocol("bifuse", 0.01, 10.0, crop="bifuse", log_base=10.0),
-        DepthProtocol("bifuse_nocrop", 0.01, 10.0, log_base=10.0),
-        DepthProtocol("da2", 0.0, 5.0, include_max=True, alignment="median", lower_median=True),
+        DepthProtocol(
+            "unifuse",
+            0.0,
+            10.0,
+            include_max=True,
+            log_base=10.0,
+            truth_floor=0.1,
+            overwrite_beyond=10.0,
+            panoramic=True,
+        ),
+        DepthProtocol(
+            "unifuse_fixed", 0.0, 10.0, include_max=True, log_base=10.0, truth_floor=0.1, clamp=True, panoramic=True
+        ),
+        DepthProtocol("bifuse", 0.01, 10.0, crop="bifuse", log_base=10.0, panoramic=True),
+        DepthProtocol("bifuse_nocrop", 0.01, 10.0, log_base=10.0, panoramic=True),
+        DepthProtocol("da2", 0.0, 5.0, include_max=True, alignment="median", lower_median=True, panoramic=True),
     )
 }
 

@@ -263,15 +263,21 @@ class KittiEvaluator(Evaluator):
     """KITTI AP over a data set.
 
     classes  names, in the order of the labels3d of the batch;  overlaps  which of "strict", "loose".
+    pixel_scale  2D boxes are enlarged by it first, so that the difficulties' heights count in the pixels of larger pictures.
     The truth is ``kitti_labels`` (`KittiLabels`) of the batch, or made from its ``boxes3d``, ``labels3d``, ``boxes2d_full`` or ``boxes2d`` and, where
     there, ``truncation`` and ``occlusion``. Predictions are `KittiLabels` with scores, `Boxes3DResult` (or what
     holds one as ``boxes3d``), or mappings with ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) continuous pixels, ``labels3d`` (N,),
     ``scores`` (N,), optionally ``alpha``; ``camera_offset`` (3,) of the batch moves them back into KITTI's rectified frame.
     """
 
-    def __init__(self, classes: Sequence[str] = CLASSES, overlaps: Sequence[str] = ("strict", "loose")) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str] = CLASSES,
+        overlaps: Sequence[str] = ("strict", "loose"),
+        pixel_scale: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.classes, self.overlaps = list(classes), list(overlaps)
+        self.classes, self.overlaps, self.pixel_scale = list(classes), list(overlaps), float(pixel_scale)
         unknown = set(self.overlaps) - set(MIN_OVERLAP)
         if unknown:
             raise InputError(f"KITTI overlaps must be among {', '.join(MIN_OVERLAP)}; found {sorted(unknown)}")
@@ -281,7 +287,13 @@ class KittiEvaluator(Evaluator):
         offset = (0.0, 0.0, 0.0) if offset is None else np.asarray(offset, np.float64)
         truth = sample.get("kitti_labels")
         truth = kitti_truth(sample, self.classes, offset) if truth is None else truth
-        return truth, kitti_prediction(prediction, self.classes, offset)
+        found = kitti_prediction(prediction, self.classes, offset)
+        return (truth, found) if self.pixel_scale == 1 else (self._enlarged(truth), self._enlarged(found))
+
+    def _enlarged(self, rows: KittiLabels) -> KittiLabels:
+        values = rows.values.copy()
+        values[:, 3:7] = (values[:, 3:7] + 0.5) * self.pixel_scale - 0.5  # pixel centres are integers here
+        return dataclasses.replace(rows, values=values)
 
     def table(self) -> dict[str, Any]:
         """The full table of `KittiProtocol.evaluate`."""

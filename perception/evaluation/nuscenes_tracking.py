@@ -5,7 +5,8 @@ The rules of the official kit (motmetrics inside), with one NumPy state for all 
 - Tracks are filled in at missing key frames; every box of a predicted track takes the track's mean score.
 - In each frame of a class an object first keeps the track it was matched to last, if that track is within 2 m; what is left is assigned
   so that as many pairs as possible are made, then at the least total distance. A new track for an object is a switch.
-- Thresholds lie at 40 recalls 0.1 .. 1 of the objects matched without any threshold. MOTAR uses the recall that was measured.
+- Thresholds lie at 40 recalls 0.1 .. 1 of the objects matched without any threshold. MOTAR uses the recall that was measured. A class
+  that reaches no recall of 0.1 gets the worst of every figure (AMOTA 0, AMOTP 2 m); one without objects takes no part in the means.
 
 Official quirks that the published numbers contain and that are reproduced: gaps are filled with the weights of the two neighbours
 swapped; switches do not count for the measured recall.
@@ -56,6 +57,8 @@ MATCH_DISTANCE = 2.0  # metres
 RECALLS, MIN_RECALL = 40, 0.1
 WORST_MOTP = 2.0
 PERIOD = 0.5  # seconds between key frames
+# Figures of a class that has objects but reaches no recall of 0.1; nobody can say what false tracks it had.
+WORST = {"motp": WORST_MOTP, "faf": 500.0, "tid": 20.0, "lgd": 20.0, "fp": np.nan, "ids": np.nan, "frag": np.nan}
 
 
 @dataclasses.dataclass
@@ -174,6 +177,7 @@ def _evaluate_class(
     curves = {name: np.full(RECALLS, np.nan) for name in ("thresholds", "recall_hypo", *METRICS[2:])}
     if number == 0:
         return curves, np.full(len(METRICS), np.nan)
+    worst = dict.fromkeys(METRICS[2:], 0.0) | WORST | {"gt": number, "fn": number, "ml": len(np.unique(truth.track))}
     frames = _Frames(truth, truth_bounds, guess, guess_bounds)
     matched = frames.run(np.array([-np.inf])).match_scores
     if len(matched):
@@ -190,6 +194,8 @@ def _evaluate_class(
             known = ~np.isnan(curves["thresholds"])
             for name, values in figures.items():
                 curves[name][known] = values[slot[known]]
+    if np.isnan(curves["thresholds"]).all():
+        curves |= {name: np.full(RECALLS, float(value)) for name, value in worst.items()}
     row = np.full(len(METRICS), np.nan)
     if not np.isnan(curves["mota"]).all():
         best = int(np.nanargmax(curves["mota"]))

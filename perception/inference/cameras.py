@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
 from perception.io.images import LoadedImage
 
-CameraLike = Pinhole | Equirectangular | np.ndarray | Sequence[float] | None
+CameraLike = Pinhole | Equirectangular | np.ndarray | Sequence[float] | str | Path | None
 
 
 def resolve_camera(
@@ -21,7 +22,7 @@ def resolve_camera(
 
     Args:
         image: a loaded picture; its size must be the camera's.
-        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), or None.
+        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), path of a KITTI calibration file (its P2), or None.
         fov: horizontal field of view in degrees, used when `camera` is None.
         kind: "pinhole" or "equirectangular", what the model needs.
 
@@ -51,11 +52,15 @@ def resolve_camera(
 def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | None:
     if camera is None or isinstance(camera, (Pinhole, Equirectangular)):
         return camera
+    if isinstance(camera, str | Path):
+        from perception.io.kitti import read_calibration
+
+        return Pinhole.from_matrix(read_calibration(camera).intrinsics(), width, height, source="file")
     try:
         values = np.asarray(camera, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"a camera is a Pinhole, a 3x3 matrix or four numbers fx, fy, cx, cy; found {camera!r}"
+            f"a camera is a Pinhole, a 3x3 matrix, four numbers fx, fy, cx, cy or a KITTI calibration file; found {camera!r}"
         ) from None
     if values.shape == (3, 3):
         return Pinhole.from_matrix(values, width, height)

@@ -6,14 +6,13 @@ Looked for in this order: an existing path (published folder, training checkpoin
 from __future__ import annotations
 
 import importlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from perception.errors import InputError, WeightsError
+from perception.inference.download import download_file
 from perception.inference.predictor import Predictor
 from perception.inference.zoo import BUNDLED, CONFIG_NAME, WEIGHTS_NAME, Entry, cache_folder, entry
 from perception.io.checkpoints import load_strictly, read_checkpoint, read_json, sha256_of, state_dict_of
@@ -27,7 +26,8 @@ def load(
 
     Args:
         name_or_path: a name of `perception.list_models()`, "default" (the bundled depth, normals and segmentation model), a folder with
-            ``config.json`` and ``model.safetensors``, or a checkpoint that `tools/train.py` wrote.
+            ``config.json`` and ``model.safetensors``, ``hub:owner/name`` of such a folder on the Hugging Face hub, a checkpoint that
+            `tools/train.py` wrote, or an ``.onnx`` file that `perception export` wrote.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device name.
         dtype: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16".
         trust_checkpoint: allow a checkpoint that is not plain tensors to run the code inside it. Only for your own files.
@@ -39,11 +39,17 @@ def load(
     precision = resolve_dtype(dtype, chosen)
     name = str(name_or_path)
     path = Path(name_or_path)
+    if name.startswith("hub:"):
+        from perception.inference.hub import download
+
+        path = download(name.removeprefix("hub:"))
     if name != "default" and path.exists():
         model, about = _from_path(path, trust_checkpoint)
     else:
         model, about = _from_zoo(entry(_default_name() if name == "default" else name), trust_checkpoint)
     about.setdefault("name", name)
+    if not isinstance(model, torch.nn.Module):  # an exported file: its runtime has the device
+        return Predictor(model, device=torch.device("cpu"), dtype=torch.float32, about=about)
     kind: type[Predictor] = Predictor
     if getattr(model, "camera_kind", "pinhole") == "rig":
         from perception.inference.rig_predictor import RigPredictor
@@ -62,7 +68,7 @@ def read_published(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
         raise WeightsError(
             f"{str(folder / CONFIG_NAME)!r} should have a 'model' object; found keys {sorted(config)[:5]}"
         )
-    model = build_model(_offline(config["model"]))
+    model = build_model(without_downloads(config["model"]))
     state = read_checkpoint(folder / WEIGHTS_NAME)
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     load_strictly(model, state, f"the weights in {folder.name!r}")
@@ -103,9 +109,14 @@ def _default_name() -> str:
     raise WeightsError("this installation bundles no default model; name one of `perception models` or give a path")
 
 
-def _from_path(path: Path, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:
+def _from_path(path: Path, trust: bool) -> tuple[Any, dict[str, Any]]:
     if path.is_dir():
         return read_published(path)
+    if path.suffix == ".onnx":
+        from perception.inference.export.runtime import OnnxModel
+
+        exported = OnnxModel(path)
+        return exported, {"title": f"exported {path.name}", **exported.about}
     if path.name == WEIGHTS_NAME and (path.parent / CONFIG_NAME).exists():
         return read_published(path.parent)
     checkpoint = read_checkpoint(path, trust)
@@ -115,7 +126,7 @@ def _from_path(path: Path, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]
             f"{path.name!r} does not say which model it belongs to; convert it with `python tools/convert.py SYSTEM {path.name} OUT` "
             "and load the folder OUT"
         )
-    model = build_model(_offline(config))
+    model = build_model(without_downloads(config))
     load_strictly(
         model, state_dict_of(checkpoint, keys=("ema_state_dict", "state_dict")), f"the checkpoint {path.name!r}"
     )
@@ -128,7 +139,7 @@ def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, An
         model, inner = read_published(BUNDLED / chosen.name)
         return model, inner | about
     file = fetch(chosen)
-    model = build_model(_offline(chosen.model or {}))
+    model = build_model(without_downloads(chosen.model or {}))
     state = state_dict_of(read_checkpoint(file, trust))
     if chosen.converter:
         state = importlib.import_module(chosen.converter).convert(state)
@@ -154,19 +165,20 @@ def fetch(chosen: Entry) -> Path:
             repository, file_name = chosen.address.removeprefix("hub:").rsplit("/", 1)
             place = Path(hf_hub_download(repository, file_name, cache_dir=str(cache_folder() / "hub")))
         else:
-            handle, name = tempfile.mkstemp(dir=place.parent, suffix=".part")
-            os.close(handle)
-            try:
-                torch.hub.download_url_to_file(chosen.address, name, hash_prefix=chosen.sha256 or None, progress=True)
-                os.replace(name, place)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            download_file(chosen.address, place, chosen.sha256)
+    except WeightsError:
+        raise
     except Exception as error:  # every network library has its own errors; the user needs one sentence
         raise WeightsError(
             f"the weights of {chosen.name!r} are not on this machine and could not be downloaded ({type(error).__name__}); fetch "
             f"{_web_address(chosen)} and put it at {place}"
         ) from None
-    _check_digest(place, chosen)
+    try:
+        _check_digest(place, chosen)
+    except WeightsError:
+        place.resolve().unlink(missing_ok=True)  # the hub's cache holds a link to it
+        place.unlink(missing_ok=True)
+        raise
     return place
 
 
@@ -184,9 +196,9 @@ def _web_address(chosen: Entry) -> str:
     return f"https://huggingface.co/{repository}/resolve/main/{file_name}"
 
 
-def _offline(config: dict[str, Any]) -> dict[str, Any]:
+def without_downloads(config: dict[str, Any]) -> dict[str, Any]:
     """The same configuration without `pretrained=True`: the weights that follow replace whatever would be downloaded."""
     return {
-        key: _offline(value) if isinstance(value, dict) else (False if key == "pretrained" else value)
+        key: without_downloads(value) if isinstance(value, dict) else (False if key == "pretrained" else value)
         for key, value in config.items()
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ class Predictor:
         return tuple(self.about.get("tasks") or getattr(self.model, "tasks", ()))
 
     def __repr__(self) -> str:
-        millions = sum(parameter.numel() for parameter in self.model.parameters()) / 1e6
+        parameters = getattr(self.model, "parameters", list)()  # an exported file has none to show
+        millions = sum(parameter.numel() for parameter in parameters) / 1e6
         return f"Predictor({self.name!r}, {type(self.model).__name__}, {millions:.1f} M parameters, {self.device}, {self.dtype})"
 
     def __call__(
@@ -83,6 +85,18 @@ class Predictor:
         for frame in stream(source):
             yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
 
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
+        """Write the model as a published folder: ``config.json``, ``model.safetensors`` and a card."""
+        from perception.inference.hub import save_pretrained
+
+        return save_pretrained(self, folder, half=half)
+
+    def push_to_hub(self, repository: str, **options: Any) -> str:
+        """Upload the model to ``owner/name`` of the Hugging Face hub; return its address. Options: `perception.inference.hub.push_to_hub`."""
+        from perception.inference.hub import push_to_hub
+
+        return push_to_hub(self, repository, **options)
+
     def warmup(self, width: int = 640, height: int = 480) -> Predictor:
         """Run once on a blank picture, so that the next call costs what every later call does."""
         self(np.zeros((height, width, 3), np.uint8))
@@ -105,8 +119,8 @@ class Predictor:
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
-                named = {"name": loads[index].name, "model": self.name, "notes": (*loads[index].notes, *result.notes)}
-                results[index] = dataclasses.replace(result, **named)
+                notes = (*loads[index].notes, *result.notes, *_camera_notes(prepared[index].camera, result))
+                results[index] = dataclasses.replace(result, name=loads[index].name, model=self.name, notes=notes)
         return results
 
     def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
@@ -126,6 +140,17 @@ class Predictor:
             with autocast:
                 outputs = self.model(**inputs)
             return self.model.predict(outputs, prepared)
+
+
+def _camera_notes(camera: Pinhole | Equirectangular, result: Any) -> tuple[str, ...]:
+    """A sentence where distances in metres rest on a guessed camera."""
+    depth = getattr(result, "depth", None)
+    if getattr(camera, "source", None) != "default" or (depth is not None and depth.kind != "metric"):
+        return ()
+    degrees = math.degrees(2 * math.atan(0.5 * camera.width / camera.fx))
+    return (
+        f"the camera is unknown, so a horizontal field of view of {degrees:.0f} degrees was assumed: give fov= or camera= for distances in true metres",
+    )
 
 
 def _groups(prepared: list[Prepared], batch_size: int) -> Iterator[list[int]]:

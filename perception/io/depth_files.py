@@ -132,6 +132,12 @@ def read_depth_png(
     return np.where(valid, stored / np.float64(scale), 0).astype(np.float32), valid
 
 
+def recorded_scale(path: str | Path) -> float | None:
+    """Return the stored units a metre that a depth PNG names in its text, or None."""
+    text = read_png(Path(path))[1]
+    return float(text["depth_scale"]) if "depth_scale" in text else None
+
+
 def read_pfm(path: str | Path) -> np.ndarray:
     """Read a portable float map -> (H, W) or (H, W, 3) float32, rows top to bottom. The scale's magnitude is a display hint and is ignored."""
     path = Path(path)

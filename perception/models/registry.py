@@ -11,6 +11,7 @@ Every registered model is an ``nn.Module`` with one shape of life:
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ _HOMES: dict[str, str] = {
     "DepthAnythingV2": "perception.models.depth_anything",
     "OmniFusion": "perception.models.omnifusion",
     "HyDRa": "perception.models.hydra",
+    "RegisterDistillation": "perception.models.registers",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 
@@ -57,13 +59,15 @@ def model_class(name: str) -> Callable[..., Any]:
 
 
 def build_model(config: dict[str, Any]) -> Any:
-    """Build ``{"type": name, **keyword arguments}``. Raises `RecipeError` for unknown names and arguments."""
+    """Build ``{"type": name, **keyword arguments}``; the model keeps that as `build_config`. Raises `RecipeError` for unknown names and arguments."""
     arguments = dict(config)
     name = arguments.pop("type", None)
     if name is None:
         raise RecipeError(f"a model configuration needs a 'type' key; found keys {sorted(arguments)}")
     cls = model_class(name)
     try:
-        return cls(**arguments)
+        model = cls(**arguments)
     except TypeError as error:
         raise RecipeError(f"model {name!r} cannot be built from keys {sorted(arguments)}: {error}") from error
+    model.build_config = copy.deepcopy(config)  # what `save_pretrained` and exports write down
+    return model

@@ -207,6 +207,25 @@ class Boxes3DResult(Result):
             write_json(Path(path), self.summary())
         return to_json_text(self.summary())
 
+    def to_kitti(self, path: str | Path | None = None, offset: Sequence[float] = (0.0, 0.0, 0.0)) -> str:
+        """KITTI result lines (16 columns, two decimals) of camera-frame boxes; written to `path` where given. Boxes out of view are left out.
+
+        offset: (3,) metres, `KittiCalibration.offset`: lines are in KITTI's rectified frame, which lies a few centimetres beside the camera.
+        """
+        from perception.io.kitti import KittiLabels, format_labels, write_labels
+
+        if self.frame != "camera":
+            raise InputError(f"KITTI lines are of boxes in the camera frame; these are in the {self.frame} frame")
+        boxes2d = self.projected() if self.boxes2d is None else self.boxes2d.astype(np.float64)
+        seen = np.isfinite(boxes2d).all(1)
+        shown = self[seen]
+        rows = KittiLabels.from_boxes(
+            shown.names, shown.boxes, boxes2d[seen] - 0.5, shown.scores.astype(np.float64), offset
+        )
+        if path is not None:
+            write_labels(path, rows)
+        return format_labels(rows)
+
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
         """Write boxes3d.json, boxes3d_bev.png and, where an image and a camera are known, boxes3d_preview.png."""
         from perception.drawing import draw_bev

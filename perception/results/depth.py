@@ -237,7 +237,12 @@ class DepthResult(Result):
                 "mesh_ply": ply.write_ply(folder / "mesh.ply", mesh.vertices, colors=mesh.colors, faces=mesh.faces),
             }
         paths["depth_json"] = write_json(
-            folder / "depth.json", {**self.summary(), "files": {key: path.name for key, path in paths.items()}}
+            folder / "depth.json",
+            {
+                **self.summary(),
+                "depth_png_scale": depth_files.recorded_scale(paths["depth_png"]),
+                "files": {key: path.name for key, path in paths.items()},
+            },
         )
         return paths
 

@@ -15,6 +15,7 @@ from perception.geometry.cameras import Pinhole
 from perception.geometry.transforms import apply, inverse
 from perception.io.nuscenes import load_index, truth_boxes
 from tests.datasets.nuscenes_fixture import FRAMES, TARGET, ego_pose, write_tables
+from tests.datasets.nuscenes_real import write_real_tables
 from tests.helpers import sample
 
 
@@ -143,20 +144,28 @@ def test_resized_pictures_keep_the_camera_exact(root) -> None:
     assert small["images"].shape == (1, 3, 30, 50)
 
 
-def test_real_key_frame() -> None:
-    """LiDAR boxes of the real frame project onto the six pictures: points inside boxes land inside the projected boxes."""
+def test_real_key_frame(tmp_path) -> None:
+    """The real frame through the reader: points in the boxes are as many as annotated, boxes fall into the six pictures, five radars are read."""
     folder = sample("nuscenes")
+    root = write_real_tables(tmp_path, folder)
+    data = NuScenes(root, "v1.0-mini", "mini_train", lidar=True, depth=True, radar_keep="none")
+    assert data.check().ok
+    item = data[0]
     with open(next(folder.glob("n015*.pkl")), "rb") as file:
         info = pickle.load(file)["data_list"][0]
-    raw = np.fromfile(str(next(folder.glob("*.pcd.bin"))), "<f4").reshape(-1, 5)[:, :3]
-    boxes = np.array([i["bbox_3d"] for i in info["instances"]], np.float64)
-    counts = np.array([i["num_lidar_pts"] for i in info["instances"]])
-    inside = boxes3d.points_in_boxes(raw.astype(np.float64), boxes, "lidar").sum(0)
-    assert np.corrcoef(inside, counts)[0, 1] > 0.95
+    boxes, points = item["boxes3d"].double().numpy(), item["points"].double().numpy()
+    annotated = np.array([i["num_lidar_pts"] for i in info["instances"] if i["bbox_label_3d"] >= 0])
+    inside = boxes3d.points_in_boxes(points[:, :3], boxes, "ego").sum(0)
+    assert len(points) == 34688 and len(boxes) == len(annotated)
+    assert np.corrcoef(inside, annotated)[0, 1] > 0.95
+    assert item["images"].shape == (6, 3, 900, 1600) and len(item["radar_points"]) > 300
     seen = 0
-    for camera in info["images"].values():
-        matrix = np.array(camera["cam2img"], np.float64)[:3, :3]
-        pinhole = Pinhole.from_matrix(matrix, 1600, 900, integer_centres=True)
-        moved = boxes3d.change_frame(boxes, np.array(camera["lidar2cam"], np.float64), "lidar", "camera")
+    for k, name in enumerate(data.cameras):
+        camera = info["images"][name]
+        given = np.array(camera["lidar2cam"], np.float64) @ inverse(np.array(info["lidar_points"]["lidar2ego"]))
+        np.testing.assert_allclose(inverse(item["ego_from_camera"][k].double().numpy()), given, atol=2e-3)
+        pinhole = Pinhole.from_matrix(item["intrinsics"][k].double().numpy(), 1600, 900)
+        moved = boxes3d.change_frame(boxes, given, "ego", "camera")
         seen += int(np.isfinite(boxes3d.image_boxes(moved, pinhole)).all(1).sum())
+        assert 0.0005 < item["camera_depth_valid"][k].float().mean() < 0.01
     assert seen >= len(boxes) * 0.8

@@ -16,7 +16,8 @@ from perception.datasets.coco_panoptic import CocoPanoptic
 from perception.datasets.folder import ImageFolder, write_sample
 from perception.datasets.kitti_depth import KittiDepth, KittiRaw
 from perception.datasets.nyu import NYUv2, NYUv2Folder
-from perception.datasets.panorama import Matterport3D, Panorama3D60, PanoramaFolder, PanoSUNCG, Stanford2D3D
+from perception.datasets.panorama import Matterport3D, Panorama3D60, PanoramaFolder, Stanford2D3D
+from perception.datasets.panosuncg import PanoSUNCG, camera_from_world_along
 from perception.datasets.registry import build_dataset, dataset_class, list_datasets
 from perception.datasets.resize import resize_sample
 from perception.errors import DatasetError, RecipeError
@@ -317,6 +318,45 @@ def test_panoramas(tmp_path) -> None:
     write_exr(tmp_path / "e/Matterport3D/1_depth_0_Left_Down_0.0.exr", {"Y": values})
     item = Panorama3D60(tmp_path / "e")[0]
     assert item["depth"][1, 1] == 3 and not item["depth_valid"][0, 0]
+
+
+def test_panosuncg_paths(tmp_path) -> None:
+    """A path that walks, turns and stands still: neighbours with the motion between them; the standing frame is left out."""
+    places = np.array([[0, 1.5, 0], [0, 1.5, 1], [1, 1.5, 1], [2, 1.5, 1], [2, 1.5, 1], [3, 1.5, 1.0]])
+    for i in range(6):
+        put(tmp_path / f"rotated/house/0.txt/{i}_color.png", np.full((8, 16, 3), 10 * i, np.uint8))
+        put(tmp_path / f"rotated/house/0.txt/{i}_depth.png", np.full((8, 16), 51, np.uint8))
+    (tmp_path / "labels/house").mkdir(parents=True)
+    np.savetxt(tmp_path / "labels/house/0.txt", places)
+    (tmp_path / "rotated/train.txt").write_text("house\n")
+    assert len(PanoSUNCG(tmp_path, split="train")) == 6
+    data = PanoSUNCG(tmp_path, split="train", neighbours=(-1, 1))
+    assert [e["image"].name for e in data.entries] == ["1_color.png"]  # frame 3 stands still: no frame beside it counts
+    item = data[0]
+    assert item["neighbours"][:, 0, 0, 0].tolist() == [0, 20] and item["depth"][0, 0] == pytest.approx(2.0)
+    poses = camera_from_world_along(places)
+    ahead = poses[1, :3, :3] @ (places[2] - places[1])
+    np.testing.assert_allclose(ahead, [0, 0, 1], atol=1e-12)
+    point = np.array([0.3, 0.2, 4.0, 1.0])
+    moved = item["neighbour_from_camera"][0].double().numpy() @ poses[1] @ point
+    np.testing.assert_allclose(moved, poses[0] @ point, atol=1e-5)
+    assert np.isnan(poses[3]).any() and not np.isnan(poses[5]).any()
+    with pytest.raises(DatasetError, match="train, val, all"):
+        PanoSUNCG(tmp_path, split="test")
+
+
+def test_the_check_of_panoramas_compares_with_what_is_known(tmp_path) -> None:
+    stem = "camera_e7c078feab_office_11_frame_equirectangular_domain"
+    raw = np.linspace(356, 3156, 128).round().astype(np.uint16).reshape(8, 16)
+    raw[0] = 65535
+    raw[1, 0], raw[1, 1] = 356, 3156
+    put(tmp_path / f"area_5a/pano/rgb/{stem}_rgb.png", picture(8, 16))
+    put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw)
+    text = Stanford2D3D(tmp_path, "test").check().text()
+    assert "OmniFusion test 373" in text and "(356, 3156, 65535)" in text and "warning" not in text
+    put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw // 20)
+    report = Stanford2D3D(tmp_path, "test").check()
+    assert report.ok and "another preparation" in report.text() and "check the stored unit" in report.text()
 
 
 def test_resize_keeps_maps_and_camera_together() -> None:

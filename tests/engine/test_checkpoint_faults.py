@@ -7,44 +7,43 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
 
-from perception.engine.checkpoint import list_checkpoints, newest_loadable, write_checkpoint
+from perception.engine.checkpoint import delete_old, list_checkpoints, newest_loadable, write_checkpoint
 from perception.errors import WeightsError
 from perception.io.checkpoints import read_checkpoint
-from tests.engine.helpers import ROOT, environment, train_here
+from tests.engine.helpers import Child, curve, differences, train_here
 
-# Saves for ever with one checkpoint kept, as the hook does: write, marker, delete the old ones. Prints after each save.
-SAVER = """
-import sys, torch
-from pathlib import Path
-from perception.engine.checkpoint import write_checkpoint, delete_old
-folder, number = Path(sys.argv[1]), int(sys.argv[2])
-while True:
-    number += 1
-    weights = torch.full((int(sys.argv[3]),), float(number))
-    write_checkpoint({"meta": {"iter": number}, "state_dict": {"weights": weights}}, folder / f"iter_{number}.pth")
-    delete_old(folder, 1)
-    print(number, flush=True)
-"""
+
+def _save_for_ever(folder: Path, number: int, size: int, report: int) -> NoReturn:
+    """Save without pause and keep one checkpoint, as the hook does: write, marker, delete the old ones. Report each save."""
+    while True:
+        number += 1
+        weights = torch.full((size,), float(number))
+        write_checkpoint({"meta": {"iter": number}, "state_dict": {"weights": weights}}, folder / f"iter_{number}.pth")
+        delete_old(folder, 1)
+        os.write(report, f"{number}\n".encode())
 
 
 def _kill_while_saving(folder: Path, rng: random.Random, moments: int, size: int) -> list[float]:
     """Kill a process that saves without pause at `moments` random moments; check what it leaves each time."""
     done, delays = 0, []
     for _ in range(moments):
-        words = [sys.executable, "-c", SAVER, str(folder), str(done), str(size)]
-        process = subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        done = int(process.stdout.readline())  # at least one save is complete: the imports are over
+        reader, writer = os.pipe()
+        child = Child(partial(_save_for_ever, folder, done, size, writer), folder.parent / "saver.log")
+        os.close(writer)
+        reported = os.read(reader, 64)  # at least one save is complete
         delays.append(rng.uniform(0, 0.12))
         time.sleep(delays[-1])
-        process.kill()
-        done = max([done, *map(int, process.stdout.read().split())])
-        process.wait()
+        child.kill()
+        with os.fdopen(reader, "rb") as rest:
+            reported += rest.read()
+        done = max(map(int, reported.split()))
         path, checkpoint, passed_over = newest_loadable(folder)
         assert not passed_over, "a file under its final name is always whole"
         assert checkpoint["meta"]["iter"] >= done, "a save that was reported is never lost"
@@ -56,13 +55,62 @@ def _kill_while_saving(folder: Path, rng: random.Random, moments: int, size: int
 
 
 def test_sigkill_during_saves_leaves_a_loadable_checkpoint(tmp_path: Path) -> None:
-    _kill_while_saving(tmp_path, random.Random(time.time_ns()), moments=3, size=2_000_000)
+    _kill_while_saving(tmp_path, random.Random(time.time_ns()), moments=8, size=2_000_000)
 
 
 @pytest.mark.slow
 def test_sigkill_at_fifty_random_moments(tmp_path: Path) -> None:
     delays = _kill_while_saving(tmp_path, random.Random(time.time_ns()), moments=50, size=2_000_000)
     print(f"50 kills, {min(delays):.3f} to {max(delays):.3f} s after a save, all recovered")
+
+
+def _train_until_killed(folder: Path, delay: float, options: tuple[str, ...]) -> bool:
+    """Train the toy recipe in a child, resuming where one may; kill it `delay` seconds after its start. True = it finished."""
+
+    def body() -> int:
+        return train_here(folder, options, resume=any(folder.glob("iter_*.pth")))[0]
+
+    child = Child(body, folder.parent / "train.log")
+    code = child.wait(delay)
+    if code is None:
+        child.kill()
+    assert code in (None, 0), child.output
+    return code == 0
+
+
+def _killed_and_resumed_equals_uninterrupted(folder: Path, seed: int, delays: tuple[float, float], kills: int) -> int:
+    """Kill a run again and again, resume it each time, and compare its end with an uninterrupted run's. Returns the kills."""
+    # a checkpoint every other iteration: most of the run's time is spent saving
+    options = ("train_cfg.max_iters=40", "default_hooks.checkpoint.interval=2", "train_dataloader.dataset.slow=0.004")
+    assert train_here(folder / "whole", options)[0] == 0
+    rng, killed, run = random.Random(seed), 0, folder / "killed"
+    while killed < kills and not _train_until_killed(run, rng.uniform(*delays), options):
+        killed += 1
+    assert killed, "the run ended before the first kill"
+    if not (run / "iter_40.pth").exists():
+        code, text = train_here(run, options, resume=any(run.glob("iter_*.pth")))
+        assert code == 0, text
+    first, last = read_checkpoint(folder / "whole" / "iter_40.pth"), read_checkpoint(run / "iter_40.pth")
+    assert differences(first, last) == ["/meta/time"]
+    assert curve(folder / "whole") == curve(run), "every iteration is in the log once, with the same numbers"
+    assert not list(run.glob(".*")), "leftovers of killed saves are removed"
+    return killed
+
+
+def test_killed_run_resumes_to_the_bit_equal_end(tmp_path: Path) -> None:
+    _killed_and_resumed_equals_uninterrupted(tmp_path, time.time_ns(), (0.3, 1.2), kills=3)
+
+
+@pytest.mark.slow
+def test_run_killed_fifty_times_resumes_to_the_bit_equal_end(tmp_path: Path) -> None:
+    killed = 0
+    while killed < 50:
+        folder = tmp_path / str(killed)
+        folder.mkdir()
+        killed += _killed_and_resumed_equals_uninterrupted(folder, time.time_ns(), (0.2, 0.8), kills=50 - killed)
+    print(
+        f"killed {killed} times at random moments of training runs; every run ended bit-equal to an uninterrupted one"
+    )
 
 
 class FullDisk:
@@ -102,7 +150,7 @@ def test_disk_full_on_a_small_file_system(tmp_path: Path) -> None:
     """The real thing: a training run on a file system that fills up at a later save."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=140m", "tmpfs", str(folder)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:

@@ -1,10 +1,10 @@
-"""`tools/train.py` and `tools/test.py` as a user runs them: as processes, on the toy recipe."""
+"""`tools/train.py` and `tools/test.py` as a user calls them, on the toy recipe."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from perception.errors import WeightsError
-from tests.engine.helpers import RECIPE, ROOT, command, curve, differences, environment, rows, run, train, train_here
+from tests.engine.helpers import RECIPE, Child, curve, differences, rows, run, train, train_here
 
 CHANGES = ("default_hooks.checkpoint.keep=0",)
 
@@ -31,8 +31,10 @@ def test_run_folder_and_published_model(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert {"recipe.json", "recipe.py", "environment.json", "metrics.jsonl", "train.log", "last_checkpoint"} <= names
     assert (finished / "last_checkpoint").read_text() == "iter_16.pth"
+    assert json.loads((finished / "status.json").read_text()) == {"ended": "finished", "iteration": 16, "max_iters": 16}
     assert len(rows(finished)) == 16 and [row["iter"] for row in rows(finished, "val")] == [5, 10, 15, 16]
     assert not list(finished.glob(".*"))
+    assert len(list((finished / "pictures" / "iter_10").glob("*.png"))) == 4, "pictures of validation samples"
     environment_row = json.loads((finished / "environment.json").read_text())
     assert environment_row["packages"]["torch"] in torch.__version__ and "commit" in (
         environment_row["git"] or {"commit": 0}
@@ -100,6 +102,9 @@ def test_test_tool_repeats_the_validation(finished: Path, tmp_path: Path) -> Non
         and metrics["toy/images"] == 7
     )
     # the published weights are half precision by the base recipe
+    shown = tmp_path / "shown"
+    assert run("test", RECIPE, "--checkpoint", finished / "export", "--show-dir", shown).returncode == 0
+    assert len(list(shown.glob("*/depth.npy"))) == 7
     same, other = (evaluate(RECIPE, finished / "export", world_seed=seed)["toy/mae"] for seed in (1, 9))
     assert same == pytest.approx(metrics["toy/mae"], rel=1e-3) and other != pytest.approx(same, rel=1e-3)
 
@@ -113,20 +118,25 @@ def test_check_runs_one_batch_of_everything(tmp_path: Path) -> None:
 
 
 def test_sigterm_saves_and_exits_zero_with_the_command_to_resume(tmp_path: Path) -> None:
-    options = ["--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.dataset.slow=0.005"]
-    words = command("train", RECIPE, "--work-dir", tmp_path, *options)
-    process = subprocess.Popen(
-        words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    deadline = time.monotonic() + 60
+    options = ("train_cfg.max_iters=100000", "train_dataloader.dataset.slow=0.005")
+
+    def body() -> int:
+        done = train(tmp_path / "run", options=options)
+        print(done.stdout)
+        return done.returncode
+
+    child = Child(body, tmp_path / "log")
+    tmp_path = tmp_path / "run"
+    deadline = time.monotonic() + 120
     while not (tmp_path / "iter_5.pth").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, output
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGTERM)
+    code, output = child.wait(60), child.output
+    assert code == 0, output
     iteration = int((tmp_path / "last_checkpoint").read_text().removeprefix("iter_").removesuffix(".pth"))
     assert f"Stopped by SIGTERM at iteration {iteration}" in output and "Resume with: python" in output
     assert torch.load(tmp_path / f"iter_{iteration}.pth", weights_only=True)["meta"]["iter"] == iteration
+    assert json.loads((tmp_path / "status.json").read_text())["ended"] == "SIGTERM"
     line = next(line for line in output.splitlines() if line.startswith("Resume with: python "))
     assert line.endswith("--resume") and str(RECIPE) in line
     done = train(tmp_path, "--resume", options=(f"train_cfg.max_iters={iteration + 2}",))
@@ -178,7 +188,7 @@ def test_a_killed_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
 
 def test_a_hanging_worker_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     options = ("train_dataloader.dataset.hang_at=13", "train_dataloader.num_workers=2", "train_dataloader.timeout=3")
-    done = train(tmp_path, options=options, timeout=90)
+    done = train(tmp_path, options=options)
     assert done.returncode == 2 and "error: no data came from the 2 data workers for 3 s" in done.stdout, done.stdout
 
 
@@ -254,3 +264,65 @@ class Hostile:
 
     def __reduce__(self) -> tuple:
         return (Path.touch, (Path(self.path),))
+
+
+def test_a_full_disk_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 10 * 2**20})
+    monkeypatch.setattr("perception.engine.run_folder.shutil.disk_usage", lambda folder: usage)
+    code, text = train_here(tmp_path / "run")
+    assert code == 2 and "GiB free, the checkpoints of this run need about" in text, text
+    assert not list((tmp_path / "run").glob("*.pth"))
+
+
+def test_missing_files_are_counted_and_listed_before_training(tmp_path: Path) -> None:
+    (tmp_path / "data" / "image").mkdir(parents=True)
+    began = time.monotonic()
+    options = (f"train_dataloader.dataset={{'type': 'ImageFolder', 'root': '{tmp_path / 'data'}'}}",)
+    code, text = train_here(tmp_path / "run", options)
+    assert code == 2 and str(tmp_path / "data") in text and time.monotonic() - began < 30, text
+
+
+def test_a_missing_tracking_backend_is_a_sentence_before_training(tmp_path: Path) -> None:
+    code, text = train_here(tmp_path, ("vis_backends=[{'type': 'MLflowVisBackend'}]",))
+    try:
+        import mlflow  # noqa: F401
+    except ImportError:
+        assert code == 2 and "error: tracking with MLflowVisBackend needs" in text and "perception3d[mlflow]" in text
+        assert not list(tmp_path.glob("*.pth"))
+    else:
+        assert code == 0, text
+
+
+def test_tensorboard_gets_the_losses(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed (extra `track`)")
+    code, text = train_here(tmp_path, ("vis_backends=[{'type': 'TensorboardVisBackend'}]",))
+    assert code == 0, text
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = next((tmp_path / "tracking").rglob("events.out*")).parent
+    events = EventAccumulator(str(folder)).Reload()
+    assert {"train/loss", "val/toy/mae", "lr"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("val/toy/mae")] == [5, 10, 15, 16]
+
+
+def test_the_training_benchmark_measures(tmp_path: Path) -> None:
+    from tools.benchmarks.train import main, measure
+
+    fast = measure(RECIPE, [], steps=10, warmup=2)
+    slow = measure(RECIPE, ["train_dataloader.dataset.slow=0.01"], steps=10, warmup=2)
+    assert fast["images_per_second"] > 0 and fast["memory_mib"] > 50
+    assert slow["data_share"] > 0.5 and slow["seconds"] >= 0.04, "four samples of 10 ms each, read without workers"
+    assert main([str(RECIPE), "--steps", "3", "--json", str(tmp_path / "out.json")]) == 0
+    assert set(json.loads((tmp_path / "out.json").read_text())) == set(fast)
+
+
+def test_trust_checkpoint_is_the_one_way_in(finished: Path, tmp_path: Path) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "run"
+    checkpoint = torch.load(finished / "iter_15.pth", weights_only=True)
+    checkpoint["meta"]["extra"] = Hostile(str(victim))
+    folder.mkdir()
+    torch.save(checkpoint, folder / "iter_15.pth")
+    refused = train(folder, "--resume")
+    assert refused.returncode == 2 and "--trust-checkpoint" in refused.stdout and not victim.exists(), refused.stdout
+    trusted = train(folder, "--resume", "--trust-checkpoint")
+    assert trusted.returncode == 0 and victim.exists(), trusted.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,17 @@ from perception.datasets.transforms.registry import register_batch_transform
 from perception.evaluation.base import Evaluator
 from perception.evaluation.registry import register_evaluator
 from perception.models.registry import register_model
+
+
+class ToyResult(dict):
+    """What `ToyNet` predicts for one picture."""
+
+    def preview(self, image: np.ndarray) -> np.ndarray:
+        return np.repeat((100 * self["depth"].clamp(0, 2.5)).byte().cpu().numpy()[..., None], 3, axis=2)
+
+    def save(self, folder: Path, image: np.ndarray) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "depth.npy", self["depth"].cpu().numpy())
 
 
 @register_model
@@ -38,8 +50,8 @@ class ToyNet(nn.Module):
         error = outputs["depth"] - batch["depth"]
         return {"depth": error.abs().mean(), "square": 0.1 * error.square().mean(), "log_bias": error.mean()}
 
-    def predict(self, outputs: dict[str, torch.Tensor], cameras: list, sizes: list) -> list[dict[str, torch.Tensor]]:
-        return [{"depth": depth} for depth in outputs["depth"]]
+    def predict(self, outputs: dict[str, torch.Tensor], cameras: list, sizes: list) -> list[ToyResult]:
+        return [ToyResult(depth=depth) for depth in outputs["depth"]]
 
 
 @register_dataset

@@ -12,6 +12,7 @@ from perception.evaluation.alignment import ALIGNMENTS, fit_alignment
 from perception.evaluation.baselines import VerticalPrior, row_elevation
 from perception.evaluation.depth import METRICS, DepthEvaluator, depth_sums, measure, metrics_from_sums
 from perception.evaluation.depth_protocol import PRESETS, crop_region, depth_protocol
+from perception.evaluation.panorama_depth import polar_pixels
 from perception.evaluation.registry import build_evaluator
 from perception.results import DepthResult, Prediction
 
@@ -121,6 +122,88 @@ def test_group_alignment_matches_reference_definition() -> None:
         pred = pred * (gt.median() / pred.median())
         total, count = total + ((pred - gt).abs() / gt).sum().item(), count + len(gt)
     assert got["median/abs_rel"] == pytest.approx(total / count, rel=1e-5)
+
+
+def plain_panorama(preset: str, pred: np.ndarray, gt: np.ndarray) -> dict[str, float]:
+    """The papers' evaluation scripts for one image, written out (spec: UniFuse, BiFuse, DA-2; the clean one by its definition)."""
+    pred, gt, weight = pred.copy(), gt.copy(), np.ones_like(gt)
+    if preset.startswith("unifuse"):
+        mask = (gt > 0) & (gt <= 10)
+        gt, pred = np.clip(gt[mask], 0.1, 10), np.maximum(pred[mask], 0.1)
+        if preset == "unifuse":
+            gt[pred > 10] = 10  # the official slip
+        else:
+            pred = np.minimum(pred, 10)
+    elif preset.startswith("bifuse"):
+        mask = (gt > 0.01) & (gt < 10)
+        if preset == "bifuse":
+            mask[:68] = mask[-68:] = False
+        gt, pred = gt[mask], pred[mask]
+    elif preset == "da2":
+        mask = (gt > 0) & (gt <= 5)
+        gt, pred = gt[mask], pred[mask]
+        pred = pred * (np.sort(gt)[(len(gt) - 1) // 2] / np.sort(pred)[(len(pred) - 1) // 2])
+    else:
+        mask = gt > 0
+        weight = np.repeat(np.sin((np.arange(len(gt)) + 0.5) / len(gt) * np.pi)[:, None], gt.shape[1], 1)[mask]
+        gt, pred = gt[mask], pred[mask]
+    weight = np.ones_like(gt) if preset != "clean" else weight
+    base = 10 if preset.startswith(("unifuse", "bifuse")) else np.e
+    logs = np.log(pred / gt) / np.log(base)
+
+    def mean(values: np.ndarray) -> float:
+        return float((values * weight).sum() / weight.sum())
+
+    return {
+        "abs_rel": mean(np.abs(pred - gt) / gt),
+        "sq_rel": mean((pred - gt) ** 2 / gt),
+        "rmse": mean((pred - gt) ** 2) ** 0.5,
+        "rmse_log": mean(logs**2) ** 0.5,
+        "delta1": mean(np.maximum(pred / gt, gt / pred) < 1.25),
+    }
+
+
+@pytest.mark.parametrize("preset", ["unifuse", "unifuse_fixed", "bifuse", "bifuse_nocrop", "da2", "clean"])
+def test_panorama_presets_equal_the_written_out_scripts(preset: str) -> None:
+    """Images with truth on both sides of every limit: means of what each script gives for one image."""
+    rng = np.random.default_rng(3)
+    evaluator, want = DepthEvaluator(preset, baselines=False), []
+    for index in range(3):
+        gt = rng.uniform(0.02, 14, (512, 128)).astype(np.float32)
+        gt[rng.random(gt.shape) < 0.2] = 0
+        pred = (gt * np.exp(rng.normal(0, 0.3, gt.shape)) + 0.05 + rng.uniform(0, 3)).astype(np.float32)
+        evaluator.update([pred], {"depth": gt[None], "depth_valid": gt[None] > 0, "meta": [{"index": index}]})
+        want.append(plain_panorama(preset, pred.astype(float), gt.astype(float)))
+    got = evaluator.compute()
+    for name in want[0]:
+        mean = np.mean([row[name] for row in want])
+        assert got[f"{evaluator.alignments[0]}/{name}"] == pytest.approx(mean, rel=1e-6), name
+    text = evaluator.report()
+    assert f"protocol {preset}" in text and text.count("protocol") == 1
+
+
+def test_seam_and_poles_of_a_panorama() -> None:
+    """An error of the left column alone shows in the seam; one of the topmost rows alone in the poles; a common offset in no seam."""
+    truth = np.full((64, 128), 4.0)
+
+    def figures(prediction: np.ndarray) -> tuple[float, float]:
+        evaluator = DepthEvaluator("clean", baselines=False)
+        evaluator.update([prediction], {"depth": truth[None], "meta": [{"index": 0}]})
+        got = evaluator.compute()
+        return got["none/seam"], got["none/polar_rmse"]
+
+    left = truth.copy()
+    left[:, 0] += 0.5
+    assert figures(left)[0] == pytest.approx(0.5)
+    assert figures(truth + 0.3) == (pytest.approx(0.0, abs=1e-9), pytest.approx(0.3))
+    top, equator = truth.copy(), truth.copy()
+    top[:8] += 1.0
+    equator[28:36] += 1.0
+    assert figures(top)[1] > 0.1 and figures(equator)[1] == 0
+    # Half of the pixels of both faces look at latitudes above a cone of equal area.
+    faces = polar_pixels(256, 512) // 512
+    assert faces[: 128 * 128].max() <= 256 * (0.5 - np.arctan(1 / np.sqrt(2)) / np.pi) + 1
+    assert np.bincount(faces[: 128 * 128] // 128, minlength=2)[0] == 128 * 128
 
 
 def test_prediction_of_another_size_and_result_objects() -> None:

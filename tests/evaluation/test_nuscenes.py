@@ -161,8 +161,24 @@ def test_class_without_truth_or_predictions() -> None:
     truth, samples = world(1, 3, 1)
     result = evaluate_detection(truth, NuScenesBoxes.empty(), samples)
     assert result.mean_ap == 0 and result.nds == 0
-    row = evaluate_tracking(truth, NuScenesBoxes.empty(), samples).label_metrics
-    assert np.isnan(row).all()
+    # A car that nobody tracks counts as failure; classes without objects have no figures.
+    tracks = evaluate_tracking(truth, NuScenesBoxes.empty(), samples)
+    assert np.isnan(np.delete(tracks.label_metrics, 2, 0)).all()
+    got = dict(zip(METRICS, tracks.label_metrics[2], strict=True))
+    unknown = [got.pop(name) for name in ("fp", "ids", "frag")]
+    assert np.isnan(unknown).all()
+    zero = dict.fromkeys(("amota", "recall", "motar", "mota", "mt", "tp"), 0)
+    assert got == zero | {"amotp": 2, "motp": 2, "gt": 3, "fn": 3, "ml": 1, "faf": 500, "tid": 20, "lgd": 20}
+    assert tracks.metrics()["amota"] == 0
+
+
+def test_a_class_below_the_least_recall_fails_as_a_whole() -> None:
+    """One of eleven cars found: recall 1/11 is below 0.1, so no threshold exists."""
+    truth, samples = world(1, 11, 1)
+    guess = truth[np.arange(1)]
+    guess.score = np.full(1, 0.9)
+    got = dict(zip(METRICS, evaluate_tracking(truth, guess, samples).label_metrics[2], strict=True))
+    assert (got["amota"], got["amotp"], got["fn"]) == (0, 2, 11)
 
 
 def test_submission_round_trip(tmp_path) -> None:

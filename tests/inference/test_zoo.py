@@ -53,18 +53,6 @@ def test_a_file_in_the_cache_is_used_only_when_its_digest_is_right(tmp_path: Pat
         fetch(row)
 
 
-def test_a_failed_download_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
-    def half(url, destination, **_):
-        Path(destination).write_bytes(b"half")
-        raise OSError("connection lost")
-
-    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", half)
-    with pytest.raises(WeightsError, match="could not be downloaded"):
-        fetch(Entry("x", ("depth",), "X", "MIT", "https://example.invalid/x.pth"))
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
 def test_device_and_dtype_names() -> None:
     assert resolve_device("cpu").type == "cpu"
     with pytest.raises(InputError, match="device 'quantum'"):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import timm
@@ -23,8 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.errors import InputError, RecipeError, nearest
+from perception.errors import InputError, RecipeError, WeightsError, nearest
+from perception.models.backbones.polyphase import polyphase_anchor, unroll_map
+from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.layers.conv import resize
+from perception.models.layers.flow_attention import use_flow_attention
 from perception.models.layers.pyramid import ReassemblePyramid, SimplePyramid
 
 MODES = ("auto", "native", "sfp", "dpt")
@@ -59,7 +63,11 @@ class Backbone(nn.Module):
         img_size: (height, width) or side for models of one size; elsewhere it sizes position tables.
         in_channels: channels of the picture.
         pyramid_channels: width of the maps in the modes "sfp" (each) and "dpt" (the deepest; half as many a level up). None: the model's.
-        model_args: further keyword arguments of `timm.create_model`.
+        model_args: further keyword arguments of `timm.create_model` (``{"reg_tokens": 4}`` adds register tokens to a plain ViT).
+        checkpoint: file of weights for the timm model, in timm's or the official layout; instead of `pretrained`.
+        attention: "flow" puts flow attention (linear in the number of tokens, to be trained from scratch) into a plain ViT.
+        token_clustering: True or the settings of `TokenClustering`: fewer tokens in a plain ViT's later blocks at evaluation.
+        shift_equivariant: anchor pictures by polyphase (`polyphase_anchor`) and move the maps back.
 
     Attributes:
         channels, strides: of each returned map; strides may be fractions for patch sizes that are not powers of two.
@@ -81,6 +89,10 @@ class Backbone(nn.Module):
         in_channels: int = 3,
         pyramid_channels: int | None = None,
         model_args: dict[str, Any] | None = None,
+        checkpoint: str | None = None,
+        attention: str | None = None,
+        token_clustering: bool | dict[str, Any] | None = None,
+        shift_equivariant: bool = False,
     ) -> None:
         super().__init__()
         if mode not in MODES:
@@ -99,9 +111,11 @@ class Backbone(nn.Module):
         self.mode = ("native" if pyramid else "dpt") if mode == "auto" else mode
         if self.mode != "native" and "out_indices" not in probed.arguments:
             probed = _with_taps(name, probed, 4 if self.mode == "dpt" else 1)
-        net = _create(name, probed.arguments, pretrained)
+        net = _create(name, probed.arguments, pretrained, checkpoint)
         self.name, self.net, self.multiple, self.fixed_size = name, net, probed.multiple, probed.fixed_size
         self._set_levels(probed.levels, tuple(out_strides), pyramid_channels)
+        self.shift_equivariant = shift_equivariant
+        self._set_options(attention, token_clustering)
         config = timm.get_pretrained_cfg(name, allow_unregistered=True)
         self.mean = tuple(getattr(config, "mean", None) or _IMAGENET[0])
         self.std = tuple(getattr(config, "std", None) or _IMAGENET[1])
@@ -128,6 +142,19 @@ class Backbone(nn.Module):
                 self.pyramid = ReassemblePyramid([t.channels for t in self._levels], last.stride, scales, width)
         self.channels, self.strides = list(self.pyramid.channels), list(self.pyramid.strides)
 
+    def _set_options(self, attention: str | None, token_clustering: bool | dict[str, Any] | None) -> None:
+        vit = getattr(self.net, "model", self.net)
+        if attention is not None:
+            if attention != "flow":
+                raise RecipeError(f"attention should be 'flow' or None; found {attention!r}")
+            if not use_flow_attention(vit):
+                raise RecipeError(f"backbone {self.name!r} has no plain self-attention that flow attention can replace")
+        self.token_clustering: TokenClustering | None = None
+        if token_clustering:
+            settings = {} if token_clustering is True else dict(token_clustering)
+            taps = getattr(self.net, "out_indices", None)
+            self.token_clustering = TokenClustering(vit, **{"taps": taps, **settings})
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map normalised pictures (B, in_channels, H, W) of any size to maps (B, channels[i], ceil(H / strides[i]), ceil(W / strides[i]))."""
         height, width = image.shape[-2:]
@@ -137,13 +164,17 @@ class Backbone(nn.Module):
             pad = (-width % self.multiple, -height % self.multiple)
             if any(pad):
                 image = F.pad(image, (0, pad[0], 0, pad[1]), mode="replicate")
+        if self.shift_equivariant:
+            image, offset = polyphase_anchor(image, max(level.stride for level in self._levels))
         outputs = self.net(image)
         maps = []
         for level in self._levels:
             feature = outputs[level.index]
             maps.append(feature.permute(0, 3, 1, 2) if level.channels_last else feature)
         maps = self.pyramid(maps)
-        sizes = [(math.ceil(height / s), math.ceil(width / s)) for s in self.strides]
+        if self.shift_equivariant:
+            maps = [unroll_map(feature, offset, stride) for feature, stride in zip(maps, self.strides, strict=True)]
+        sizes = [(-(-height // s), -(-width // s)) for s in self.strides]
         if self.fixed_size is not None:
             return [resize(feature, size) for feature, size in zip(maps, sizes, strict=True)]
         return [feature[..., : size[0], : size[1]] for feature, size in zip(maps, sizes, strict=True)]
@@ -204,7 +235,11 @@ def _is_pyramid(levels: list[Level]) -> bool:
     return len(strides) > 1 and all(math.log2(s) % 1 == 0 for s in strides)
 
 
-def _create(name: str, arguments: dict[str, Any], pretrained: bool = False) -> nn.Module:
+def _create(name: str, arguments: dict[str, Any], pretrained: bool = False, checkpoint: str | None = None) -> nn.Module:
+    if checkpoint is not None:
+        if not Path(checkpoint).is_file():
+            raise WeightsError(f"the backbone's checkpoint {checkpoint!r} does not exist; give the path of a file")
+        arguments, pretrained = {**arguments, "pretrained_cfg_overlay": {"file": str(checkpoint)}}, True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm speaks of unused keys of its own configurations
         return timm.create_model(name, pretrained=pretrained, **arguments)
@@ -243,7 +278,7 @@ def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
         attempt, net = fallback
         size = arguments.get("img_size") or _own_size(name)
         if "img_size" not in arguments and any(side % step for side in size):
-            rounded = tuple(math.ceil(side / step) * step for side in size)
+            rounded = tuple(-(-side // step) * step for side in size)
             try:  # LeViT: 224 is no multiple of its stride 64, 256 is
                 net = _create(name, attempt | {"img_size": rounded}).eval()
                 attempt, size = attempt | {"img_size": rounded}, rounded

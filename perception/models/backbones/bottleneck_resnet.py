@@ -40,7 +40,8 @@ class BottleneckResNet(nn.Module):
         preact_features: return the maps before their last ReLU (TensorFlow).
         width: channels of the stem; the published networks have 64.
         blocks: blocks a stage, in place of those of `depth`.
-        return_stem: also return the stem's map, first (Cityscapes models).
+        return_stem: also return the stem's map (Cityscapes models): first where it has stride 2; after stage 2, whose stride 4 it shares, where it
+            is max-pooled. That is the order in which the official pixel decoders take them, deep to shallow and reversed.
     """
 
     activation = "relu"
@@ -76,21 +77,22 @@ class BottleneckResNet(nn.Module):
         self.channels = [4 * width * 2**i for i in range(len(self.stages))]
         self.strides = [4 * 2**i for i in range(len(self.stages))]
         if return_stem:
-            self.channels.insert(0, width)
-            self.strides.insert(0, 4 if stem_pool else 2)
+            self.channels.insert(int(stem_pool), width)
+            self.strides.insert(int(stem_pool), 4 if stem_pool else 2)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map normalised pictures (B, 3, H, W) to maps of strides 4, 8, 16, 32 (the stem first if asked for)."""
+        """Map normalised pictures (B, 3, H, W) to maps of strides 4, 8, 16, 32 (with the stem's if asked for)."""
         before = self.stem(image)
         x = torch.relu(before)
         if self.stem_pool:
             x = F.max_pool2d(x, 3, stride=2, padding=1)
+        stem = before if self.preact_features else x
         features: list[Tensor] = []
-        if self.return_stem:
-            features.append(before if self.preact_features else x)
         for stage in self.stages:
             for block in stage:
                 before = block(x)
                 x = torch.relu(before)
             features.append(before if self.preact_features else x)
+        if self.return_stem:
+            features.insert(int(self.stem_pool), stem)
         return features

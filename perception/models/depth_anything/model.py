@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError, nearest
+from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog, valid_pixels
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
@@ -47,6 +48,7 @@ class DepthAnythingV2(nn.Module):
         max_depth: None for the relative model; metres at which the metric model saturates: 20 for the Hypersim weights, 80 for the VKITTI ones. It
             belongs to the weights and is no knob: another value scales every answer.
         input_size: shorter side of the network's input, see `DepthAnythingPreprocess`.
+        token_clustering: True or the settings of `TokenClustering`: fewer tokens in the later blocks at evaluation, nothing trained.
     """
 
     tasks = ("depth",)
@@ -54,13 +56,23 @@ class DepthAnythingV2(nn.Module):
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
 
-    def __init__(self, size: str = "vits", *, max_depth: float | None = None, input_size: int = 518) -> None:
+    def __init__(
+        self,
+        size: str = "vits",
+        *,
+        max_depth: float | None = None,
+        input_size: int = 518,
+        token_clustering: bool | Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         if max_depth is not None and not max_depth > 0:
             raise RecipeError(f"max_depth must be positive metres, or None for the relative model; found {max_depth}")
         self.size, self.max_depth = size, max_depth
         self.preprocess = DepthAnythingPreprocess(input_size)
         self.encoder, self.head = build_encoder(size)
+        if token_clustering:
+            settings = {} if token_clustering is True else dict(token_clustering)
+            TokenClustering(self.encoder, **{"taps": self.encoder.taps, **settings})
         self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(self.std).view(3, 1, 1) * 255, persistent=False)
 

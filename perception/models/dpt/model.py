@@ -5,7 +5,6 @@ The plain counterpart of PolyMaX: the same trunk, camera, canonical depth and lo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,7 +82,10 @@ class DPT(DenseModel):
             features = self.rays(features, visible, seen, size)
         x = self.decoder(features, token["context"])
         detail = self.detail(picture) if self.detail is not None else None
-        out_size = (math.ceil(size[0] / self.out_stride), math.ceil(size[1] / self.out_stride))
+        out_size = (
+            -(-size[0] // self.out_stride),
+            -(-size[1] // self.out_stride),
+        )  # whole numbers: math.ceil does not export
         values = {task: head(x, out_size, detail) for task, head in self.heads.items()}
         outputs: dict[str, Tensor] = {"focal": focal_of(intrinsics), "scene_logits": token["scene_logits"]}
         if "depth" in values:

@@ -8,13 +8,15 @@ Samples and results have camera-frame boxes [x, y, z, length, width, height, yaw
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perception.errors import InputError, RecipeError
+from perception.errors import InputError, RecipeError, WeightsError
 from perception.geometry.cameras import Pinhole
+from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
 from perception.models.layers.deformable_attention import MultiScaleDeformableAttention
 from perception.models.monodetr.decoder import DepthGuidedDecoder
 from perception.models.monodetr.depth_bins import DepthBins
@@ -24,7 +26,7 @@ from perception.models.monodetr.heads import QueryHeads
 from perception.models.monodetr.losses import MonoCriterion
 from perception.models.monodetr.postprocess import MonoPostprocess, foreground_depth
 from perception.models.monodetr.preprocess import MonoPreprocess
-from perception.models.monodetr.targets import encode_batch
+from perception.models.monodetr.targets import VirtualLens, encode_batch
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
@@ -46,7 +48,8 @@ class MonoDetector(nn.Module):
         object_depth_range: objects outside are not learnt, metres (as seen by `virtual_focal`, where that is set).
         heading_bins: bins over the full turn.
         virtual_focal: None, or a focal length in network pixels at which all depths are meant: pictures of other cameras are learnt and predicted as if
-            taken with it, so that one network serves cameras of different focal lengths.
+            taken with it, so that one network serves cameras of different focal lengths. Set the attribute to None to switch it off.
+        focal_tolerance: cameras whose focal length differs from `virtual_focal` by at most this share are taken as they are.
         convention: "exact", or "official" for the arithmetic of the released code with all its approximations (see `MonoPreprocess`, `MonoPostprocess`).
         score_threshold, max_detections: what `predict` keeps.
         loss_weights: replaces some of `MonoCriterion.WEIGHTS`.
@@ -79,6 +82,7 @@ class MonoDetector(nn.Module):
         object_depth_range: tuple[float, float] = (2.0, 65.0),
         heading_bins: int = 12,
         virtual_focal: float | None = None,
+        focal_tolerance: float = 0.0,
         convention: str = "exact",
         score_threshold: float = 0.2,
         max_detections: int = 50,
@@ -99,7 +103,8 @@ class MonoDetector(nn.Module):
         self.num_queries, self.query_groups = num_queries, query_groups
         self.bins = DepthBins(depth_bins, *depth_range)
         self.object_depth_range = tuple(object_depth_range)
-        self.heading_bins, self.virtual_focal = heading_bins, virtual_focal
+        self.heading_bins = heading_bins
+        self.virtual_focal, self.focal_tolerance = virtual_focal, focal_tolerance
         self.preprocess = MonoPreprocess(image_size, convention)
         self.postprocess = MonoPostprocess(self.classes, convention, score_threshold, max_detections)
         self.criterion = MonoCriterion(self.bins, heading_bins, loss_weights, convention)
@@ -131,6 +136,11 @@ class MonoDetector(nn.Module):
     def convention(self) -> str:
         """ "exact" or "official"."""
         return self.preprocess.convention
+
+    @property
+    def lens(self) -> VirtualLens | None:
+        """The virtual camera of `virtual_focal`."""
+        return None if self.virtual_focal is None else VirtualLens(self.virtual_focal, self.focal_tolerance)
 
     def features(self, images: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Tensor]]:
         """(B, 3, H, W) normalised -> pyramid of (B, dim, h, w) maps, and (depth logits, expected depth, depth tokens)."""
@@ -172,8 +182,9 @@ class MonoDetector(nn.Module):
         Returns:
             What `detect` returns.
         """
-        if self.virtual_focal is not None:
-            focal, height = torch.full_like(focal, self.virtual_focal), torch.full_like(height, float(image.shape[-2]))
+        if self.lens is not None:
+            focal = focal * (image.shape[-2] / height)
+            focal, height = focal / self.lens.ratio(focal), torch.full_like(height, float(image.shape[-2]))
         return self.detect(self.normalise(image), focal, height)
 
     def detect(self, images: Tensor, focal: Tensor, height: Tensor) -> dict[str, Any]:
@@ -213,7 +224,7 @@ class MonoDetector(nn.Module):
             (width, height),
             heading_bins=self.heading_bins,
             depth_range=self.object_depth_range,
-            virtual_focal=self.virtual_focal,
+            lens=self.lens,
             convention=self.convention,
             device=logits.device,
         )
@@ -234,12 +245,10 @@ class MonoDetector(nn.Module):
         from perception.results import Prediction
 
         if len(cameras) and isinstance(cameras[0], Prepared):
-            depths = foreground_depth(outputs, cameras, self.virtual_focal)
-            boxes = self.postprocess(
-                outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.virtual_focal
-            )
+            depths = foreground_depth(outputs, cameras, self.lens)
+            boxes = self.postprocess(outputs, [p.camera for p in cameras], [p.transform for p in cameras], self.lens)
             return [
-                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera)
+                Prediction(boxes3d=b, depth=d, image=p.image, camera=p.camera, notes=doubts(p.camera))
                 for b, d, p in zip(boxes, depths, cameras, strict=True)
             ]
         for camera, size in zip(cameras, sizes or (), strict=True):
@@ -248,7 +257,7 @@ class MonoDetector(nn.Module):
                     f"3D boxes need the pinhole camera of each picture; for one of {size[1]}x{size[0]} pixels found {camera}"
                 )
         transforms = [self.preprocess.transform(*camera.size) for camera in cameras]
-        boxes = self.postprocess(outputs, cameras, transforms, self.virtual_focal)
+        boxes = self.postprocess(outputs, cameras, transforms, self.lens)
         return [Prediction(boxes3d=b, camera=camera) for b, camera in zip(boxes, cameras, strict=True)]
 
 
@@ -259,7 +268,8 @@ class MonoDETR(MonoDetector):
     Args:
         backbone: "resnet18/34/50/101" (torchvision's layout, frozen batch norm, as released; good with pretrained weights only) or the name of any
             backbone of the zoo; or a dictionary with such a name and further arguments.
-        pretrained: start from the backbone's published weights (downloads them).
+        pretrained: True = start from the backbone's published weights (downloads them); a text = start from the backbone of another model of this
+            package: a bundled one by its name, a published folder, or a training checkpoint.
         **options: see `MonoDetector`.
     """
 
@@ -267,7 +277,7 @@ class MonoDETR(MonoDetector):
         self,
         backbone: str | Mapping[str, Any] = "resnet50",
         *,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -276,7 +286,9 @@ class MonoDETR(MonoDetector):
         heads, levels = self.encoder.layers[0].attention.heads, self.encoder.level_embed.shape[0]
         if levels < 3:
             raise RecipeError(f"MonoDETR needs at least 3 levels (strides 8, 16, 32); found {levels}")
-        self.backbone = build_backbone(backbone, pretrained)
+        self.backbone = build_backbone(backbone, pretrained is True)
+        if isinstance(pretrained, str):
+            load_backbone(self.backbone, pretrained)
         channels = self.backbone.channels
         self.neck = nn.ModuleList(conv_norm(c, dim, 1) for c in channels)
         for index in range(levels - len(channels)):
@@ -303,6 +315,23 @@ class MonoDETR(MonoDetector):
         return maps, self.depth_predictor(maps)
 
 
+def doubts(camera: Pinhole) -> tuple[str, ...]:
+    """Sentences for the user about a camera that makes distances doubtful."""
+    notes = []
+    if camera.source == "default":
+        across = camera.fov_degrees[0]
+        notes.append(
+            f"the camera is unknown: {across:.0f} degrees across were assumed, and distances are wrong in proportion to the true focal length; "
+            "give camera=, fov= or a calibration file"
+        )
+    elif not (0 <= camera.cx <= camera.width and 0 <= camera.cy <= camera.height):
+        notes.append(
+            f"the camera's centre ({camera.cx:.0f}, {camera.cy:.0f}) lies outside the picture of {camera.width}x{camera.height} pixels; "
+            "the calibration seems to be of another picture"
+        )
+    return tuple(notes)
+
+
 def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Module:
     """Three maps of strides 8, 16, 32 from a ResNet in the released layout or any backbone of the zoo."""
     from perception.models.backbones.factory import build_backbone as build
@@ -312,6 +341,23 @@ def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Modu
     if "type" not in arguments and is_frozen_resnet(arguments.get("name", "")):
         return FrozenResNet(**{"pretrained": pretrained, **arguments})
     return build(arguments, out_strides=(8, 16, 32), pretrained=pretrained)
+
+
+def load_backbone(backbone: nn.Module, source: str) -> None:
+    """Start `backbone` from the entries ``backbone.*`` of another model of this package: its bundled name, published folder or checkpoint.
+
+    Raises `WeightsError` when there is none, or when it is another backbone.
+    """
+    path = Path(source)
+    if not path.exists():
+        path = Path(__file__).resolve().parents[2] / "weights" / source
+    if not path.exists():
+        raise WeightsError(f"pretrained={source!r} is neither a bundled model, a published folder nor a checkpoint")
+    state = read_checkpoint(path / "model.safetensors" if path.is_dir() else path)
+    state = state_dict_of(state, keys=("ema_state_dict", "state_dict"))
+    part = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    part = {key: value.float() if value.is_floating_point() else value for key, value in part.items()}
+    load_strictly(backbone, part, f"the backbone of {source!r}")
 
 
 def one_size(images: Any) -> bool:

@@ -14,7 +14,7 @@ from perception.errors import InputError
 from perception.geometry.cameras import Pinhole
 from perception.geometry.image_transform import ImageTransform
 from perception.models.monodetr.matcher import edges
-from perception.models.monodetr.targets import decode_heading, wrap
+from perception.models.monodetr.targets import VirtualLens, decode_heading, wrap
 from perception.models.preprocess import Prepared
 
 
@@ -108,7 +108,7 @@ class MonoPostprocess:
         outputs: Mapping[str, Tensor],
         cameras: Sequence[Pinhole],
         transforms: Sequence[ImageTransform],
-        virtual_focal: float | None = None,
+        lens: VirtualLens | None = None,
     ) -> list[dict[str, Tensor]]:
         """For each picture tensors on the CPU: ``boxes3d`` (N, 7) camera frame, ``boxes2d`` (N, 4) pixels, ``labels`` (N,) int64, ``scores`` (N,), best first.
 
@@ -126,7 +126,7 @@ class MonoPostprocess:
         if self.convention == "official":
             decoded = self._official(ranked, cameras, bins)
         else:
-            decoded = self._exact(ranked, cameras, transforms, virtual_focal, bins)
+            decoded = self._exact(ranked, cameras, transforms, lens, bins)
         results = []
         for i in range(count):
             found = {name: value[i] for name, value in decoded.items()}
@@ -157,7 +157,7 @@ class MonoPostprocess:
         ranked: RankedQueries,
         cameras: Sequence[Pinhole],
         transforms: Sequence[ImageTransform],
-        virtual_focal: float | None,
+        lens: VirtualLens | None,
         bins: int,
     ) -> dict[str, Tensor]:
         network = torch.tensor([t.target for t in transforms], dtype=torch.float64)[:, None]
@@ -166,8 +166,8 @@ class MonoPostprocess:
         k = torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras], dtype=torch.float64)[:, None]  # (B, 1, 4)
         limit = torch.tensor([[c.width, c.height] for c in cameras], dtype=torch.float64)[:, None]
         boxes, size3d, depth = ranked.boxes.double(), ranked.sizes.double(), ranked.depths.double()
-        if virtual_focal is not None:
-            depth = depth * (k[..., 1] * scale[..., 1] / virtual_focal)
+        if lens is not None:
+            depth = depth * lens.ratio(k[..., 1] * scale[..., 1])
         centre = (boxes[..., :2] * network - shift) / scale
         corners = edges(boxes)
         corners = (corners * network.repeat(1, 1, 2) - shift.repeat(1, 1, 2)) / scale.repeat(1, 1, 2)
@@ -184,7 +184,7 @@ class MonoPostprocess:
         outputs: Mapping[str, Tensor],
         cameras: Sequence[Pinhole],
         transforms: Sequence[ImageTransform],
-        virtual_focal: float | None = None,
+        lens: VirtualLens | None = None,
     ) -> list[Any]:
         """One `Boxes3DResult` a picture, see `decode`."""
         from perception.results import Boxes3DResult
@@ -198,13 +198,13 @@ class MonoPostprocess:
                 class_names=self.classes,
                 camera=camera,
             )
-            for found, camera in zip(self.decode(outputs, cameras, transforms, virtual_focal), cameras, strict=True)
+            for found, camera in zip(self.decode(outputs, cameras, transforms, lens), cameras, strict=True)
         ]
 
 
 @torch.no_grad()
 def foreground_depth(
-    outputs: Mapping[str, Tensor], prepared: Sequence[Prepared], virtual_focal: float | None = None
+    outputs: Mapping[str, Tensor], prepared: Sequence[Prepared], lens: VirtualLens | None = None
 ) -> list[Any]:
     """The coarse depth map of the objects as one `DepthResult` a picture: valid where the background is the less likely class."""
     from perception.results import DepthResult
@@ -215,7 +215,7 @@ def foreground_depth(
         width, height = item.transform.target
         full = F.interpolate(pair[None], (height, width), mode="bilinear", align_corners=False)[0]
         depth, likely = item.transform.undo(full).cpu()
-        if virtual_focal is not None:
-            depth = depth * (item.camera.fy * abs(item.transform.scale_y) / virtual_focal)
+        if lens is not None:
+            depth = depth * lens.ratio(torch.tensor(item.camera.fy * abs(item.transform.scale_y)))
         results.append(DepthResult(depth.numpy(), (likely > 0.5).numpy(), kind="metric", camera=item.camera))
     return results

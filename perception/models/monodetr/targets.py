@@ -72,13 +72,33 @@ def learnable(boxes: Tensor, depths: Tensor, depth_range: tuple[float, float]) -
     return inside & (depths >= depth_range[0]) & (depths <= depth_range[1])
 
 
+@dataclasses.dataclass(frozen=True)
+class VirtualLens:
+    """One focal length, in network pixels, at which the network means all depths ("virtual camera").
+
+    A picture taken through a lens twice as long shows the same object twice as far away. The network cannot see the lens, so distances are learnt and
+    predicted as if all pictures were taken with `focal`, and multiplied by `ratio` afterwards.
+
+    tolerance: cameras within this share of `focal` count as they are. For networks that were trained without the virtual camera, on cameras that
+    differ little among themselves.
+    """
+
+    focal: float
+    tolerance: float = 0.0
+
+    def ratio(self, focal: Tensor) -> Tensor:
+        """Focal lengths of pictures, network pixels -> true distance over the network's, same shape."""
+        ratio = focal / self.focal
+        return torch.where((ratio - 1).abs() <= self.tolerance, torch.ones_like(ratio), ratio)
+
+
 def encode_batch(
     batch: Mapping[str, Any],
     size: tuple[int, int],
     *,
     heading_bins: int,
     depth_range: tuple[float, float],
-    virtual_focal: float | None = None,
+    lens: VirtualLens | None = None,
     convention: str = "exact",
     max_objects: int | None = None,
     device: torch.device | str = "cpu",
@@ -90,7 +110,7 @@ def encode_batch(
             list of (N, 4) pixels; optional ``centers2d`` list of (N, 2) pixels and ``alpha3d`` list of (N,), which replace the projection of the centre and the angle
             computed from the yaw (`KittiOfficialTargets` provides them).
         size: (width, height) of the picture, pixels.
-        virtual_focal: depths are multiplied by it over the picture's own focal length.
+        lens: depths are divided by its ratio for the picture's focal length.
         convention: "official" measures alpha at the middle of the 2D box, "exact" at the projected 3D centre.
         max_objects: keep only the first so many of each picture.
 
@@ -123,7 +143,7 @@ def encode_batch(
     else:
         u = (boxes2d[..., 0] + boxes2d[..., 2]) / 2 if convention == "official" else centres[..., 0]
         alpha = -boxes3d[..., 6] - torch.atan2(u - cx, fx.expand_as(u))
-    depths = z if virtual_focal is None else z * virtual_focal / fy
+    depths = z if lens is None else z / lens.ratio(fy)
     boxes = centre_boxes(centres, boxes2d, size)
     valid = present & learnable(boxes, depths, depth_range) & (labels >= 0)
     heading, residual = encode_heading(alpha, heading_bins)

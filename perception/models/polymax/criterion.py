@@ -40,6 +40,10 @@ class SegmentTargets:
             torch.stack([torch.arange(count, device=value.device) < len(value) for value in labels]),
         )
 
+    def only(self, keep: Tensor) -> SegmentTargets:
+        """The same with the pixels of segments outside `keep` (B, G) bool made void."""
+        return SegmentTargets(self.labels, self.masks * keep[..., None, None], self.present & keep)
+
     @property
     def known(self) -> Tensor:
         """(B, h w) float32: 1 on segments, 0 on void."""
@@ -90,7 +94,7 @@ class KMaXCriterion(nn.Module):
         samples: pixels a picture of the instance discrimination; None takes all.
         sample_temperature: how strongly small segments are preferred in sampling.
         contrast_temperature: divides the feature similarities.
-        floor: smallest weight of a row of the class loss.
+        floor: smallest weight of a row of the class loss and of a matched row of the Dice loss.
         instance: compute the instance discrimination.
     """
 
@@ -115,9 +119,8 @@ class KMaXCriterion(nn.Module):
 
         probability = prediction["mask_logits"].float().flatten(2).softmax(1)  # (B, N, hw)
         inside = probability * targets.known[:, None]
-        mass = inside.sum(2)
-        void = (probability.sum(2) - mass).clamp(min=0) / probability.sum(2).clamp(min=self.floor)
-        similarity = mask_similarity(inside, targets.masks.flatten(2))  # (B, N, G)
+        # Where masks overlap, the match sees them whole (the losses share such pixels out).
+        similarity = mask_similarity(inside, (targets.masks > 0).flatten(2).float())  # (B, N, G)
         scores = prediction["class_logits"].float().softmax(-1)
         confidence = scores.gather(2, targets.labels[:, None].expand(-1, scores.shape[1], -1))
         gains = (similarity * confidence).cpu().numpy()
@@ -128,8 +131,13 @@ class KMaXCriterion(nn.Module):
             rows[index, segments] = clusters
         assigned = torch.from_numpy(rows).to(scores.device, non_blocking=True)
         has = assigned < scores.shape[1]
+        if targets.labels.shape[1] > scores.shape[1]:  # more segments than clusters: what is left over is void
+            inside = probability * targets.only(has).known[:, None]
+        total = probability.sum(2)
+        void = (total - inside.sum(2)).clamp(min=0) / (total + 1e-5)
         place = assigned.clamp(max=scores.shape[1] - 1)[:, None]
-        return Match(assigned, similarity.gather(1, place)[:, 0] * has, confidence.gather(1, place)[:, 0] * has, void)
+        matched = confidence.gather(1, place)[:, 0].clamp(min=self.floor)
+        return Match(assigned, similarity.gather(1, place)[:, 0] * has, matched * has, void)
 
     def forward(self, prediction: Mapping[str, Tensor], targets: SegmentTargets, match: Match) -> dict[str, Tensor]:
         """Return the scalar losses `class`, `dice`, `mask` and `instance`.
@@ -137,6 +145,9 @@ class KMaXCriterion(nn.Module):
         prediction: `class_logits` (B, N, C + 1), `mask_logits` (B, N, h', w'), `pixel_feature` (B, D, h', w'); enlarged to the targets' size.
         """
         size = targets.masks.shape[-2:]
+        count = prediction["mask_logits"].shape[1]
+        if targets.labels.shape[1] > count:
+            targets = targets.only(match.rows < count)
         logits = _to_size(prediction["mask_logits"].float(), size).flatten(2)  # (B, N, hw)
         with torch.autocast(logits.device.type, enabled=False):
             found = {"class": self._class_loss(prediction["class_logits"].float(), targets, match)}
@@ -206,7 +217,8 @@ def _gumbel(like: Tensor) -> Tensor:
 def _to_size(x: Tensor, size: Sequence[int]) -> Tensor:
     if x.shape[-2:] == tuple(size):
         return x
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=x.shape[-1] % 2 == 1)
+    # The official rule of the losses: the parity of the target's height.
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=size[0] % 2 == 1)
 
 
 def auxiliary_semantic_loss(
@@ -216,13 +228,13 @@ def auxiliary_semantic_loss(
 
     Args:
         logits: (B, C, h, w).
-        target: (B, H, W) class indices, `ignore` = none; read where the cells' centres lie.
+        target: (B, H, W) class indices, `ignore` = none; every d-th pixel is read where that gives (h, w), as in the official code, else the
+            pixel nearest to each cell's centre.
         samples: pixels a picture, preferring rare classes with `temperature`; None takes all.
     """
-    strides = [round(t / s) for t, s in zip(target.shape[1:], logits.shape[2:], strict=True)]
-    corners = [(s - 1) * d + 1 == t for t, s, d in zip(target.shape[1:], logits.shape[2:], strides, strict=True)]
-    if all(corners):  # sides of 32k + 1: cells sit on every d-th pixel, as in the official code
-        target = target[:, :: strides[0], :: strides[1]].flatten(1)
+    step = (target.shape[2] - 1) // max(1, logits.shape[3] - 1)
+    if step and tuple(target[:1, ::step, ::step].shape[1:]) == tuple(logits.shape[2:]):
+        target = target[:, ::step, ::step].flatten(1)
     else:
         target = nearest(target, logits.shape[2:]).flatten(1)
     known = (target != ignore) & (target >= 0) & (target < logits.shape[1])
@@ -236,4 +248,4 @@ def auxiliary_semantic_loss(
         score = temperature * (loss.shape[1] / area).log()
         place = torch.where(known, score + _gumbel(score), torch.full_like(score, -1e9)).topk(samples, dim=1).indices
         loss = loss.gather(1, place)
-    return loss.sum() / (loss != 0).sum().clamp(min=1)
+    return _nonzero_mean(loss).mean()

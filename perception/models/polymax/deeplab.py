@@ -11,7 +11,6 @@ from perception.models.dense.preprocess import Preprocess
 from perception.models.polymax.criterion import KMaXCriterion, auxiliary_semantic_loss, panoptic_targets
 from perception.models.polymax.inference import PanopticThresholds, panoptic_result
 from perception.models.polymax.kmax import KMaXNetwork
-from perception.models.polymax.pixel_decoder import align_corners_for
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
@@ -114,7 +113,7 @@ class KMaXDeepLab(KMaXNetwork):
                 self.class_names,
                 self.thresholds,
                 network_size=target,
-                align_corners=align_corners_for(masks, self.trunk.align_corners),
+                align_corners=self._align_corners(target[1]),
             )
             results.append(
                 Prediction(
@@ -124,3 +123,8 @@ class KMaXDeepLab(KMaXNetwork):
                 )
             )
         return results
+
+    def _align_corners(self, width: int) -> bool:
+        """How masks are enlarged to the network's picture: "parity" looks at the picture's width here."""
+        rule = self.trunk.align_corners
+        return width % 2 == 1 if rule == "parity" else bool(rule)

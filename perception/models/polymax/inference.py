@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from perception.models.layers.conv import resize
 
 @dataclasses.dataclass(frozen=True)
 class PanopticThresholds:
-    """Defaults are those of COCO; ADE20K 0.4 / 0.3, Cityscapes 0.5 / 0.4 with overlap 0.9 and mask_power 0."""
+    """Defaults are those of COCO; ADE20K 0.4 / 0.4, Cityscapes 0.5 / 0.3 with overlap 0.9 and mask_power 0."""
 
     thing: float = 0.7  # least class score of a thing
     stuff: float = 0.5
@@ -29,8 +30,8 @@ class PanopticThresholds:
     stuff_area: int = 0
 
 
-ADE20K = PanopticThresholds(thing=0.4, stuff=0.3)
-CITYSCAPES = PanopticThresholds(thing=0.5, stuff=0.4, overlap=0.9, mask_power=0.0)
+ADE20K = PanopticThresholds(thing=0.4, stuff=0.4)
+CITYSCAPES = PanopticThresholds(thing=0.5, stuff=0.3, overlap=0.9, mask_power=0.0)
 
 
 def panoptic_inference(
@@ -66,7 +67,9 @@ def panoptic_inference(
     for place in order.argsort(descending=True, stable=True).tolist():
         free = binary[place] & (panoptic == 0)
         new = int(free.sum())
-        if not new > thresholds.overlap * int(area[place]):
+        if not new > np.float32(thresholds.overlap) * np.float32(
+            area[place]
+        ):  # float32, as the official code multiplies
             continue
         index = int(candidates[place])
         label, thing = int(labels[index]), bool(is_thing[labels[index]])
@@ -141,7 +144,7 @@ def panoptic_result(
         class_logits: (N, C + 1), void last.
         mask_logits: (N, h, w) at the network's stride.
         size: of the result. Very large pictures are painted at a smaller size and their ids enlarged.
-        network_size: first enlarge to this size with `align_corners` (the official order), then to `size`.
+        network_size: first enlarge to this size, then to `size`, both with `align_corners` (the official order).
     """
     from perception.results import SegmentationResult
 
@@ -150,7 +153,7 @@ def panoptic_result(
         masks = resize(masks, network_size, align_corners=align_corners)
     shrink = max(1.0, (masks.shape[1] * size[0] * size[1] / _PAINT_VALUES) ** 0.5)
     middle = (max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink)))
-    masks = resize(masks, middle)[0]
+    masks = resize(masks, middle, align_corners=align_corners)[0]
     panoptic, segments = panoptic_inference(class_logits, masks, things, thresholds)
     semantic = semantic_inference(class_logits, masks).argmax(0)
     thing_ids = torch.tensor([0] + [s["id"] for s in segments if s["is_thing"]], device=panoptic.device)

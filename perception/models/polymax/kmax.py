@@ -103,10 +103,14 @@ class ClusterTrunk(nn.Module):
         return maps, *self.decoder(maps[: len(self.decoder.layers_per_map)])
 
 
-def low_level_maps(features: Sequence[Tensor], strides: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return the stride-8 and stride-4 maps that the auxiliary head reads (the last of that stride, never a stem)."""
-    by_stride = dict(zip(strides, features, strict=True))
-    return by_stride[8], by_stride[4]
+def place_of_stride(trunk: nn.Module, stride: int) -> int:
+    """Return which of the trunk's maps is its stage of that stride: the widest, and the last of equals, never a stem."""
+    found = [(channels, place) for place, channels in enumerate(trunk.channels) if trunk.strides[place] == stride]
+    if not found:
+        raise RecipeError(
+            f"the auxiliary semantic head needs a map of stride {stride}; the backbone has {trunk.strides}"
+        )
+    return max(found)[1]
 
 
 class KMaXNetwork(nn.Module):
@@ -127,19 +131,22 @@ class KMaXNetwork(nn.Module):
         predictor = {"mask_channels": mask_channels, "num_classes": num_classes}
         self.trunk = ClusterTrunk(backbone, variant=variant, predictor=predictor, **trunk)
         self.head = ClusterHead(self.trunk.pixel_decoder.channels[-1], self.trunk.channels, **predictor)
-        channels = dict(zip(self.trunk.backbone.strides, self.trunk.backbone.channels, strict=True))
+        channels = self.trunk.backbone.channels
         if aux_low_level_activation == "variant":
             aux_low_level_activation = self.trunk.low_level_activation
         self.semantic_head: nn.Module | None = None
+        self.semantic_places: list[int] = []
         if semantic_head == "aspp":
+            self.semantic_places = [place_of_stride(self.trunk.backbone, stride) for stride in (32, 8, 4)]
             self.semantic_head = SemanticHead(
-                [channels[stride] for stride in (32, 8, 4)],
+                [channels[place] for place in self.semantic_places],
                 num_classes + 1,
                 low_level_activation=aux_low_level_activation,
                 align_corners=self.trunk.align_corners,
             )
         elif semantic_head == "cityscapes":
-            self.semantic_head = CityscapesSemanticHead(channels[32], num_classes)
+            self.semantic_places = [place_of_stride(self.trunk.backbone, 32)]
+            self.semantic_head = CityscapesSemanticHead(channels[self.semantic_places[0]], num_classes)
         elif semantic_head is not None:
             raise RecipeError(
                 f"auxiliary semantic head {semantic_head!r} is not one of None, 'aspp' (COCO, ADE20K), 'cityscapes'"
@@ -156,9 +163,6 @@ class KMaXNetwork(nn.Module):
         outputs: dict[str, Any] = dict(self.head(maps[-1], clusters))
         if auxiliary:
             outputs["layers"] = layers
-            if isinstance(self.semantic_head, SemanticHead):
-                low = low_level_maps(features, self.trunk.backbone.strides)
-                outputs["semantic_logits"] = self.semantic_head(features[-1], *low)
-            elif self.semantic_head is not None:
-                outputs["semantic_logits"] = self.semantic_head(features[-1])
+            if self.semantic_head is not None:
+                outputs["semantic_logits"] = self.semantic_head(*(features[place] for place in self.semantic_places))
         return outputs

@@ -7,7 +7,6 @@ below follow the paper's idea and are this project's own definition.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -147,7 +146,10 @@ class PolyMaX(DenseModel):
         final: Prediction = {}
         for name, head in self.heads.items():
             final |= {f"{name}/{key}": value for key, value in head(maps[-1], clusters).items()}
-        out_size = (math.ceil(size[0] / self.out_stride), math.ceil(size[1] / self.out_stride))
+        out_size = (
+            -(-size[0] // self.out_stride),
+            -(-size[1] // self.out_stride),
+        )  # whole numbers: math.ceil does not export
         outputs: dict[str, Any] = {"focal": focal_of(intrinsics)}
         if token:
             outputs["scene_logits"] = token["scene_logits"]

@@ -35,18 +35,17 @@ class ASPP(nn.Module):
 class _FuseLowLevel(nn.Module):
     """Concatenate an enlarged map with a projected shallow one; depthwise 5x5, pointwise."""
 
-    def __init__(self, in_channels: int, low_channels: int, projection: int, channels: int, rule: bool | str) -> None:
+    def __init__(self, in_channels: int, low_channels: int, projection: int, channels: int) -> None:
         super().__init__()
-        self.align_corners = rule
         self.project = ConvNorm(low_channels, projection, activation="gelu")
         self.depthwise = ConvNorm(
             in_channels + projection, in_channels + projection, 5, groups=in_channels + projection, activation="gelu"
         )
         self.pointwise = ConvNorm(in_channels + projection, channels, activation="gelu")
 
-    def forward(self, x: Tensor, low: Tensor) -> Tensor:
+    def forward(self, x: Tensor, low: Tensor, align_corners: bool) -> Tensor:
         low = self.project(low)
-        x = resize(x, low.shape[-2:], align_corners=align_corners_for(x, self.align_corners))
+        x = resize(x, low.shape[-2:], align_corners=align_corners)
         return self.pointwise(self.depthwise(torch.cat([x, low], dim=1)))
 
 
@@ -57,7 +56,7 @@ class SemanticHead(nn.Module):
         in_channels: channels of the backbone's maps at strides 32, 8 and 4.
         num_classes: output channels (with void).
         low_level_activation: "relu" or "gelu" on the stride-8 and stride-4 maps (TensorFlow), None for the PyTorch port.
-        align_corners: of the resizing, as in `PixelDecoder`.
+        align_corners: of both enlargements: True (TensorFlow), False, or "parity": whether the width at stride 32 is odd (PyTorch port).
     """
 
     def __init__(
@@ -71,10 +70,10 @@ class SemanticHead(nn.Module):
         align_corners: bool | str = "parity",
     ) -> None:
         super().__init__()
-        self.low_level_activation = low_level_activation
+        self.low_level_activation, self.align_corners = low_level_activation, align_corners
         self.aspp = ASPP(in_channels[0], channels)
-        self.fuse8 = _FuseLowLevel(channels, in_channels[1], projections[0], channels, align_corners)
-        self.fuse4 = _FuseLowLevel(channels, in_channels[2], projections[1], channels, align_corners)
+        self.fuse8 = _FuseLowLevel(channels, in_channels[1], projections[0], channels)
+        self.fuse4 = _FuseLowLevel(channels, in_channels[2], projections[1], channels)
         self.depthwise = ConvNorm(channels, channels, 5, groups=channels, activation="gelu")
         self.pointwise = ConvNorm(channels, channels, activation="gelu")
         self.output = nn.Conv2d(channels, num_classes, 1)
@@ -84,7 +83,8 @@ class SemanticHead(nn.Module):
         if self.low_level_activation is not None:
             activation = ACTIVATIONS[self.low_level_activation]
             stride8, stride4 = activation(stride8), activation(stride4)
-        x = self.fuse4(self.fuse8(self.aspp(deep), stride8), stride4)
+        rule = align_corners_for(deep, self.align_corners)
+        x = self.fuse4(self.fuse8(self.aspp(deep), stride8, rule), stride4, rule)
         return self.output(self.pointwise(self.depthwise(x)))
 
 

@@ -9,7 +9,7 @@ from perception.geometry import Pinhole
 from perception.models.monodetr.depth_bins import DepthBins
 from perception.models.monodetr.postprocess import MonoPostprocess
 from perception.models.monodetr.preprocess import MonoPreprocess
-from perception.models.monodetr.targets import decode_heading, encode_batch, encode_heading, wrap
+from perception.models.monodetr.targets import VirtualLens, decode_heading, encode_batch, encode_heading, wrap
 
 BOXES = torch.tensor(
     [[-6.0, 1.0, 15.0, 3.9, 1.6, 1.5, 0.4], [4.0, 0.5, 30.0, 4.4, 1.8, 1.6, -2.9], [0.3, 0.9, 8.0, 0.8, 0.6, 1.7, 1.6]]
@@ -34,7 +34,7 @@ def outputs_of(targets, bins=12):
     }
 
 
-def round_trip(width, height, convention, virtual_focal=None):
+def round_trip(width, height, convention, lens=None):
     camera = Pinhole(700.0, 690.0, width * 0.48, height * 0.46, width, height)
     preprocess = MonoPreprocess((384, 1280), convention)
     transform = preprocess.transform(width, height)
@@ -45,20 +45,18 @@ def round_trip(width, height, convention, virtual_focal=None):
         "labels3d": [torch.tensor([1, 1, 0])],
         "intrinsics": torch.from_numpy(moved.matrix).float()[None],
     }
-    targets = encode_batch(
-        batch, (1280, 384), heading_bins=12, depth_range=(0, 500), virtual_focal=virtual_focal, convention=convention
-    )
+    targets = encode_batch(batch, (1280, 384), heading_bins=12, depth_range=(0, 500), lens=lens, convention=convention)
     assert targets.counts == (3,)
     post = MonoPostprocess(("a", "b", "c"), convention)
-    (found,) = post.decode(outputs_of(targets), [camera], [transform], virtual_focal)
+    (found,) = post.decode(outputs_of(targets), [camera], [transform], lens)
     order = [int((found["boxes3d"][:, 2] - b[2]).abs().argmin()) for b in BOXES]
     return found["boxes3d"][order]
 
 
 @pytest.mark.parametrize("width,height", [(1242, 375), (1920, 1080), (640, 480), (300, 900)])
-@pytest.mark.parametrize("virtual_focal", [None, 740.0])
-def test_exact_decoding_inverts_the_targets(width, height, virtual_focal):
-    found = round_trip(width, height, "exact", virtual_focal)
+@pytest.mark.parametrize("lens", [None, VirtualLens(740.0), VirtualLens(740.0, 0.3)])
+def test_exact_decoding_inverts_the_targets(width, height, lens):
+    found = round_trip(width, height, "exact", lens)
     torch.testing.assert_close(found[:, :6], BOXES[:, :6], atol=2e-3, rtol=1e-4)
     assert wrap(found[:, 6] - BOXES[:, 6]).abs().max() < 1e-3
 

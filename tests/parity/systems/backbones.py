@@ -19,6 +19,9 @@ from perception.models.backbones.hornet import SIZES as HORNET_SIZES
 from perception.models.backbones.hornet import HorNet
 from perception.models.backbones.rmt import RMT
 from perception.models.backbones.rmt import SIZES as RMT_SIZES
+from perception.models.backbones.soft import SIZES as SOFT_SIZES
+from perception.models.backbones.soft import SOFT
+from perception.models.backbones.sret import SReT
 from perception.models.backbones.staged import load_official
 from perception.models.backbones.transnext import SIZES as TRANSNEXT_SIZES
 from perception.models.backbones.transnext import TransNeXt
@@ -121,10 +124,29 @@ def rmt(case: Case) -> Iterator[Check]:
     yield from _compare(case, RMT(**RMT_SIZES[names[case.reference["entry"].rsplit("RMT_", 1)[-1]]]))
 
 
+def sret(case: Case) -> Iterator[Check]:
+    config = _config(case)
+    names = {"image_size": "img_size", "base_dims": "head_dims", "heads": "num_heads", "depth": "depths"}
+    names["np_mlp_ratio"] = "projection_ratio"
+    own = {names.get(key, key): value for key, value in config.items() if key not in ("patch_size", "stride")}
+    model = SReT(**own)
+    if "perm" in case.inputs:
+        model.set_order(torch.from_numpy(case.inputs["perm"]))
+    yield from _compare(case, model)
+
+
+def soft(case: Case) -> Iterator[Check]:
+    own = dict(SOFT_SIZES[case.reference["entry"].rsplit(".", 1)[-1]])
+    own["iterations"] = _config(case).get("newton_max_iter", 20)
+    yield from _compare(case, SOFT(**own), lambda model, image, final: final[:, 0])
+
+
 KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {
     "backbones/cswin": cswin,
     "backbones/cvt": cvt,
     "backbones/hornet": hornet,
     "backbones/rmt": rmt,
+    "backbones/soft": soft,
+    "backbones/sret": sret,
     "backbones/transnext": transnext,
 }

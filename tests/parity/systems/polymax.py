@@ -102,11 +102,13 @@ def _run(case: Case, variant: str) -> Iterable[Check]:
         trunk = network.trunk
         features = trunk.backbone(trunk.normalise(image))
         maps = trunk.pixel_decoder(features[::-1])
-    stages = [feature for feature in features]
-    named = {f"backbone.res{i}": feature for i, feature in zip(range(5, 0, -1), stages[::-1], strict=False)}
-    named |= {f"encoder.stage{i}": feature for i, feature in zip(range(5, 0, -1), stages[::-1], strict=False)}
-    if "encoder.stage1" in case.outputs and "encoder.stage1" not in named:
-        named["encoder.stage1"] = _stem(trunk.backbone, trunk.normalise(image))
+    # The stages by depth; with a stem among the maps it is the narrowest, or the first of the narrowest.
+    stages = list(features)
+    stem = stages.pop(trunk.backbone.channels.index(min(trunk.backbone.channels))) if len(stages) == 5 else None
+    if stem is None and {"encoder.stage1", "backbone.stem"} & case.outputs.keys():
+        stem = _stem(trunk.backbone, trunk.normalise(image))
+    named = {f"{place}{i}": stage for i, stage in enumerate(stages, 2) for place in ("backbone.res", "encoder.stage")}
+    named |= {"backbone.stem": stem, "encoder.stage1": stem}
     named |= {f"pixel_decoder.os{s}": m for s, m in zip((32, 16, 8), maps, strict=False)}
     named["panoptic_feature"] = maps[-1]
     for index, layer in enumerate(outputs["layers"]):
@@ -134,11 +136,18 @@ def _aggregate(case: Case, mask_logits: torch.Tensor) -> dict[str, torch.Tensor]
     }
 
 
-KINDS = {
-    "kmax": lambda case: _run(case, "torch"),
-    "kmax_tf": lambda case: _run(case, "tf"),
-    "polymax": lambda case: _run(case, "tf"),
-}
+def _variant(case: Case) -> str:
+    """ "tf" for cases of the TensorFlow original, "torch" for those of the PyTorch port; the manifest tells."""
+    reference = case.reference
+    is_tf = (
+        "tf_variables" in reference
+        or "deeplab2" in reference.get("repo", "")
+        or "TensorFlow" in reference.get("entry", "")
+    )
+    return "tf" if is_tf else "torch"
+
+
+KINDS = {kind: lambda case: _run(case, _variant(case)) for kind in ("kmax", "polymax")}
 
 
 def _loss(case: Case) -> Iterable[Check]:
@@ -159,14 +168,18 @@ def _loss(case: Case) -> Iterable[Check]:
     assignment = criterion.match(prediction(""), targets)
     for index, rows in enumerate(assignment.rows):
         if f"match{index}" in case.outputs:
-            rows, columns = rows[rows < data["pred_logits"].shape[1]].sort()
-            yield Check(f"match{index}", torch.stack([rows, columns]), case.outputs[f"match{index}"])
+            columns = (rows < data["pred_logits"].shape[1]).nonzero()[:, 0]
+            columns = columns[rows[columns].argsort()]
+            yield Check(f"match{index}", torch.stack([rows[columns], columns]), case.outputs[f"match{index}"])
     names = {"class": "loss_ce", "dice": "loss_dice", "mask": "loss_mask", "instance": "loss_pixel_insdis"}
     suffixes = ["", *sorted({m[1] for name in case.outputs if (m := re.search(r"loss_ce(_\d+)$", name))})]
     for suffix in suffixes:
-        for name, value in criterion(prediction(suffix), targets, assignment).items():
+        shared = not suffix or case.reference.get("share_final_matching", True)
+        own = assignment if shared else criterion.match(prediction(suffix), targets)
+        for name, value in criterion(prediction(suffix), targets, own).items():
             key = f"loss.{names[name]}{suffix}"
-            yield Check(key, value.reshape(case.outputs[key].shape), case.outputs[key])
+            if key in case.outputs:
+                yield Check(key, value.reshape(case.outputs[key].shape), case.outputs[key])
     if "loss.loss_aux_semantic" in case.outputs:
         truth = torch.stack([data[f"gt_semantic{b}"] for b in range(batch)])
         loss = auxiliary_semantic_loss(data["aux_semantic_pred"], truth)
@@ -188,7 +201,8 @@ def _panoptic(case: Case) -> Iterable[Check]:
         mask_power=given["reorder_mask_weight"],
     )
     classes, masks = (torch.from_numpy(case.inputs[name]) for name in ("class_logits", "mask_logits"))
-    panoptic, segments = panoptic_inference(classes, masks, range(given["things"]), thresholds)
+    things = range(given["things"]) if isinstance(given["things"], int) else given["things"]
+    panoptic, segments = panoptic_inference(classes, masks, things, thresholds)
     # Pixels on the threshold may fall on either side.
     doubtful = ((masks.softmax(0) - thresholds.pixel).abs() < 1e-5).any(0)
     expected = torch.from_numpy(case.outputs["panoptic_seg"])

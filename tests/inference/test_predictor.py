@@ -1,0 +1,134 @@
+"""The Python API: every kind of input, lists, threads, cameras, odd sizes, streams."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from perception.errors import InputError
+from perception.geometry import Pinhole
+from perception.inference.predictor import Predictor, input_files
+from perception.models.registry import build_model
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    torch.manual_seed(0)
+    model = build_model(
+        {
+            "type": "DPT",
+            "backbone": {"name": "resnet10t", "model_args": {"channels": (8, 16, 24, 32), "stem_width": 8}},
+            "num_classes": 5,
+            "channels": 16,
+            "head_channels": 8,
+            "detail_channels": 4,
+            "preprocess": {"pixels": 6144, "multiple": 32},
+        }
+    )
+    return Predictor(model.eval(), torch.device("cpu"), torch.float32, {"name": "tiny"})
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    noise = np.random.default_rng(3).integers(0, 256, (9, 13, 3), np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((130, 90), Image.Resampling.BICUBIC))
+
+
+def test_every_kind_of_input_gives_the_same_result(predictor: Predictor, picture: np.ndarray, tmp_path: Path) -> None:
+    file = tmp_path / "a picture.png"
+    Image.fromarray(picture).save(file)
+    expected = predictor(picture)
+    assert expected.depth.shape == expected.normals.shape == expected.segmentation.shape == (90, 130)
+    kinds = {
+        "path": file,
+        "string": str(file),
+        "bytes": file.read_bytes(),
+        "file object": io.BytesIO(file.read_bytes()),
+        "PIL": Image.open(file),
+        "tensor": torch.from_numpy(picture.copy()).permute(2, 0, 1),
+        "read-only array": np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.shape),
+    }
+    for kind, value in kinds.items():
+        result = predictor(value, fov=60)
+        np.testing.assert_array_equal(result.depth.depth, predictor(picture, fov=60).depth.depth, err_msg=kind)
+    assert predictor(file).name == "a picture.png" and predictor(file).model == "tiny"
+
+
+def test_the_input_is_never_modified(predictor: Predictor, picture: np.ndarray) -> None:
+    before = picture.copy()
+    predictor(picture)
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_a_list_of_mixed_sizes_keeps_its_order(predictor: Predictor, picture: np.ndarray) -> None:
+    pictures = [picture, picture[:40], picture[::-1].copy(), picture[:, :30]]
+    single = [predictor(item) for item in pictures]
+    together = predictor(pictures, batch_size=2)
+    assert [item.depth.shape for item in together] == [item.shape[:2] for item in pictures]
+    for one, other in zip(single, together, strict=True):
+        np.testing.assert_allclose(one.depth.depth, other.depth.depth, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 900), (17, 16), (700, 5)])
+def test_any_size(predictor: Predictor, size: tuple[int, int]) -> None:
+    result = predictor(np.full((*size, 3), 90, np.uint8))
+    assert result.depth.shape == size and np.isfinite(result.depth.depth).all()
+
+
+def test_threads_get_their_own_results(predictor: Predictor, picture: np.ndarray) -> None:
+    pictures = [np.roll(picture, 11 * i, axis=1) for i in range(6)]
+    expected = [predictor(item).depth.depth for item in pictures]
+    found: dict[int, np.ndarray] = {}
+
+    def work(index: int) -> None:
+        for _ in range(3):
+            found[index] = predictor(pictures[index]).depth.depth
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, value in enumerate(expected):
+        np.testing.assert_array_equal(found[index], value)
+
+
+def test_cameras(predictor: Predictor, picture: np.ndarray) -> None:
+    by_fov = predictor(picture, fov=60)
+    camera = Pinhole.from_fov(130, 90, 60)
+    for same in (camera, camera.matrix, (camera.fx, camera.fy, camera.cx, camera.cy)):
+        np.testing.assert_allclose(predictor(picture, same).depth.depth, by_fov.depth.depth, rtol=1e-4)
+    near, far = (np.median(predictor(picture, fov=f).depth.depth) for f in (90, 20))
+    assert far > near  # a longer lens shows the same size at a greater distance
+    unknown = predictor(picture)
+    assert unknown.intrinsics_source == "default" and any("camera" in note for note in unknown.notes)
+    assert not any("camera" in note for note in by_fov.notes)
+
+
+@pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt"])
+def test_bad_cameras_get_a_sentence(predictor: Predictor, picture: np.ndarray, camera: object) -> None:
+    with pytest.raises(InputError):
+        predictor(picture, camera)
+
+
+@pytest.mark.parametrize("fov", [0, -3, 180, float("nan")])
+def test_bad_field_of_view(predictor: Predictor, picture: np.ndarray, fov: float) -> None:
+    with pytest.raises(InputError, match="field of view"):
+        predictor(picture, fov=fov)
+
+
+def test_folders_stream_in_order(predictor: Predictor, picture: np.ndarray, tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        Image.fromarray(np.roll(picture, number, axis=0)).save(tmp_path / f"frame{number}.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    results = list(predictor.stream(tmp_path))
+    assert [result.name for result in results] == ["frame1", "frame2", "frame10"]
+    assert input_files([tmp_path]) == [tmp_path / f"frame{n}.png" for n in (1, 2, 10)]
+    with pytest.raises(InputError, match="not there"):
+        input_files([tmp_path / "missing"])

@@ -1,0 +1,102 @@
+"""LiNeS merging, and the depth of parameters that it and layer-wise learning rates read off their names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from perception.errors import WeightsError
+from perception.models.layers.depth_order import layer_numbers
+from perception.models.merging import depth_factors, lines_merge
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("vit_tiny_patch16_224", 12),
+        ("swin_tiny_patch4_window7_224", 12),
+        ("convnext_atto", 12),
+        ("resnet18", 8),
+        ("efficientnet_b0", 16),
+        ("pvt_v2_b0", 8),
+        ("cswin_tiny_224", 25),
+        ("densenet121", None),
+    ],
+)
+@pytest.mark.parametrize("features_only", [False, True])
+def test_depth_of_timm_models(name, blocks, features_only):
+    with torch.device("meta"):
+        net = timm.create_model(name, features_only=features_only)
+    names = [key for key, _ in net.named_parameters()]
+    numbers = layer_numbers(names)
+    order = list(numbers.values())
+    assert min(order) == 0
+    if blocks is not None:
+        top = max(order) - (0 if features_only and max(order) == blocks else 1)
+        assert top == blocks
+    assert layer_numbers(sorted(names)) == numbers or blocks is None  # files may hold names sorted as text
+
+
+def test_depth_of_mixed_names():
+    numbers = layer_numbers(
+        ["cls_token", "stem.0.weight", "stages.0.blocks.0.mlp.fc1.weight", "stages.0.blocks.1.mlp.0.weight"]
+        + ["stages.1.downsample.0.weight", "stages.1.blocks.0.norm1.weight", "norm.weight", "head.weight"]
+    )
+    assert list(numbers.values()) == [0, 0, 1, 2, 3, 3, 4, 4]
+
+
+def states(count: int) -> list[dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    names = ["patch_embed.weight", *(f"blocks.{i}.weight" for i in range(12)), "norm.weight"]
+    return [{name: torch.randn(3, generator=generator) for name in names} for _ in range(count)]
+
+
+def test_factors_grow_linearly_with_depth():
+    base, tuned = states(2)
+    factors = depth_factors(list(base), 0.25, 1.0)
+    assert factors["patch_embed.weight"] == 0.25 and factors["norm.weight"] == 1.0
+    steps = torch.tensor(list(factors.values())).diff()
+    torch.testing.assert_close(steps, steps[:1].expand_as(steps))
+    merged = lines_merge(base, [tuned], 0.25)
+    for name, factor in factors.items():
+        torch.testing.assert_close(merged[name] - base[name], factor * (tuned[name] - base[name]))
+
+
+def test_ends_are_the_base_and_the_sum():
+    base, a, b = states(3)
+    for name, value in lines_merge(base, [a], 0, 0).items():
+        torch.testing.assert_close(value, base[name])
+    for name, value in lines_merge(base, [a]).items():
+        torch.testing.assert_close(value, a[name])
+    merged = lines_merge(base, [a, b])
+    torch.testing.assert_close(merged["norm.weight"], a["norm.weight"] + b["norm.weight"] - base["norm.weight"])
+    torch.testing.assert_close(merged["patch_embed.weight"], (a["patch_embed.weight"] + b["patch_embed.weight"]) / 2)
+
+
+def test_heads_of_their_own_and_strangers():
+    base, a, b = states(3)
+    a["head.weight"] = torch.ones(5)
+    assert torch.equal(lines_merge(base, [a])["head.weight"], a["head.weight"])
+    with pytest.raises(WeightsError, match="other entries"):
+        lines_merge(base, [a, b])
+    with pytest.raises(WeightsError, match="lack"):
+        lines_merge(base, [{"norm.weight": torch.zeros(3)}])
+
+
+def test_tool(tmp_path):
+    base, a, b = states(3)
+    for name, state in (("base", base), ("a", a), ("b", b)):
+        torch.save({"state_dict": state}, tmp_path / f"{name}.pth")
+    tool = Path(__file__).parents[2] / "tools" / "merge.py"
+    command = [sys.executable, tool, "--base", tmp_path / "base.pth", "--tuned", tmp_path / "a.pth", tmp_path / "b.pth"]
+    done = subprocess.run([*command, "--out", tmp_path / "m.safetensors"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    from safetensors.torch import load_file
+
+    for name, value in load_file(tmp_path / "m.safetensors").items():
+        torch.testing.assert_close(value, lines_merge(base, [a, b])[name])

@@ -1,0 +1,67 @@
+"""Merge fine-tuned models by LiNeS: `python tools/merge.py --base base.safetensors --tuned depth.pth normals.pth --out merged.safetensors`.
+
+The changes that fine-tuning made are scaled from --shallow at the input to --deep at the output, added up, and added to the base. With one
+tuned model and --shallow below 1, its shallow layers move back towards the base, which keeps what the base could do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from perception.errors import PerceptionError
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Merge fine-tuned models layer by layer (LiNeS).")
+    parser.add_argument(
+        "--base", required=True, type=Path, help="weights that all fine-tuning began with: file or published folder"
+    )
+    parser.add_argument(
+        "--tuned", required=True, type=Path, nargs="+", help="fine-tuned weights: files or published folders"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="file (.pth or .safetensors), or a folder if the tuned model is one"
+    )
+    parser.add_argument("--shallow", type=float, help="factor at the first layer (default: 1 / number of tuned models)")
+    parser.add_argument("--deep", type=float, default=1.0, help="factor at the last layer (default: 1)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    import torch
+    from safetensors.torch import save_file
+
+    from perception.io.checkpoints import read_checkpoint, state_dict_of
+    from perception.models.merging import lines_merge
+
+    def read(path: Path) -> dict[str, torch.Tensor]:
+        return state_dict_of(read_checkpoint(path / "model.safetensors" if path.is_dir() else path))
+
+    try:
+        base, tuned = read(options.base), [read(path) for path in options.tuned]
+        merged = lines_merge(base, tuned, options.shallow, options.deep)
+    except PerceptionError as error:
+        print(f"merge: {error}", file=sys.stderr)
+        return 1
+    out, first = options.out, options.tuned[0]
+    if first.is_dir() and not out.suffix:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(first / "config.json", out / "config.json")
+        out = out / "model.safetensors"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".safetensors":
+        save_file({key: value.contiguous() for key, value in merged.items()}, out)
+    else:
+        torch.save({"state_dict": merged}, out)
+    print(f"merged {len(tuned)} fine-tuned model(s) into {len(merged)} tensors: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
