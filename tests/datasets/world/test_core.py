@@ -123,7 +123,9 @@ def test_route_is_smooth_and_ends_on_its_path():
     along = np.array([route.distance(t) for t in times])
     step = np.diff(along) / np.diff(times)
     assert along[0] == 10 and along[-1] < 60 and (step >= 0).all()
-    assert step[0] == pytest.approx(8.0) and np.abs(np.diff(step)).max() < 0.4  # 5 % of the speed in a tenth of a second
+    assert (
+        step[0] == pytest.approx(8.0) and np.abs(np.diff(step)).max() < 0.4
+    )  # 5 % of the speed in a tenth of a second
 
 
 def floor_light(light: Lighting, shape=(24, 32)):
