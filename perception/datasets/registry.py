@@ -42,6 +42,7 @@ _HOMES: dict[str, str] = {
     "Panorama3D60": "perception.datasets.panorama",
     "PanoSUNCG": "perception.datasets.panosuncg",
     "PanoramaFolder": "perception.datasets.panorama",
+    "WorldPanoramaVideo": "perception.datasets.panorama_video",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

@@ -14,9 +14,11 @@ import torch
 from perception.errors import InputError, WeightsError
 from perception.inference.download import download_file
 from perception.inference.predictor import Predictor
-from perception.inference.zoo import BUNDLED, CONFIG_NAME, WEIGHTS_NAME, Entry, cache_folder, entry
+from perception.inference.zoo import BUNDLED, CONFIG_NAME, WEIGHTS_NAME, Entry, cache_folder, entries, entry
 from perception.io.checkpoints import load_strictly, read_checkpoint, read_json, sha256_of, state_dict_of
 from perception.models.registry import build_model
+
+PANORAMA = "panorama-"  # prefix of a name: a perspective model on panoramas
 
 
 def load(
@@ -25,7 +27,7 @@ def load(
     """Return a ready model.
 
     Args:
-        name_or_path: a name of `perception.list_models()`, "default" (the bundled depth, normals and segmentation model), a folder with
+        name_or_path: a name of `perception.list_models()`, ``panorama-<name or path>`` (that perspective depth model on panoramas), "default" (the bundled depth, normals and segmentation model), a folder with
             ``config.json`` and ``model.safetensors``, ``hub:owner/name`` of such a folder on the Hugging Face hub, a checkpoint that
             `tools/train.py` wrote, or an ``.onnx`` file that `perception export` wrote.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device name.
@@ -45,6 +47,8 @@ def load(
         path = download(name.removeprefix("hub:"))
     if name != "default" and path.exists():
         model, about = _from_path(path, trust_checkpoint)
+    elif name.startswith(PANORAMA) and name not in entries():
+        model, about = _panorama(name, trust_checkpoint)
     else:
         model, about = _from_zoo(entry(_default_name() if name == "default" else name), trust_checkpoint)
     about.setdefault("name", name)
@@ -56,6 +60,20 @@ def load(
 
         kind = RigPredictor
     return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+
+
+def _panorama(name: str, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """``panorama-<model>``: a perspective depth model of the zoo, or a path, on the tangent images of a panorama."""
+    from perception.inference.panorama import PanoramaDepth
+
+    inner = name.removeprefix(PANORAMA)
+    path = Path(inner)
+    if inner != "default" and path.exists():
+        model, about = _from_path(path, trust)
+    else:
+        model, about = _from_zoo(entry(_default_name() if inner == "default" else inner), trust)
+    title = f"{about.get('title', inner)}, on panoramas"
+    return PanoramaDepth(model), about | {"name": name, "title": title, "tasks": ["depth", "panorama"]}
 
 
 def read_published(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:

@@ -27,6 +27,7 @@ _HOMES: dict[str, str] = {
     "MonoDINODETR": "perception.models.monodino_detr",
     "DepthAnythingV2": "perception.models.depth_anything",
     "OmniFusion": "perception.models.omnifusion",
+    "Video360": "perception.models.video360",
     "HyDRa": "perception.models.hydra",
     "RegisterDistillation": "perception.models.registers",
 }

@@ -28,6 +28,7 @@ _HOMES: dict[str, str] = {
     "RigPhotometric": "perception.datasets.transforms.rig",
     "RigImageFlip": "perception.datasets.transforms.rig",
     "RadarDropout": "perception.datasets.transforms.rig",
+    "RandomPanoramaRoll": "perception.datasets.transforms.batch_panorama",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

@@ -104,10 +104,15 @@ class Hits:
 
     @cached_property
     def position(self) -> np.ndarray:
-        t = np.where(self.valid, self.t, np.float32(0))
-        points = self.directions * t[:, None]
-        points += self.origins
-        points[~self.valid] = 0
+        points = np.zeros((len(self), 3), np.float32)
+        rows = np.flatnonzero(self.valid)
+        points[rows] = self.points(rows)
+        return points
+
+    def points(self, rows: np.ndarray | slice) -> np.ndarray:
+        """(n, 3) float32 world positions of the rays `rows`, all of which must have met something."""
+        points = self.directions[rows] * self.t[rows][:, None]
+        points += self.origins if self.origins.ndim == 1 else self.origins[rows]
         return points
 
     @cached_property

@@ -17,6 +17,7 @@ from perception.datasets.world.soft_light import soft_light
 from perception.datasets.world.surface import albedo_of, smooth_normals
 
 _OFFSET = np.float32(0.012)  # metres that secondary rays start off the surface
+_PART = 16384  # rays that are shaded at a time
 
 
 def shade(
@@ -36,34 +37,44 @@ def shade(
     """
     light = posed.lighting
     directions = np.asarray(directions, np.float32)
-    where = np.flatnonzero(hits.valid)
-    everything = len(where) == len(hits)
     radiance = np.empty((len(hits), 3), np.float32)
-    if not everything:
-        sky = np.flatnonzero(~hits.valid)
-        radiance[sky] = light.sky.radiance(directions[sky])
-        if not len(where):
-            return radiance
+    valid = hits.valid
+    soft = soft_light(posed, hits, shape) if valid.any() else None  # (N, 4) of all rays: occlusion, lamp colour
+    met = 0
+    # In parts that fit the processor's cache: NumPy then is about twice as fast as on whole pictures.
+    for start in range(0, len(hits), _PART):
+        part = slice(start, min(start + _PART, len(hits)))
+        inside = valid[part]
+        count = int(np.count_nonzero(inside))
+        if count == len(inside):
+            radiance[part] = _surfaces(posed, hits, part, soft[part], directions[part], pixel_angle, met, reflections)
+        else:
+            sky = np.flatnonzero(~inside) + start
+            radiance[sky] = light.sky.radiance(directions[sky])
+            if count:
+                rows = np.flatnonzero(inside) + start
+                colour = _surfaces(posed, hits, rows, soft[rows], directions[rows], pixel_angle, met, reflections)
+                radiance[rows] = colour
+        met += count
+    return radiance
 
-    def pick(values):
-        return values if everything else np.take(values, where, axis=0)
 
-    table = posed.materials.arrays
-    material = pick(hits.material)
-    view = pick(directions)
-    t = pick(hits.t)
-    normal = smooth_normals(posed, pick(hits.triangle), pick(hits.barycentric), pick(hits.normal), view, material)
+def _surfaces(posed, hits: Hits, rows, soft, view, pixel_angle: float, before: int, reflections: bool) -> np.ndarray:
+    """Radiance (n, 3) of the rays `rows` (a slice or indices), all of which met something; `before`: how many such rays came before."""
+    light, table = posed.lighting, posed.materials.arrays
+    material, triangle, barycentric, t = hits.material[rows], hits.triangle[rows], hits.barycentric[rows], hits.t[rows]
+    flat = hits.normal[rows]
+    normal = smooth_normals(posed, triangle, barycentric, flat, view, material)
     cosine = -np.einsum("ij,ij->i", normal, view)
-    albedo = albedo_of(posed, pick(hits.triangle), pick(hits.barycentric), material, t, cosine, pixel_angle)
-    point = pick(hits.position) + pick(hits.normal) * _OFFSET
+    albedo = albedo_of(posed, triangle, barycentric, material, t, cosine, pixel_angle)
+    point = hits.points(rows) + flat * _OFFSET
 
-    soft = soft_light(posed, hits, shape)  # (N, 4) of all rays: occlusion, lamp colour
     colour = ambient(light, normal)
-    open_share = pick(soft)[:, 0]
+    open_share = soft[:, 0]
     colour *= (1 - np.float32(light.occlusion_strength) * (1 - open_share))[:, None]
     if len(light.lamps):
-        colour += pick(soft)[:, 1:]
-    sun = sun_visible(posed, point, normal, light)
+        colour += soft[:, 1:]
+    sun = sun_visible(posed, point, normal, light, before)
     if sun is not None:
         colour += sun[:, None] * np.float32(light.sun_colour)
     if table.emission.any():
@@ -74,10 +85,7 @@ def shade(
         clear = np.exp(t * np.float32(-light.haze_density))[:, None]
         colour *= clear
         colour += (1 - clear) * np.float32(light.haze_colour)
-    if everything:
-        return colour
-    radiance[where] = colour
-    return radiance
+    return colour
 
 
 def ambient(light: Lighting, normal: np.ndarray) -> np.ndarray:
@@ -90,15 +98,17 @@ def ambient(light: Lighting, normal: np.ndarray) -> np.ndarray:
     return result
 
 
-def sun_visible(posed: PosedScene, point: np.ndarray, normal: np.ndarray, light: Lighting) -> np.ndarray | None:
-    """(N,) float32: cosine to the sun where it is seen, 0 elsewhere; None without a sun."""
+def sun_visible(
+    posed: PosedScene, point: np.ndarray, normal: np.ndarray, light: Lighting, before: int = 0
+) -> np.ndarray | None:
+    """(N,) float32: cosine to the sun where it is seen, 0 elsewhere; None without a sun. before: number of points in earlier calls."""
     if max(light.sun_colour) <= 0:
         return None
     sun = np.float32(light.sun_direction)
     cosine = np.maximum(normal @ sun, 0)
     facing = np.flatnonzero(cosine > 0.01)
     if len(facing):
-        towards = sun + _jitter()[facing % len(_jitter())] * np.float32(light.sun_size)
+        towards = sun + _jitter()[(facing + before) % len(_jitter())] * np.float32(light.sun_size)
         cosine[facing] *= ~posed.occluded(point[facing], towards)
     return cosine
 

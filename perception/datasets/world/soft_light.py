@@ -112,7 +112,7 @@ def _trace(posed: PosedScene, hits: Hits, which: np.ndarray, pattern: np.ndarray
         return result
     which, pattern = which[met], pattern[met]
     normal = hits.normal[which]
-    point = hits.position[which] + normal * np.float32(0.015)
+    point = hits.points(which) + normal * np.float32(0.015)
     if light.occlusion_strength > 0:
         directions = _hemisphere()[pattern]  # (n, RAYS, 3)
         # Orthonormal basis about the normal without branches (Duff et al. 2017).

@@ -57,6 +57,8 @@ def sample_views(
                 pose, kind = _room_pose(scene, rng, time, model)
             else:
                 pose, kind = _street_pose(scene, rng, time, model, viewpoint)
+            if isinstance(model, Equirectangular):
+                pose = _upright(pose, rng)
             score = _score(scene, time, model, pose)
             if score > best_score:
                 best, best_score = View(model, pose, kind), score
@@ -64,6 +66,13 @@ def sample_views(
                 break
         views.append(best)
     return views
+
+
+def _upright(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same place and heading, level to about a degree: how panoramas are taken, and what their latitude means."""
+    ahead = pose[:3, 2]
+    yaw = float(np.arctan2(ahead[1], ahead[0]))
+    return rigs.camera_pose(*pose[:3, 3], yaw, rng.normal() * 0.015, rng.normal() * 0.015)
 
 
 def _street_pose(

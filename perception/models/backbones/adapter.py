@@ -102,7 +102,7 @@ class Backbone(nn.Module):
         arguments = {"features_only": True, "in_chans": in_channels, **(model_args or {})}
         if img_size is not None:
             arguments["img_size"] = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-        probed = _probe(name, arguments)
+        probed = probe(name, arguments)
         pyramid = _is_pyramid(probed.levels)
         if mode == "native" and not pyramid:
             raise RecipeError(
@@ -250,6 +250,18 @@ def _attempts(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**extra, **arguments}
 
 
+def probe(name: str, arguments: dict[str, Any]) -> _Probed:
+    """`_probe` without numbers where a model allows it (meta tensors: shapes alone, no memory, no time), else with them."""
+    try:
+        with torch.device("meta"):
+            probed = _probe(name, arguments)
+        if probed.fixed_size is None:
+            return probed
+    except (InputError, RuntimeError, NotImplementedError, TypeError, ValueError):
+        pass
+    return _probe(name, arguments)
+
+
 def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
     """Find arguments and sizes with which the model runs, and the shapes it returns. Raises `InputError` if there are none."""
     reason: BaseException | None = None
@@ -321,6 +333,16 @@ def _run(
 
 def _with_taps(name: str, probed: _Probed, count: int) -> _Probed:
     """Ask a single-stride model for maps at 1/4, 2/4, 3/4 and 4/4 of its depth."""
+    if probed.fixed_size is None:
+        try:
+            with torch.device("meta"):
+                return _tapped(name, probed, count)
+        except (RuntimeError, NotImplementedError):
+            pass
+    return _tapped(name, probed, count)
+
+
+def _tapped(name: str, probed: _Probed, count: int) -> _Probed:
     net = _create(name, probed.arguments)
     depth = len(net.feature_info.info)
     if depth < count or not hasattr(net, "out_indices"):

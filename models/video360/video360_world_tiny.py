@@ -1,0 +1,33 @@
+"""Depth and motion from short panoramic videos of the world's rooms, without labels; truth is used to measure only."""
+
+_base_ = ["../_base_/runtime.py", "../_base_/schedules/adamw_cosine.py"]
+
+model = dict(
+    type="Video360",
+    size=(96, 192),
+    face=64,
+    widths=(24, 48, 96, 128, 128),
+    scales=3,
+    near=0.2,
+    far=30.0,
+    pose_widths=(16, 32, 64, 96, 96),
+    photometric="plain",
+    convention="consistent",
+)
+_video = dict(type="WorldPanoramaVideo", kind="room", size=(96, 192), cache="work_dirs/video360")
+train_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(seeds=(60000, 60799), style="mixed", **_video))
+val_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(seeds=(940000, 940047), style="plausible", **_video))
+test_dataloader = val_dataloader
+val_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["median"], baselines=False)]
+test_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["median", "none"])]
+batch_transform = []
+train_cfg = dict(max_iters=6000, val_interval=2000)
+optim_wrapper = dict(optimizer=dict(lr=3e-4, weight_decay=0.0), clip_grad=dict(max_norm=5.0))
+publish = dict(
+    about=dict(
+        title="Depth of a panorama learned from video without labels, trained on the procedural world",
+        licence="Apache-2.0",
+        tasks=["depth", "panorama"],
+        card="models/video360/README.md",
+    )
+)

@@ -1,0 +1,48 @@
+"""Augmentations of whole panoramas: the sphere may be turned about its vertical axis without cutting anything off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perception.datasets.transforms.registry import register_batch_transform
+from perception.errors import RecipeError
+
+_MAPS = ("image", "depth", "depth_valid", "semantic", "instance", "mask")
+
+
+@register_batch_transform
+class RandomPanoramaRoll:
+    """Turns each panorama by a random angle about the vertical: columns move around the seam, in pictures and truth alike.
+
+    Args:
+        steps: number of equally spaced angles (4 is what OmniFusion trains with); None: any column.
+    """
+
+    def __init__(self, steps: int | None = None) -> None:
+        if steps is not None and steps < 1:
+            raise RecipeError(f"a panorama is turned by at least 1 step; found {steps}")
+        self.steps = steps
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Raises `RecipeError` for batches of pinhole pictures or with normals or boxes, which would have to be turned too."""
+        if any(key in batch for key in ("intrinsics", "boxes3d", "boxes2d", "normals")):
+            raise RecipeError(
+                "RandomPanoramaRoll turns whole panoramas with depth and labels; normals, boxes and pinhole pictures do not fit it"
+            )
+        image = batch["image"]
+        count, width, device = len(image), image.shape[-1], image.device
+        if self.steps is None:
+            shift = torch.randint(width, (count,), device=device)
+        else:
+            shift = torch.randint(self.steps, (count,), device=device) * width // self.steps
+        columns = (torch.arange(width, device=device) - shift[:, None]) % width  # (B, W)
+        new = dict(batch)
+        for key in _MAPS:
+            value = batch.get(key)
+            if isinstance(value, Tensor):
+                index = columns.view(count, *[1] * (value.ndim - 2), width).expand_as(value)
+                new[key] = value.gather(-1, index)
+        return new

@@ -1,0 +1,191 @@
+"""Any perspective depth model of the zoo on panoramas: run on tangent images, made one by a scale and a shift a patch, merged with feathered borders.
+
+    panorama -> tangent pictures (pinhole cameras) -> the model's own preprocessing, network and results -> inverse depth of each patch
+             -> `panorama_alignment` (least squares over all overlaps) -> inverse range, merged -> range of every direction
+
+Outdoors too: what is merged is inverse range, in which the sky is 0 and near things count. ``perception.load("panorama-<model>")``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perception.errors import InputError
+from perception.geometry import sphere
+from perception.geometry.tangent import TangentLayout
+from perception.inference.panorama_alignment import align_patches
+from perception.models.omnifusion.preprocess import PanoramaPreprocess, to_camera
+from perception.models.preprocess import Prepared
+
+CAMERA_HEIGHT = 1.6  # metres above the floor: what sets the scale where the model knows none
+_FAR = 1e-3  # smallest inverse range that counts as a depth, 1 / metres
+
+
+class PanoramaDepth(nn.Module):
+    """Wraps a perspective depth model; lives like every model of the zoo.
+
+    Args:
+        model: a built model of the zoo with the task "depth" and a pinhole camera.
+        size: (H, W) at which patches are merged. rings, fov: of `TangentLayout`. patch: side of a tangent picture, pixels.
+        batch: tangent pictures that are run together.
+
+    Raises `InputError` for a model without perspective depth.
+    """
+
+    tasks = ("depth",)
+    camera_kind = "equirectangular"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        size: tuple[int, int] = (512, 1024),
+        rings: int = 4,
+        fov: float = 90.0,
+        patch: int = 320,
+        batch: int = 6,
+    ) -> None:
+        super().__init__()
+        if "depth" not in getattr(model, "tasks", ()) or getattr(model, "camera_kind", "pinhole") != "pinhole":
+            raise InputError(
+                f"a panorama is made from a model of perspective depth; {type(model).__name__} does {getattr(model, 'tasks', ())}"
+            )
+        self.model = model
+        self.size, self.patch, self.batch = tuple(size), (patch, patch), batch
+        self.layout = TangentLayout(rings, fov)
+        self.layout.check(self.patch, self.size)
+        # Pictures are cut from the panorama at about the patches' own resolution.
+        across = round(patch / (2 * math.tan(math.radians(fov) / 2)) * 2 * math.pi)
+        self.preprocess = PanoramaPreprocess((across // 2, across // 2 * 2))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Map panoramas (B, 3, H, W), RGB 0..255, to ``inverse_range`` (B, 1, h, w) 1 / metres, ``valid`` and ``confidence`` (B, 1, h, w), ``metric`` (B,)."""
+        parts = [self._one(picture[None]) for picture in image]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _one(self, image: Tensor) -> dict[str, Tensor]:
+        cut = self.layout.sample(image.float(), self.patch)[0].round().clamp(0, 255).to(torch.uint8)
+        inverse, valid, metric = self._patch_depth(cut.permute(0, 2, 3, 1).cpu().numpy(), image.device)
+        return fuse(self.layout, inverse, valid, self.size, metric) | {
+            "metric": torch.tensor([metric], device=inverse.device)
+        }
+
+    def _patch_depth(self, pictures: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, bool]:
+        """(N, h, w, 3) uint8 -> (N, h, w) inverse depth and its validity, and whether it is metric."""
+        camera = self.layout.camera(self.patch)
+        values, known, kinds = [], [], set()
+        for start in range(0, len(pictures), self.batch):
+            prepared = [self.model.preprocess(picture, camera) for picture in pictures[start : start + self.batch]]
+            inputs = {
+                name: torch.stack([item.inputs[name] for item in prepared]).to(device) for name in prepared[0].inputs
+            }
+            for result in self.model.predict(self.model(**inputs), prepared):
+                depth = result.depth
+                kinds.add(depth.kind)
+                there = torch.from_numpy(np.array(depth.valid))
+                value = torch.from_numpy(np.array(depth.depth))
+                values.append(value if depth.kind == "inverse" else there / value.clamp(min=1e-3))
+                known.append(there)
+        return torch.stack(values).to(device), torch.stack(known).to(device), kinds == {"metric"}
+
+    @torch.no_grad()
+    def predict(
+        self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[Any]:
+        """Return one `Prediction` a panorama: depth of kind "range" at its own size, with the agreement of the patches as confidence."""
+        from perception.geometry import Equirectangular
+        from perception.results import DepthResult, Prediction
+
+        results = []
+        for index, item in enumerate(cameras):
+            prepared = isinstance(item, Prepared)
+            camera = (item.camera if prepared else item) or Equirectangular(sizes[index][1], sizes[index][0])
+            names = ("inverse_range", "valid", "confidence")
+            maps = torch.cat([outputs[name][index : index + 1].float() for name in names], 1)
+            inverse, valid, confidence = to_camera(maps, camera)[0].cpu()
+            there = (valid > 0.5) & (inverse > _FAR)
+            depth = DepthResult(
+                (1 / inverse.clamp(min=_FAR)).numpy(),
+                there.numpy(),
+                kind="range",
+                camera=camera,
+                confidence=confidence.clamp(0, 1).numpy(),
+            )
+            notes = (
+                ()
+                if bool(outputs["metric"][index])
+                else (f"scale assumed: camera {CAMERA_HEIGHT:g} m above the floor",)
+            )
+            results.append(Prediction(camera=camera, image=item.image if prepared else None, depth=depth, notes=notes))
+        return results
+
+
+def fuse(
+    layout: TangentLayout,
+    inverse: Tensor,
+    valid: Tensor,
+    size: tuple[int, int],
+    metric: bool,
+    directions: tuple[int, int] = (64, 128),
+) -> dict[str, Tensor]:
+    """Fuse (N, h, w) inverse depths of tangent images, known where `valid` (N, h, w) bool.
+
+    metric: the patches' own scale means something; else the result is scaled so that the floor lies `CAMERA_HEIGHT` below. directions: rows and columns of
+    the grid on which overlaps are compared. Returns ``inverse_range``, ``valid``, ``confidence`` (1, 1, H, W).
+    """
+    patch = tuple(inverse.shape[-2:])
+    x, y = layout.plane(patch)
+    length = torch.from_numpy(np.sqrt(x[None, :] ** 2 + y[:, None] ** 2 + 1)).to(inverse)
+    values, lengths, weights = _overlaps(layout, inverse, valid, length, directions)
+    strength = 0.05 if metric else 0.005
+    solved = align_patches(values, lengths, weights, scale_prior=strength, shift_prior=strength)
+    solution = torch.from_numpy(solved).to(inverse)
+    fused = (solution[:, :1, None] * inverse + solution[:, 1:, None]) / length
+    fused = fused.clamp(min=0)
+    there = valid.to(fused.dtype)
+    stack = torch.stack([fused * there, fused.square() * there, there], 1)[None]  # (1, N, 3, h, w)
+    merged = layout.merge(stack, size, "feathered")
+    known = merged[:, 2:].clamp(min=1e-6)
+    mean = merged[:, :1] / known
+    spread = (merged[:, 1:2] / known - mean.square()).clamp(min=0).sqrt()
+    if not metric:
+        mean, spread = (value * _floor_factor(mean) for value in (mean, spread))
+    return {
+        "inverse_range": mean,
+        "valid": merged[:, 2:],
+        "confidence": torch.exp(-4 * spread / mean.clamp(min=1e-6)),
+    }
+
+
+def _overlaps(
+    layout: TangentLayout, inverse: Tensor, valid: Tensor, length: Tensor, directions: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverse depth, ray length and weight of every patch (P, N) at the directions of a small panorama."""
+    rays = sphere.equirectangular_directions(*directions, torch.device("cpu"), torch.float64).reshape(-1, 3)
+    local = torch.einsum("nij,pi->npj", torch.from_numpy(layout.rotations()), rays)  # direction in each patch's axes
+    ahead = local[..., 2].clamp(min=1e-6)
+    half = layout.extent
+    at = torch.stack([local[..., 0] / ahead / half[1], local[..., 1] / ahead / half[0]], -1)  # -1..1 inside
+    inside = (local[..., 2] > 1e-6) & (at.abs().amax(-1) < 0.97)
+    maps = torch.stack([inverse.double(), valid.double()], 1).cpu()  # (N, 2, h, w)
+    looked = nn.functional.grid_sample(maps, at[:, :, None].clamp(-2, 2), align_corners=False)[..., 0]  # (N, 2, P)
+    known = inside & (looked[:, 1] > 0.99)
+    area = rays[:, [0, 2]].norm(dim=-1)
+    # A patch's own middle is more to be trusted than its border.
+    trust = (1 - 0.8 * at.abs().amax(-1)).clamp(min=0.05)
+    weights = known * trust * area
+    return looked[:, 0].T.numpy(), (1 / ahead).T.numpy(), weights.T.numpy()
+
+
+def _floor_factor(inverse_range: Tensor) -> Tensor:
+    """Factor that puts what lies 35 to 65 degrees below the horizon `CAMERA_HEIGHT` below the camera in the median."""
+    height = inverse_range.shape[-2]
+    latitude = (0.5 - (torch.arange(height, device=inverse_range.device) + 0.5) / height) * math.pi
+    rows = (latitude < math.radians(-35)) & (latitude > math.radians(-65))
+    below = -latitude[rows].sin()[:, None] / inverse_range[0, 0, rows].clamp(min=1e-9)
+    return (below.median() / CAMERA_HEIGHT).clamp(1e-6, 1e6)

@@ -1,0 +1,151 @@
+"""Networks on cube maps: every convolution sees the neighbouring face where a picture would end (cube padding, Wang et al. 2018, section 3.1).
+
+Faces are folded into the batch: (6 B, C, h, h), number 6 b + face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perception.errors import RecipeError
+from perception.geometry.cubemap import face_rotations, pad_cube
+
+PADDINGS = ("cube", "zeros")
+
+
+class CubeConv(nn.Module):
+    """Convolution of odd kernel with cube padding, batch norm, ReLU. padding: "cube", or "zeros" to see what it is good for."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: str = "cube",
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        if padding not in PADDINGS:
+            raise RecipeError(f"the padding of a cube map is {' or '.join(PADDINGS)}; found {padding!r}")
+        self.pad, self.padding = kernel // 2, padding
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, bias=not norm)
+        self.norm = nn.BatchNorm2d(out_channels) if norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (6 B, C, h, h) to (6 B, C', h / stride, h / stride)."""
+        if self.padding == "cube":
+            x = pad_cube(x.unflatten(0, (-1, 6)), self.pad).flatten(0, 1)
+        else:
+            x = F.pad(x, [self.pad] * 4)
+        x = self.conv(x)
+        return x if self.norm is None else F.relu(self.norm(x), inplace=True)
+
+
+class CubeDepthNet(nn.Module):
+    """A U-Net over the faces (DispNet-like): one depth map a scale.
+
+    Args:
+        widths: channels of the encoder, each level at half the size of the one before, the first at half the input.
+        scales: number of depth maps, the first at the faces' own size, each at half the one before.
+        near, far: range of the answers in the network's own unit (the scale of self-supervised depth is free).
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 64, 128, 256, 256),
+        scales: int = 4,
+        near: float = 0.1,
+        far: float = 50.0,
+        padding: str = "cube",
+    ) -> None:
+        super().__init__()
+        if not 1 <= scales <= len(widths):
+            raise RecipeError(f"a network of {len(widths)} levels gives 1 to {len(widths)} depth maps; found {scales}")
+        self.near, self.far = near, far
+        below, encoder = 3, []
+        for index, width in enumerate(widths):
+            kernel = 7 if index == 0 else 3
+            first = CubeConv(below, width, kernel, stride=2, padding=padding)
+            encoder.append(nn.Sequential(first, CubeConv(width, width, 3, padding=padding)))
+            below = width
+        self.encoder = nn.ModuleList(encoder)
+        outs = [max(16, widths[0] // 2), *widths[:-1]]  # of the decoder by level, shallow to deep
+        self.up, self.fuse, self.heads = nn.ModuleList(), nn.ModuleList(), nn.ModuleDict()
+        for level in reversed(range(len(widths))):
+            skip = widths[level - 1] if level else 0
+            self.up.append(CubeConv(below, outs[level], 3, padding=padding))
+            self.fuse.append(CubeConv(outs[level] + skip, outs[level], 3, padding=padding))
+            below = outs[level]
+            if level < scales:
+                self.heads[str(level)] = CubeConv(below, 1, 3, padding=padding, norm=False)
+
+    def forward(self, faces: Tensor) -> list[Tensor]:
+        """Map normalised faces (6 B, 3, h, h), h a multiple of 2^levels, to ranges (6 B, 1, h / 2^s, h / 2^s), s = 0, 1, ..."""
+        skips = []
+        x = faces
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        depths: dict[int, Tensor] = {}
+        for place, (up, fuse) in enumerate(zip(self.up, self.fuse, strict=True)):
+            level = len(self.encoder) - 1 - place
+            x = up(F.interpolate(x, scale_factor=2, mode="nearest"))
+            x = fuse(torch.cat([x, skips[level - 1]], 1) if level else x)
+            if str(level) in self.heads:
+                depths[level] = self._range(self.heads[str(level)](x))
+        return [depths[level] for level in sorted(depths)]
+
+    def _range(self, raw: Tensor) -> Tensor:
+        """Inverse range between 1 / far and 1 / near; 0 answers their geometric middle."""
+        low, high = 1 / self.far, 1 / self.near
+        start = ((low * high) ** 0.5 - low) / (high - low)
+        offset = float(torch.logit(torch.tensor(start)))
+        return 1 / (low + (high - low) * (raw.float() + offset).sigmoid())
+
+
+class CubePoseNet(nn.Module):
+    """Motion of the camera to each neighbouring frame, seen by each face on its own, and how far each pixel is explained by it.
+
+    Args:
+        targets: number of neighbouring frames. widths: channels, each level at half the size of the one before.
+        masks: number of explainability maps (scales); 0 for none.
+    """
+
+    def __init__(
+        self, targets: int = 2, widths: Sequence[int] = (16, 32, 64, 128, 128), masks: int = 4, padding: str = "cube"
+    ) -> None:
+        super().__init__()
+        self.targets, self.masks = targets, masks
+        below, encoder = 3 * (targets + 1), []
+        for index, width in enumerate(widths):
+            encoder.append(CubeConv(below, width, 7 if index == 0 else 3, stride=2, padding=padding))
+            below = width
+        self.encoder = nn.ModuleList(encoder)
+        self.motion = nn.Conv2d(below, 6 * targets, 1)
+        self.explain = nn.ModuleList(
+            CubeConv(widths[level], targets, 3, padding=padding, norm=False) for level in range(masks)
+        )
+        for layer in self.explain:  # starts with "everything is explained"
+            nn.init.zeros_(layer.conv.weight)
+            nn.init.constant_(layer.conv.bias, 3.0)
+        turn = torch.from_numpy(face_rotations()).float()
+        self.register_buffer("panorama_from_face", turn, persistent=False)
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Map (6 B, 3 (T + 1), h, h), the reference first, to motions (B, 6, T, 6) and masks (6 B, T, h / 2^(s + 1), ...) in 0..1.
+
+        A motion is axis-angle (radians) and translation, target <- reference, turned from the face's axes into the panorama's.
+        """
+        x, features = faces, []
+        for layer in self.encoder:
+            x = layer(x)
+            features.append(x)
+        raw = 0.01 * self.motion(x).mean((2, 3)).float()
+        raw = raw.view(-1, 6, self.targets, 2, 3)
+        motions = torch.einsum("fij,bftkj->bftki", self.panorama_from_face, raw).flatten(-2)
+        return motions, [layer(feature).sigmoid() for layer, feature in zip(self.explain, features, strict=False)]

@@ -1,0 +1,180 @@
+"""Depth and motion from 360-degree video: the warp is right where the official one is not, and the losses can only be small for the truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from perception.errors import InputError, RecipeError
+from perception.evaluation.motion import motion_errors, summarise
+from perception.geometry import Equirectangular
+from perception.geometry.cubemap import FACES
+from perception.geometry.sphere import equirectangular_directions
+from perception.models.registry import build_model
+from perception.models.video360 import losses
+from perception.models.video360.network import CubeConv, CubePoseNet
+from perception.models.video360.view_synthesis import rotation_from_axis_angle, warp_panorama
+
+CPU = torch.device("cpu")
+SIZE = (64, 128)
+TINY = dict(size=(64, 128), face=32, widths=(8, 8, 16, 16, 16), pose_widths=(8, 8, 16, 16, 16), scales=2)
+
+
+def box(rays: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """Range (...) along (..., 3) in a box of +-(3, 1.5, 4) m around the origin, seen from `centre`."""
+    half = torch.tensor([3.0, 1.5, 4.0], dtype=rays.dtype)
+    wall = (half * torch.where(rays > 0, 1.0, -1.0) - centre) / torch.where(rays.abs() < 1e-9, 1e-9, rays)
+    return wall.amin(-1)
+
+
+def painted(points: torch.Tensor) -> torch.Tensor:
+    """Colour (1, 3, ...) of places in the box."""
+    x, y, z = points.unbind(-1)
+    return (0.5 + 0.4 * torch.stack([torch.sin(2 * x + z), torch.cos(1.5 * z - y), torch.sin(2 * y + x)]))[None]
+
+
+def view(centre: torch.Tensor, rotation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Picture (1, 3, H, W) and range (1, 1, H, W) from `centre`; `rotation` box <- camera."""
+    rays = equirectangular_directions(*SIZE, CPU, torch.float64) @ rotation.T
+    distance = box(rays, centre)
+    return painted(centre + rays * distance[..., None]), distance[None, None]
+
+
+def scene() -> tuple[torch.Tensor, ...]:
+    turn = rotation_from_axis_angle(torch.tensor([0.02, 0.1, -0.03], dtype=torch.float64))
+    start = torch.tensor([0.2, 0.1, -0.5], dtype=torch.float64)
+    move = torch.tensor([0.15, -0.05, 0.2], dtype=torch.float64)
+    reference, depth = view(start, torch.eye(3, dtype=torch.float64))
+    target, _ = view(start + move, turn)
+    return reference, depth, target, turn.T[None], -(turn.T @ move)[None]
+
+
+def test_the_true_depth_and_motion_explain_the_picture_everywhere() -> None:
+    reference, depth, target, rotation, translation = scene()
+    error = (warp_panorama(target, depth, rotation, translation) - reference).abs().mean(1)[0]
+    assert error.mean() < 0.01
+    assert error[:, [0, -1]].mean() < 0.015 and error[[0, -1]].mean() < 0.03  # seam and poles like anywhere else
+    official = (warp_panorama(target, depth, rotation, translation, "official") - reference).abs().mean(1)[0]
+    assert official.mean() > 2 * error.mean()
+    assert official[[0, -1]].mean() > 3 * error[[0, -1]].mean()  # its latitudes end at 81.9 degrees
+    with pytest.raises(InputError, match="found 'new'"):
+        warp_panorama(target, depth, rotation, translation, "new")
+
+
+def test_wrong_depth_and_wrong_motion_cost() -> None:
+    reference, depth, target, rotation, translation = scene()
+
+    def cost(d: torch.Tensor, r: torch.Tensor, t: torch.Tensor) -> float:
+        return losses.photometric_loss(reference, warp_panorama(target, d, r, t)).item()
+
+    truth = cost(depth, rotation, translation)
+    assert truth < 0.5 * cost(1.5 * depth, rotation, translation)
+    assert truth < 0.5 * cost(depth, rotation, -translation)
+    assert truth < 0.5 * cost(depth, rotation.mT, translation)
+
+
+def test_rotations() -> None:
+    vector = torch.tensor([[0.0, 0.0, 0.0], [1e-6, 0, 0], [0.3, -0.2, 0.5], [3.0, 0.1, 0.0]], dtype=torch.float64)
+    skew = torch.zeros(4, 3, 3, dtype=torch.float64)
+    skew[:, 0, 1], skew[:, 0, 2], skew[:, 1, 2] = -vector[:, 2], vector[:, 1], -vector[:, 0]
+    expected = torch.linalg.matrix_exp(skew - skew.mT)
+    assert torch.allclose(rotation_from_axis_angle(vector), expected, atol=1e-12)
+    zero = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    rotation_from_axis_angle(zero).sum().backward()
+    assert torch.isfinite(zero.grad).all()
+
+
+def test_losses_cross_the_seam_or_do_not() -> None:
+    depth = torch.ones(1, 1, 8, 16)
+    depth[..., 8:] = 2
+    assert losses.smoothness_loss(depth, wrap=True) > losses.smoothness_loss(depth, wrap=False)
+    picture = torch.zeros(1, 3, 16, 32)
+    picture[..., 16:] = 1
+    assert losses.contrast(picture)[..., 0].min() > 0.1 > losses.contrast(picture, wrap=False)[..., 0].max()
+    same = torch.ones(2, 6, 3)
+    assert losses.pose_consistency_loss(same, same) < 1e-4
+    assert losses.pose_consistency_loss(same, torch.randn(2, 6, 3)) > 0.3
+    assert losses.explainability_loss(torch.ones(1, 2, 4, 4)) == 0
+
+
+def test_faces_agree_in_the_common_frame() -> None:
+    """A face that answers in its own axes is turned into the panorama's: forward of the front face is z, of the left one -x."""
+    net = CubePoseNet(1, (8, 8), masks=0)
+    torch.nn.init.zeros_(net.motion.weight)
+    with torch.no_grad():
+        net.motion.bias.copy_(torch.tensor([0, 0, 0, 0, 0, 100.0]))
+        motions, _ = net(torch.rand(6, 6, 16, 16))
+    expected = {
+        "front": [0, 0, 1],
+        "left": [-1, 0, 0],
+        "right": [1, 0, 0],
+        "back": [0, 0, -1],
+        "top": [0, -1, 0],
+        "down": [0, 1, 0],
+    }
+    for index, name in enumerate(FACES):
+        assert motions[0, index, 0, 3:].tolist() == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_cube_padding_leaves_no_border() -> None:
+    torch.manual_seed(0)
+    faces = torch.ones(6, 2, 8, 8)
+    assert (
+        CubeConv(2, 3, norm=False)(faces) - CubeConv(2, 3, norm=False)(faces)[..., :1, :1]
+    ).abs().max() > 0  # other weights
+    layer, zeros = CubeConv(2, 3, norm=False), CubeConv(2, 3, norm=False, padding="zeros")
+    flat = layer(faces)
+    assert torch.allclose(flat, flat[..., 4:5, 4:5].expand_as(flat), atol=1e-6)
+    bordered = zeros(faces)
+    assert not torch.allclose(bordered, bordered[..., 4:5, 4:5].expand_as(bordered), atol=1e-3)
+    with pytest.raises(RecipeError, match="cube or zeros"):
+        CubeConv(2, 3, padding="reflect")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"photometric": "contrast", "explainability": False}, {"convention": "official", "padding": "zeros"}],
+    ids=str,
+)
+def test_learns_from_frames_alone(changes: dict) -> None:
+    torch.manual_seed(0)
+    model = build_model({"type": "Video360", **TINY, **changes})
+    reference, _, target, _, _ = scene()
+    picture, other = (255 * value.float() for value in (reference, target))
+    batch = {"image": picture.repeat(2, 1, 1, 1), "neighbours": torch.stack([other, picture], 1).repeat(2, 1, 1, 1, 1)}
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    history = []
+    for _ in range(6):
+        found = model.loss(model(**model.inputs(batch)), batch)
+        total = sum(found.values())
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        history.append(total.item())
+    assert all(map(math.isfinite, history)) and min(history[3:]) < history[0]
+    unused = [name for name, p in model.named_parameters() if p.grad is None]
+    assert not unused
+    model.eval()
+    image = np.random.default_rng(0).integers(0, 255, (40, 80, 3), dtype=np.uint8)
+    prepared = model.preprocess(image, Equirectangular(80, 40))
+    with torch.no_grad():
+        result = model.predict(model(prepared.inputs["image"][None]), [prepared])[0]
+    assert result.depth.shape == (40, 80) and "not metric" in result.notes[0]
+    with pytest.raises(InputError, match="neighbours"):
+        model.loss(model(batch["image"]), {"image": batch["image"]})
+
+
+def test_motion_errors() -> None:
+    truth = np.eye(4)[None].repeat(2, 0)
+    truth[:, :3, 3] = [0, 0, 1]
+    predicted = truth.copy()
+    angle = math.radians(2)
+    predicted[0, :3, :3] = [[math.cos(angle), 0, math.sin(angle)], [0, 1, 0], [-math.sin(angle), 0, math.cos(angle)]]
+    predicted[1, :3, 3] = [0.5, 0, 0.5]
+    errors = motion_errors(predicted, truth)
+    assert errors["rotation"] == pytest.approx([2, 0], abs=1e-9)
+    assert errors["direction"] == pytest.approx([0, 45], abs=1e-9)
+    assert summarise(errors)["rotation_mean"] == pytest.approx(1)
