@@ -173,7 +173,7 @@ def test_lamps_fall_off_with_the_square_and_shine_in_cones():
     under = np.argmin(np.linalg.norm(target[..., :2] - [-4, 0], axis=-1))
     assert image.reshape(-1, 3)[under] == pytest.approx(0.5, rel=0.05)  # 9 / 3^2 * albedo
     light.lamps = Lamps.spots([(-4, 0, 3)], (9.0, 9.0, 9.0), (0, 0, -1), cone=0.9, soft=0.05, radius=0.0)
-    image, target = floor_light(light)
+    image, target = floor_light(light, (96, 128))
     far = np.linalg.norm(target[..., :2] - [-4, 0], axis=-1) > 3
     assert image[far].max() == 0 and image.reshape(-1, 3)[under].min() > 0.4
 
