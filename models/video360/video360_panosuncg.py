@@ -13,4 +13,6 @@ test_evaluator = val_evaluator
 batch_transform = []
 train_cfg = dict(max_epochs=200, val_interval=5000)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=3e-4), clip_grad=dict(max_norm=10.0))
-publish = dict(about=dict(title="Depth of a panorama learned from video", licence="Apache-2.0", tasks=["depth", "panorama"]))
+publish = dict(
+    about=dict(title="Depth of a panorama learned from video", licence="Apache-2.0", tasks=["depth", "panorama"])
+)

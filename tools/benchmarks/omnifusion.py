@@ -53,7 +53,9 @@ def measure_here(variant: str, threads: int, repeats: int) -> dict[str, float]:
     }
 
 
-def measure(threads: int = 2, repeats: int = 3, variants: Sequence[str] = tuple(VARIANTS)) -> dict[str, dict[str, float]]:
+def measure(
+    threads: int = 2, repeats: int = 3, variants: Sequence[str] = tuple(VARIANTS)
+) -> dict[str, dict[str, float]]:
     """Measure each variant in a fresh process."""
     found = {}
     for variant in variants:

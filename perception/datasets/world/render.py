@@ -2,15 +2,17 @@
 
 world = World(seed=7, kind="street")
 frame = world.render(Pinhole.from_fov(320, 240, 70))          # one camera at a drawn viewpoint
+frame.image, frame.depth, frame.boxes                         # NumPy arrays
+frame.prediction().save("out")                                # the project's result types: depth, normals, masks, boxes
 moment = world.render("surround", time=0.5)                   # a whole rig: cameras, LiDAR, radars
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +26,13 @@ from perception.datasets.world.scene import Scene
 from perception.datasets.world.seeding import generator
 from perception.datasets.world.shading import develop, shade
 from perception.datasets.world.views import View, sample_views
+from perception.datasets.world.weather import WEATHERS
 from perception.errors import InputError, nearest
 from perception.geometry import transforms
 from perception.geometry.cameras import Equirectangular, Pinhole
+
+if TYPE_CHECKING:
+    from perception.results import Prediction
 
 KINDS = ("street", "room", "mixed")
 STYLES = ("plausible", "wild", "mixed")
@@ -69,6 +75,12 @@ class Frame:
         """(3, 3) float32 of a pinhole camera, pixel centres at integer + 0.5; None for a panorama."""
         return self.camera.matrix.astype(np.float32) if isinstance(self.camera, Pinhole) else None
 
+    def prediction(self, min_pixels: int = 1) -> Prediction:
+        """Return the truth as a `perception.results.Prediction`: to plot, to save, to compare; see `prediction.prediction_of`."""
+        from perception.datasets.world.prediction import prediction_of
+
+        return prediction_of(self, min_pixels)
+
 
 @dataclass
 class Moment:
@@ -98,6 +110,14 @@ class World:
                 raise InputError(
                     f"a world's {what} must be one of {known}, found {value!r}.{nearest(str(value), known)}"
                 )
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise InputError(f"a world's seed must be an integer, found {seed!r}")
+        if weather is not None and weather not in WEATHERS:
+            raise InputError(
+                f"a world's weather must be one of {tuple(WEATHERS)} or None, found {weather!r}.{nearest(str(weather), WEATHERS)}"
+            )
+        if weather is not None and kind == "room":
+            raise InputError(f"a room has no weather, found {weather!r}; leave weather out or take kind 'street'")
         self.seed = int(seed)
         if kind == "mixed":
             kind = "street" if generator(self.seed, "kind").random() < 0.5 else "room"
@@ -133,6 +153,8 @@ class World:
         viewpoint: str | None = None,
     ) -> list[View]:
         """Return `count` viewpoints of this scene; the same ones each time. size: (H, W); see `views.sample_views`."""
+        if camera is None and (len(size) != 2 or min(size) < 1):
+            raise InputError(f"the size of a world's pictures must be (height, width) in pixels, found {tuple(size)}")
         return sample_views(self.scene, generator(self.seed, purpose), count, size, time, camera, degrees, viewpoint)
 
     def ego_pose(self, time: float) -> np.ndarray:
@@ -154,31 +176,51 @@ class World:
     ) -> Frame | Moment:
         """Render a camera or a whole rig at `time` seconds.
 
-        rig: a camera (returns a `Frame`; at `world_from_camera`, or at the scene's first viewpoint), or a rig by name, options or object (returns
-        a `Moment`). truth: names of `TRUTH`. effects: noise, exposure and other traces of a real camera. flow_step: seconds to the picture that
-        flow refers to. Raises `InputError` for unknown names.
+        rig: a camera (returns a `Frame`, at the 4x4 `world_from_camera` or at the scene's first viewpoint), or a rig by name ("pinhole",
+        "panorama", "stereo", "kitti", "surround"), by name and options (``{"type": "surround", "width": 704, "height": 256}``) or as a
+        `rigs.Rig` (returns a `Moment`). truth: names of `TRUTH`; "occupancy" (in `grid`) and "disparity" need a rig. effects: noise,
+        exposure and other traces of a real camera. flow_step: seconds to the picture that flow refers to. Raises `InputError`.
         """
-        wanted = frozenset(truth)
-        for name in sorted(wanted - set(TRUTH)):
-            raise InputError(f"truth {name!r} is not known, only {TRUTH}.{nearest(name, TRUTH)}")
+        wanted = _checked_truth(truth)
+        for name, value in (("time", time), ("flow_step", flow_step)):
+            if not np.isfinite(value):
+                raise InputError(f"{name} must be a finite number of seconds, found {value}")
         if isinstance(rig, Pinhole | Equirectangular):
+            if wanted & {"occupancy", "disparity"}:
+                raise InputError(
+                    "occupancy and disparity are truths of a rig, found a single camera; render 'surround', 'kitti' or 'stereo'"
+                )
             if world_from_camera is None:
                 world_from_camera = self.views(1, (rig.height, rig.width), time, rig)[0].world_from_camera
+            elif np.shape(world_from_camera) != (4, 4):
+                raise InputError(f"world_from_camera must be a 4x4 matrix, found shape {np.shape(world_from_camera)}")
             return self._picture(rig, "camera", time, world_from_camera, wanted, effects, flow_step)
-        return self._moment(rigs.build_rig(rig), time, wanted, effects, flow_step, grid)
+        rig = rigs.build_rig(rig)
+        if world_from_camera is not None:
+            raise InputError(
+                f"rig {rig.name!r} rides on the ego pose, found world_from_camera too; pass one camera instead"
+            )
+        if "disparity" in wanted and not rig.stereo:
+            raise InputError(f"disparity needs a stereo pair, rig {rig.name!r} has none; render 'stereo' or 'kitti'")
+        return self._moment(rig, time, wanted, effects, flow_step, grid)
 
     def render_view(
         self, view: View, time: float = 0.0, truth: Iterable[str] = DEFAULT_TRUTH, effects: bool = True
     ) -> Frame:
         """Render one viewpoint of `views`."""
-        frame = self._picture(view.camera, "camera", time, view.world_from_camera, frozenset(truth), effects, 0.1)
+        frame = self._picture(view.camera, "camera", time, view.world_from_camera, _checked_truth(truth), effects, 0.1)
         frame.meta["view"] = view.kind
         return frame
 
     def video(
         self, rig: str | dict | rigs.Rig, rate_hz: float, count: int, start: float = 0.0, **options
     ) -> Iterator[Moment]:
-        """Yield `count` moments at `rate_hz`; options as in `render`."""
+        """Yield `count` moments at `rate_hz` from `start` seconds on; the cameras fire at that rate. Options as in `render`."""
+        if not rate_hz > 0:
+            raise InputError(f"a video's rate_hz must be above 0, found {rate_hz}")
+        rig = rigs.build_rig(rig)
+        cameras = (replace(camera, rate_hz=rate_hz, phase_s=start + camera.phase_s) for camera in rig.cameras)
+        rig = replace(rig, cameras=tuple(cameras))
         for time in start + np.arange(count) / rate_hz:
             yield self.render(rig, float(time), **options)
 
@@ -293,6 +335,15 @@ class World:
         )
         scan.name, scan.time = sensor.name, at
         return scan
+
+
+def _checked_truth(truth: Iterable[str]) -> frozenset[str]:
+    if isinstance(truth, str):
+        raise InputError(f"truth must be a list of names of {TRUTH}, found the text {truth!r}; write ({truth!r},)")
+    wanted = frozenset(truth)
+    for name in sorted(wanted - set(TRUTH)):
+        raise InputError(f"truth {name!r} is not known, only {TRUTH}.{nearest(str(name), TRUTH)}")
+    return wanted
 
 
 _THING = np.zeros(256, bool)

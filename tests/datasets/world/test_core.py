@@ -123,7 +123,9 @@ def test_route_is_smooth_and_ends_on_its_path():
     along = np.array([route.distance(t) for t in times])
     step = np.diff(along) / np.diff(times)
     assert along[0] == 10 and along[-1] < 60 and (step >= 0).all()
-    assert step[0] == pytest.approx(8.0) and np.abs(np.diff(step)).max() < 0.4  # 5 % of the speed in a tenth of a second
+    assert (
+        step[0] == pytest.approx(8.0) and np.abs(np.diff(step)).max() < 0.4
+    )  # 5 % of the speed in a tenth of a second
 
 
 def floor_light(light: Lighting, shape=(24, 32)):
@@ -171,7 +173,7 @@ def test_lamps_fall_off_with_the_square_and_shine_in_cones():
     under = np.argmin(np.linalg.norm(target[..., :2] - [-4, 0], axis=-1))
     assert image.reshape(-1, 3)[under] == pytest.approx(0.5, rel=0.05)  # 9 / 3^2 * albedo
     light.lamps = Lamps.spots([(-4, 0, 3)], (9.0, 9.0, 9.0), (0, 0, -1), cone=0.9, soft=0.05, radius=0.0)
-    image, target = floor_light(light)
+    image, target = floor_light(light, (96, 128))
     far = np.linalg.norm(target[..., :2] - [-4, 0], axis=-1) > 3
     assert image[far].max() == 0 and image.reshape(-1, 3)[under].min() > 0.4
 

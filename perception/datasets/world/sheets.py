@@ -1,0 +1,125 @@
+"""Contact sheets of the world for people to look at: streets, rooms, weather, rigs, truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from perception.datasets.world.render import Frame, World
+from perception.datasets.world.weather import WEATHERS
+from perception.drawing import colorize_depth, draw_normals
+from perception.drawing.segmentation import colorize_ids
+from perception.errors import InputError, nearest
+from perception.geometry.cameras import Equirectangular
+from perception.io import atomic_write
+
+_GAP = 4
+_LARGEST = 580_000  # bytes of a sheet
+
+
+def streets(seed: int) -> np.ndarray:
+    """24 plausible streets, one picture of each."""
+    return _grid([_picture(World(seed + k, "street"), (168, 300)) for k in range(24)], 4)
+
+
+def rooms(seed: int) -> np.ndarray:
+    """24 plausible rooms, one picture of each."""
+    return _grid([_picture(World(seed + k, "room"), (180, 240)) for k in range(24)], 6)
+
+
+def wild(seed: int) -> np.ndarray:
+    """Six wild streets and six wild rooms."""
+    kinds = ("street", "room")
+    return _grid([_picture(World(seed + k, kinds[k % 2], "wild"), (180, 240)) for k in range(12)], 4)
+
+
+def rain(seed: int) -> np.ndarray:
+    """Six streets in the rain."""
+    return _grid([_picture(World(seed + k, "street", weather="rain"), (192, 384)) for k in range(6)], 2)
+
+
+def night(seed: int) -> np.ndarray:
+    """Six streets at night."""
+    return _grid([_picture(World(seed + k, "street", weather="night"), (192, 384)) for k in range(6)], 2)
+
+
+def weathers(seed: int) -> np.ndarray:
+    """One street in every weather."""
+    world = World(seed + 4, "street")
+    return _grid([_driver(World(world.seed, "street", weather=name), (168, 300)) for name in WEATHERS], 4)
+
+
+def surround(seed: int) -> np.ndarray:
+    """The six cameras of a key frame, as one stands in the middle: left, front, right above; left, back, right below."""
+    moment = World(seed + 2, "street").render({"type": "surround", "width": 480, "height": 270}, truth=())
+    order = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
+    return _grid([moment.frames[f"CAM_{name}"].image for name in order], 3)
+
+
+def panorama(seed: int) -> np.ndarray:
+    """A room and a street as equirectangular pictures."""
+    camera = Equirectangular(1024, 512)
+    return _grid([World(seed + 1, kind).render(camera, truth=()).image for kind in ("room", "street")], 1)
+
+
+def truth(seed: int) -> np.ndarray:
+    """Picture, depth, normals and classes of two streets and two rooms."""
+    tiles = []
+    for kind, number in (("street", 1), ("street", 3), ("room", 0), ("room", 5)):
+        world = World(seed + number, kind)
+        frame = world.render_view(world.views(1, (180, 300))[0], truth=("depth", "normals", "semantic"))
+        tiles += [
+            frame.image,
+            colorize_depth(frame.depth, frame.valid),
+            draw_normals(frame.normals, frame.valid),
+            colorize_ids(frame.semantic),
+        ]
+    return _grid(tiles, 4)
+
+
+SHEETS: dict[str, Callable[[int], np.ndarray]] = {
+    sheet.__name__: sheet
+    for sheet in (streets, rooms, surround, panorama, night, rain, wild, weathers, truth)
+}  # fmt: skip
+
+
+def write(name: str, folder: str | Path, seed: int = 0) -> Path:
+    """Draw the sheet `name` of `SHEETS` and write it as ``folder/world_NAME.jpg``, below 600 kB. Raises `InputError` for other names."""
+    if name not in SHEETS:
+        raise InputError(f"sheet {name!r} is not known, only {sorted(SHEETS)}.{nearest(name, SHEETS)}")
+    image = SHEETS[name](seed)
+    for quality in (90, 85, 80, 74, 68, 60, 50, 40):
+        code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(code) < _LARGEST:
+            break
+    path = Path(folder) / f"world_{name}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(code)
+    return path
+
+
+def _picture(world: World, size: tuple[int, int]) -> np.ndarray:
+    """The first viewpoint of a world, (H, W, 3)."""
+    return world.render_view(world.views(1, size)[0], truth=()).image
+
+
+def _driver(world: World, size: tuple[int, int]) -> np.ndarray:
+    """What a driver sees ahead, (H, W, 3)."""
+    moment = world.render({"type": "pinhole", "width": size[1], "height": size[0]}, truth=())
+    frame: Frame = moment.frames["camera"]
+    return frame.image
+
+
+def _grid(tiles: list[np.ndarray], columns: int) -> np.ndarray:
+    """Put equal tiles (H, W, 3) into rows of `columns` on white."""
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = number // columns * (height + _GAP), number % columns * (width + _GAP)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet

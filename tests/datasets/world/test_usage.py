@@ -1,0 +1,84 @@
+"""The world as a user meets it: result types, errors in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from perception.datasets.world import World
+from perception.datasets.world.classes import ID
+from perception.errors import InputError
+from perception.geometry import boxes3d
+from perception.geometry.cameras import Equirectangular, Pinhole
+from perception.results import Prediction
+
+CAMERA = Pinhole.from_fov(120, 80, 80)
+EVERYTHING = ("depth", "normals", "semantic", "instance", "panoptic", "boxes")
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(3, "street")
+
+
+def test_a_frame_becomes_a_prediction(world, tmp_path):
+    frame = world.render(CAMERA, truth=EVERYTHING)
+    result = frame.prediction()
+    assert isinstance(result, Prediction) and set(result.parts) == {"depth", "normals", "segmentation", "boxes3d"}
+    np.testing.assert_array_equal(result.depth.depth, frame.depth)
+    np.testing.assert_array_equal(result.segmentation.semantic, frame.semantic)
+    assert result.depth.kind == "metric" and result.camera == CAMERA
+    seen = frame.boxes.visible_pixels > 0
+    assert len(result.boxes3d) == seen.sum() < len(frame.boxes)
+    np.testing.assert_array_equal(result.boxes3d.track_ids, frame.boxes.instance[seen])
+    segments = {s.id: s for s in result.segmentation.segments}
+    assert sum(s.area for s in segments.values()) == CAMERA.width * CAMERA.height
+    for box in frame.boxes.instance[seen]:
+        owner = [s for i, s in segments.items() if i % 100000 == box]
+        assert [s.is_thing for s in owner] == [True] and owner[0].area == (frame.instance == box).sum()
+    sky = [s for s in segments.values() if s.label == ID["sky"]]
+    assert sum(s.area for s in sky) == (~frame.valid).sum()
+    paths = result.save(tmp_path)
+    assert all(path.exists() for path in paths.values()) and len(paths) >= 5
+
+
+def test_a_panorama_becomes_a_prediction(world):
+    result = world.render(Equirectangular(96, 48), truth=EVERYTHING).prediction()
+    assert result.depth.kind == "range" and result.boxes3d.camera is None
+    corners = boxes3d.corners(result.boxes3d.boxes, "camera")
+    assert np.isfinite(corners).all()
+
+
+def test_a_video_has_the_rate_that_was_asked_for(world):
+    moments = list(world.video({"type": "pinhole", "width": 16, "height": 12}, 60.0, 4, start=0.31, truth=("depth",)))
+    frames = [moment.frames["camera"] for moment in moments]
+    np.testing.assert_allclose([f.time for f in frames], 0.31 + np.arange(4) / 60)
+    for frame in frames:
+        np.testing.assert_allclose(frame.world_from_ego, world.ego_pose(frame.time))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: World(0, "stret"), "kind must be one of .* found 'stret'.*'street'"),
+        (lambda w: World(0, "street", "plausibel"), "style must be one of .*'plausible'"),
+        (lambda w: World(0, "street", weather="rainy"), "weather must be one of .*found 'rainy'.*'rain'"),
+        (lambda w: World(0, "room", weather="rain"), "a room has no weather"),
+        (lambda w: World("seven"), "seed must be an integer"),
+        (lambda w: w.render("suround"), "rig 'suround' is not known.*'surround'"),
+        (lambda w: w.render({"type": "pinhole", "widht": 5}), "rig 'pinhole' cannot be built.*widht"),
+        (lambda w: w.render(CAMERA, truth=("dept",)), "truth 'dept' is not known.*'depth'"),
+        (lambda w: w.render(CAMERA, truth="depth"), "truth must be a list of names"),
+        (lambda w: w.render(CAMERA, world_from_camera=np.eye(3)), r"world_from_camera must be a 4x4 .*\(3, 3\)"),
+        (lambda w: w.render(CAMERA, time=float("nan")), "time must be a finite number of seconds"),
+        (lambda w: w.render(CAMERA, truth=("occupancy",)), "occupancy .* a rig"),
+        (lambda w: w.render("pinhole", truth=("disparity",)), "disparity .* stereo"),
+        (lambda w: w.views(1, (0, 320)), "size .* must be .*height, width"),
+        (lambda w: w.render({"type": "pinhole", "width": 0}), "width"),
+        (lambda w: list(w.video("pinhole", 0.0, 2)), "rate_hz must be"),
+    ],
+)
+def test_errors_are_one_sentence(world, call, message):
+    with pytest.raises(InputError, match=message) as caught:
+        call(world)
+    assert "\n" not in str(caught.value)
