@@ -58,7 +58,10 @@ def lift_forms() -> dict[str, Callable[[], object]]:
     intrinsics = torch.stack([torch.from_numpy(c.model.matrix).float() for c in rig.cameras])[None]
     poses = torch.stack([torch.from_numpy(c.ego_from_sensor).float() for c in rig.cameras])[None]
     calibration = Calibration.of(intrinsics, poses)
-    axis, grid = DepthAxis(1, 60, 0.5), VoxelGrid.of({"x": (-51.2, 51.2, 0.8), "y": (-51.2, 51.2, 0.8), "z": (-5, 3, 8)})
+    axis, grid = (
+        DepthAxis(1, 60, 0.5),
+        VoxelGrid.of({"x": (-51.2, 51.2, 0.8), "y": (-51.2, 51.2, 0.8), "z": (-5, 3, 8)}),
+    )
     depth = torch.randn(1, 6, 118, 16, 44).softmax(2)
     context = torch.randn(1, 6, 80, 16, 44)
     points = calibration.frustum(axis, (256, 704), (16, 44))
@@ -159,7 +162,9 @@ def run(options: argparse.Namespace) -> int:
             report("lift-splat 6 x 118 x 16 x 44 x 80 -> 128 x 128 (at most 10 % and 50 %)", figures)
         if options.only in (None, "dfa3d"):
             figures = compared(attention_forms(), options.repeat, options.threads)
-            report("3D deformable attention, 2,500 queries, 8 heads, 2 levels, 8 points, 112 bins (at most 70 %)", figures)
+            report(
+                "3D deformable attention, 2,500 queries, 8 heads, 2 levels, 8 points, 112 bins (at most 70 %)", figures
+            )
     return 0
 
 
