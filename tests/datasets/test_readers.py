@@ -330,7 +330,7 @@ def test_panosuncg_paths(tmp_path) -> None:
     np.savetxt(tmp_path / "labels/house/0.txt", places)
     (tmp_path / "rotated/train.txt").write_text("house\n")
     assert len(PanoSUNCG(tmp_path, split="train")) == 6
-    data = PanoSUNCG(tmp_path, split="train", neighbours=(-1, 1))
+    data = PanoSUNCG(tmp_path, split="train", offsets=(-1, 1))
     assert [e["image"].name for e in data.entries] == ["1_color.png"]  # frame 3 stands still: no frame beside it counts
     item = data[0]
     assert item["neighbours"][:, 0, 0, 0].tolist() == [0, 20] and item["depth"][0, 0] == pytest.approx(2.0)
@@ -338,7 +338,7 @@ def test_panosuncg_paths(tmp_path) -> None:
     ahead = poses[1, :3, :3] @ (places[2] - places[1])
     np.testing.assert_allclose(ahead, [0, 0, 1], atol=1e-12)
     point = np.array([0.3, 0.2, 4.0, 1.0])
-    moved = item["neighbour_from_camera"][0].double().numpy() @ poses[1] @ point
+    moved = item["motions"][0].double().numpy() @ poses[1] @ point
     np.testing.assert_allclose(moved, poses[0] @ point, atol=1e-5)
     assert np.isnan(poses[3]).any() and not np.isnan(poses[5]).any()
     with pytest.raises(DatasetError, match="train, val, all"):
