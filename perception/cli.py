@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from perception import __version__
 from perception.errors import PerceptionError
 
+_PROBED_AT_ONCE = 25  # rows for which `perception backbones` builds networks without being asked
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. Errors that are the user's to mend are printed as one sentence."""
@@ -90,7 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     backbones = commands.add_parser("backbones", help="list the backbones that every head takes")
-    backbones.add_argument("--filter", default="*", metavar="PATTERN", help="for example 'convnext*'")
+    backbones.add_argument(
+        "--filter", default="*", metavar="F", help="part of a name, or a pattern such as 'convnext*'"
+    )
+    backbones.add_argument("--probe", action="store_true", help="build every row's network to fill in all columns")
     backbones.set_defaults(run=_backbones)
     return parser
 
@@ -229,11 +234,28 @@ def _models(options: argparse.Namespace) -> int:
 
 def _backbones(options: argparse.Namespace) -> int:
     from perception.models.backbones import list_backbones
+    from perception.models.backbones.facts import backbone_facts, is_known, licence_of
 
-    names = list_backbones(options.filter)
+    names = list_backbones(options.filter if set("*?[") & set(options.filter) else f"*{options.filter}*")
     if not names:
         raise PerceptionError(f"no backbone matches {options.filter!r}")
-    print("\n".join(names))
+    width = max(map(len, names))
+    print(f"{'NAME':{width}}  {'PARAMS':>9}  {'STRIDES':13}  {'WEIGHTS':18}  PICTURES")
+    left_out = 0
+    for name in names:
+        if options.probe or is_known(name) or len(names) <= _PROBED_AT_ONCE:
+            facts = backbone_facts(name)
+            parameters = f"{facts.parameters / 1e6:.2f}M" if facts.parameters else "-"
+            row = (parameters, " ".join(map(str, facts.strides)), facts.licence, facts.rule)
+        else:
+            left_out += 1
+            row = ("?", "?", licence_of(name), "?")
+        print(f"{name:{width}}  {row[0]:>9}  {row[1]:13}  {row[2]:18}  {row[3]}", flush=True)
+    if left_out:
+        print(
+            f"{left_out} rows with '?' were not probed: narrow the list with --filter, or add --probe (seconds a row)",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -28,8 +28,8 @@ train_dataloader = dict(
     dataset=dict(
         type="Concat",
         datasets=[
-            dict(kind="room", seeds=(40000, 40399), style="mixed", views_per_scene=3, **_world),
-            dict(kind="street", seeds=(50000, 50199), style="mixed", views_per_scene=6, **_world),
+            dict(kind="room", seeds=(40000, 40299), style="mixed", views_per_scene=4, **_world),
+            dict(kind="street", seeds=(50000, 50149), style="mixed", views_per_scene=6, **_world),
         ],
     ),
 )
@@ -45,8 +45,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["none", "median"], baselines=False)]
-test_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["none", "median", "affine-log"])]
+val_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["none", "median"], baselines=False)]
+test_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["none", "median", "affine-log"])]
 batch_transform = [
     dict(type="RandomHorizontalFlip"),
     dict(type="RandomPanoramaRoll"),

@@ -50,4 +50,7 @@ class Concat(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         part, inner = self.locate(index)
-        return self.parts[part][inner]
+        sample = dict(self.parts[part][inner])
+        if "meta" in sample:  # evaluators tell samples apart by this number, which each part counts from 0
+            sample["meta"] = {**sample["meta"], "index": index}
+        return sample

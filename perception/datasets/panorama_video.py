@@ -23,7 +23,7 @@ _VERSION = 1
 
 @register_dataset
 class WorldPanoramaVideo(torch.utils.data.Dataset):
-    """Samples ``image`` (3, H, W) uint8, ``neighbours`` (T, 3, H, W) uint8, ``motions`` (T, 4, 4) float32 (target <- reference, camera axes), ``depth``
+    """Samples ``image`` (3, H, W) uint8, ``neighbours`` (T, 3, H, W) uint8, ``neighbour_from_camera`` (T, 4, 4) float32, ``depth``
     (H, W) float32 range, metres, ``depth_valid``, ``meta``.
 
     kind, style: of `World`. seeds: [first, last]. size: (H, W). offsets: neighbours, in frames. step: (smallest, largest) metres between frames; None:
@@ -92,7 +92,7 @@ class WorldPanoramaVideo(torch.utils.data.Dataset):
         return {
             "image": images[0].clone(),
             "neighbours": images[1:].clone(),
-            "motions": torch.from_numpy(record["motions"]),
+            "neighbour_from_camera": torch.from_numpy(record["motions"]),
             "depth": depth,
             "depth_valid": depth > 0,
             "meta": {"name": name, "width": width, "height": height, "index": index, "kind": self.kind},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perception.engine import distributed
-from perception.engine.checkpoint import to_plain
+from perception.engine.checkpoint import MARKER, to_plain
 from perception.engine.files import write_json
 from perception.engine.recipe import jsonable, load_recipe
 from perception.engine.runner import PerceptionRunner
@@ -29,7 +29,7 @@ def evaluate(
     """Evaluate `checkpoint` on the recipe's ``test_dataloader`` with its ``test_evaluator``, and print the reports.
 
     Args:
-        checkpoint: a training checkpoint (its averaged weights), a published folder, or ``"bundled"``.
+        checkpoint: a training checkpoint (its averaged weights), a run folder or its ``last_checkpoint``, a published folder, or ``"bundled"``.
         world_seed: seed of a generated test set: scenes that nobody has seen.
         json_path: write the metrics, what was evaluated and how there.
         show_dir: save the first predictions as pictures there.
@@ -106,7 +106,7 @@ def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
             raise WeightsError(
                 f"checkpoint {path} does not exist; give a file of the run folder, a published folder or 'bundled'"
             )
-        return path
+        return _newest_of(path)
     from perception.inference.zoo import BUNDLED
 
     name = config.get("bundled")
@@ -116,6 +116,17 @@ def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
     if not (folder / "model.safetensors").is_file():
         raise WeightsError(f"the bundled weights {name!r} are not in this installation; give --checkpoint a path")
     return folder
+
+
+def _newest_of(path: Path) -> Path:
+    """Return what a marker file or a run folder points to; other paths unchanged."""
+    marker = path / MARKER if path.is_dir() and not (path / "model.safetensors").is_file() else path
+    if marker.name != MARKER or not marker.is_file():
+        return path
+    newest = marker.parent / marker.read_text(encoding="utf-8").strip()
+    if not newest.is_file():
+        raise WeightsError(f"{marker} names {newest.name}, which is not there; give the path of a checkpoint")
+    return newest
 
 
 def finite(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -147,8 +147,8 @@ def _apply_option(recipe: dict[str, Any], option: str) -> None:
     target: Any = recipe
     *parents, last = path.split(".")
     for depth, key in enumerate(parents):
-        if isinstance(target, dict) and target.get(key) is None and depth:
-            target[key] = {}  # an optional section that the recipe leaves out
+        if isinstance(target, dict) and (depth or key in target) and target.get(key) in (None, False, True):
+            target[key] = {}  # a section that the recipe leaves out, or a switch that is given settings
         target = _step(target, key, path)
     if isinstance(target, list):
         target[_position(target, last, path)] = value

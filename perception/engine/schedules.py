@@ -91,3 +91,27 @@ class WarmupStepLR(_FractionLR):
     def factor(self, progress: float) -> float:
         done = self.warmup + progress * (self.max_iters - self.warmup)
         return self.gamma ** sum(done >= milestone * self.max_iters for milestone in self.milestones)
+
+
+@PARAM_SCHEDULERS.register_module()
+class CosineRestartsLR(_FractionLR):
+    """Half a cosine down to `end_factor`, begun anew at each of `restarts` (fractions of the run); a period of n epochs is n / max_epochs of it."""
+
+    def __init__(
+        self,
+        optimizer: Any,
+        max_iters: int,
+        restarts: list[float],
+        end_factor: float = 0.0,
+        warmup: int | float = 0,
+        warmup_factor: float = 0.01,
+        epoch_length: int | None = None,
+    ) -> None:
+        self.edges, self.end_factor = [0.0, *sorted(float(r) for r in restarts), 1.0], float(end_factor)
+        super().__init__(optimizer, max_iters, warmup, warmup_factor)
+
+    def factor(self, progress: float) -> float:
+        start = max(edge for edge in self.edges[:-1] if edge <= progress)
+        end = next(edge for edge in self.edges if edge > start)
+        part = (progress - start) / (end - start)
+        return self.end_factor + (1 - self.end_factor) * 0.5 * (1 + math.cos(math.pi * part))

@@ -12,12 +12,14 @@ its last batch counts once, and records are read in sorted order, so that float 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 from perception.errors import InputError
+
+Made = TypeVar("Made")
 
 
 class Evaluator:
@@ -25,6 +27,16 @@ class Evaluator:
 
     def __init__(self) -> None:
         self.records: dict[Any, Any] = {}
+        self._made: tuple[int, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_made": None}
+
+    def once(self, make: Callable[[], Made]) -> Made:
+        """What `make` makes of the records, kept until there are more of them: `compute` and `report` share one costly result."""
+        if self._made is None or self._made[0] != len(self.records):
+            self._made = (len(self.records), make())
+        return self._made[1]
 
     def update(self, predictions: list[Any], batch: Mapping[str, Any]) -> None:
         """Add a batch: `predictions` has one entry an image, `batch` is the collated batch of samples.
@@ -53,7 +65,7 @@ class Evaluator:
 
     def reset(self) -> None:
         """Forget all records."""
-        self.records = {}
+        self.records, self._made = {}, None
 
     def ordered(self) -> list[Any]:
         """The records in the order of their keys."""

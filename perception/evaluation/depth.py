@@ -216,6 +216,9 @@ class DepthEvaluator(Evaluator):
 
     def rows(self) -> dict[str, dict[str, float]]:
         """``{"<row>/<alignment>": metrics}`` for the model and, if asked for, the baselines."""
+        return self.once(self._rows)
+
+    def _rows(self) -> dict[str, dict[str, float]]:
         rows = {
             alignment: self._average(self._sums(alignment)) | self._extras(alignment) for alignment in self.alignments
         }

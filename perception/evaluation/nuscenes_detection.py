@@ -233,6 +233,10 @@ class NuScenesDetectionEvaluator(Evaluator):
         return global_truth(sample, self.classes, matrix), global_boxes(prediction, matrix), matrix[:3, 3]
 
     def result(self) -> DetectionResult:
+        """Everything that was measured."""
+        return self.once(self._evaluate)
+
+    def _evaluate(self) -> DetectionResult:
         records = self.ordered()
         ego = np.array([record[2] for record in records]).reshape(-1, 3)
         zeros = np.zeros(len(records), np.int64)

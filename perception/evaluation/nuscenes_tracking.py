@@ -387,6 +387,10 @@ class NuScenesTrackingEvaluator(Evaluator):
         return truth, boxes, matrix[:3, 3], str(meta["scene"]), int(meta["timestamp"])
 
     def result(self) -> TrackingResult:
+        """Everything that was measured."""
+        return self.once(self._evaluate)
+
+    def _evaluate(self) -> TrackingResult:
         from perception.tracking import track_results
 
         records = self.ordered()

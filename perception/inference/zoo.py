@@ -25,7 +25,7 @@ class Entry:
     """One model of the zoo.
 
     `address` is "bundled", an https address, or ``hub:<repository>/<file>``; `model` is the configuration that rebuilds the network
-    (None for bundled models, whose ``config.json`` holds it); `converter` names the module whose ``convert`` maps official keys to ours.
+    (None for bundled models, whose ``config.json`` holds it); `file` is the name of the weights file, where the address does not end with it; `converter` names the module whose ``convert`` maps official keys to ours.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Entry:
     converter: str = ""
     sha256: str = ""
     card: str = ""
+    file: str = ""
 
     @property
     def bundled(self) -> bool:
@@ -45,7 +46,7 @@ class Entry:
     @property
     def file_name(self) -> str:
         """Name of the weights file in the cache folder."""
-        return WEIGHTS_NAME if self.bundled else self.address.rsplit("/", 1)[-1]
+        return WEIGHTS_NAME if self.bundled else self.file or self.address.rsplit("/", 1)[-1]
 
 
 def cache_folder() -> Path:

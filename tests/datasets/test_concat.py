@@ -20,7 +20,7 @@ class CountingPart:
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < self.length:
             raise IndexError(index)
-        return {"meta": {"name": f"{self.name}{index}"}}
+        return {"meta": {"name": f"{self.name}{index}", "index": index}}
 
 
 def part(name: str, length: int, **more) -> dict:
@@ -32,6 +32,12 @@ def test_every_sample_once_and_repeats() -> None:
     assert [both[i]["meta"]["name"] for i in range(len(both))] == ["a0", "a1", "a2", "b0", "b1", "b0", "b1"]
     with pytest.raises(IndexError):
         both[len(both)]
+
+
+def test_samples_are_numbered_through() -> None:
+    """Evaluators count a number once: samples of two parts must not share one."""
+    both = Concat([part("a", 3), part("b", 2)])
+    assert [both[i]["meta"]["index"] for i in range(len(both))] == list(range(5))
 
 
 def test_refuses_nothing_wrong_repeats_and_other_classes() -> None:

@@ -28,7 +28,7 @@ def table() -> dict[int, tuple[str, list[tuple[str, str]], str]]:
     return rows
 
 
-def tests_in(path: Path) -> dict[str, bool]:
+def slow_by_name(path: Path) -> dict[str, bool]:
     """Tests of a file by name: whether they are marked slow."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     everywhere = any(
@@ -53,8 +53,8 @@ def test_every_named_test_exists(number: int) -> None:
     assert tests or runs.startswith("open"), "a promise without a test is open"
     for file, name in tests:
         assert (ROOT / file).is_file(), f"{file} is not there"
-        found = tests_in(ROOT / file)
+        found = slow_by_name(ROOT / file)
         assert name in found, f"{file} has no {name}"
     if tests and not runs.startswith("open"):
-        fast = [name for file, name in tests if not tests_in(ROOT / file)[name]]
+        fast = [name for file, name in tests if not slow_by_name(ROOT / file)[name]]
         assert bool(fast) == (runs == "make test"), "a promise with a fast test is kept by `make test`"

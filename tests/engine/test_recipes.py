@@ -49,8 +49,8 @@ def test_recipes_say_the_same_to_mmengine() -> None:
     from mmengine.config import Config
 
     for path in RECIPES[:2]:
-        ours, theirs = load_recipe(path), Config.fromfile(path, lazy_import=False).to_dict()
-        assert ours == theirs
+        theirs = Config.fromfile(path, lazy_import=False).to_dict()
+        assert load_recipe(path) == {key: value for key, value in theirs.items() if not key.startswith("_")}
 
 
 @pytest.mark.parametrize(

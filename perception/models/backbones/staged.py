@@ -166,7 +166,8 @@ class StagedTrunk(nn.Module):
 
 def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
     """Stochastic depth of every block: linear from 0 at the first to `rate` at the last, grouped by stage."""
-    rates = torch.linspace(0, rate, sum(depths)).tolist()
+    last = max(sum(depths) - 1, 1)
+    rates = [rate * i / last for i in range(sum(depths))]  # no tensor: networks are also built on the meta device
     return [[rates.pop(0) for _ in range(depth)] for depth in depths]
 
 

@@ -73,11 +73,18 @@ class TokenClustering:
         self.enabled = True
         # One call's tokens, by thread: two threads may use one network.
         self._calls: dict[int, dict[str, Any]] = {}
-        vit.patch_embed.register_forward_pre_hook(self._start)
-        blocks[self.after].register_forward_hook(self._cluster)
+        self._handles = [
+            vit.patch_embed.register_forward_pre_hook(self._start),
+            blocks[self.after].register_forward_hook(self._cluster),
+        ]
         for index in range(self.after + 1, depth):
-            blocks[index].register_forward_pre_hook(self._enter, with_kwargs=True)
-            blocks[index].register_forward_hook(_Leave(self, index))
+            self._handles.append(blocks[index].register_forward_pre_hook(self._enter, with_kwargs=True))
+            self._handles.append(blocks[index].register_forward_hook(_Leave(self, index)))
+
+    def remove(self) -> None:
+        """Take the switch off the network for good."""
+        for handle in self._handles:
+            handle.remove()
 
     def _start(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         height, width = args[0].shape[-2:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -62,6 +63,12 @@ def encoder_of(state: Mapping[str, Tensor]) -> str:
     raise WeightsError(
         "the checkpoint holds no Depth Anything V2: an entry 'pretrained.pos_embed' of a known width was expected"
     )
+
+
+def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The configuration of the RELATIVE `DepthAnythingV2` of an official state's size. Metric files have the same entries: for them give
+    ``max_depth`` (20 for Hypersim, 80 for VKITTI) as their names say, or load them by their name of the zoo, which knows."""
+    return {"type": "DepthAnythingV2", "size": encoder_of(state)}
 
 
 def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None:

@@ -17,6 +17,8 @@ _CONTAINER = re.compile(
 
 _STEM = re.compile(r"(?:^|\.)(?:stem|conv_stem|patch_embed|pos_embed|position$|cls_token|reg_token|mask_token)")
 
+_TOP = re.compile(r"(?:^|\.)(?:heads?|head_drop|fc|fc_norm|classifier|norm)\.")
+
 
 def layer_numbers(names: Iterable[str]) -> dict[str, int]:
     """Map each parameter name to its layer: 0 for the stem, position tables and class tokens, 1 ... for the blocks in order, the last
@@ -48,7 +50,8 @@ def layer_numbers(names: Iterable[str]) -> dict[str, int]:
         if key is not None:
             out[name] = rank.get(key, first[key[0]])
         else:
-            out[name] = 0 if place < blocks_begin or _STEM.search(name) else len(order) + 1
+            stem = _STEM.search(name) or (place < blocks_begin and not _TOP.search(name))
+            out[name] = 0 if stem else len(order) + 1
     return out
 
 

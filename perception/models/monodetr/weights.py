@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,3 +99,51 @@ def _merge_self_attention(state: dict[str, Tensor], stem: str) -> None:
 def load_official(model: torch.nn.Module, file_or_state: str | Path | Mapping) -> None:
     """Load an official MonoDETR checkpoint (file or dictionary) into `model`, strictly."""
     load_strictly(model, convert(state_of(file_or_state)))
+
+
+def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The configuration of `MonoDETR` that an official state belongs to, as far as its shapes tell.
+
+    What they do not tell is as released: 8 heads, 11 groups of queries where their number allows, classes Pedestrian, Car, Cyclist, 384 x 1280. The virtual
+    camera is KITTI's (721 pixels at a width of 1242); its own cameras, which differ by 2 %, count as they are.
+    """
+    try:
+        layers = [sum(f"backbone.0.body.layer{i}.{k}.conv1.weight" in state for k in range(99)) for i in (1, 2, 3, 4)]
+        deep = "backbone.0.body.layer1.0.conv3.weight" in state
+        names = {
+            (2, 2, 2, 2): "resnet18",
+            (3, 4, 6, 3): "resnet50" if deep else "resnet34",
+            (3, 4, 23, 3): "resnet101",
+        }
+        return {
+            "type": "MonoDETR",
+            "backbone": names[tuple(layers)],
+            "levels": state["depthaware_transformer.level_embed"].shape[0],
+            **shared_config(state, "depth_predictor."),
+        }
+    except KeyError as error:
+        raise WeightsError(f"the checkpoint is no MonoDETR: {error.args[0]} is not among its entries") from error
+
+
+def shared_config(state: Mapping[str, Tensor], depth: str) -> dict[str, Any]:
+    """What MonoDETR and MonoDINO-DETR checkpoints say alike; `depth`: prefix of the depth predictor. Raises `KeyError`."""
+    transformer = "depthaware_transformer."
+    queries = state["query_embed.weight" if "query_embed.weight" in state else "tgt_embed.weight"].shape[0]
+    groups = 11 if queries % 11 == 0 else 1
+    values = state[f"{depth}depth_bin_values"]
+    sampling = state[f"{transformer}encoder.layers.0.self_attn.attention_weights.weight"].shape[0]
+    return {
+        "num_logits": max(3, state["class_embed.0.weight"].shape[0]),
+        "dim": state["class_embed.0.weight"].shape[1],
+        "ffn_dim": state[f"{transformer}encoder.layers.0.linear1.weight"].shape[0],
+        "points": sampling // (8 * state[f"{transformer}level_embed"].shape[0]),
+        "encoder_layers": sum(f"{transformer}encoder.layers.{i}.norm1.weight" in state for i in range(99)),
+        "decoder_layers": sum(f"class_embed.{i}.weight" in state for i in range(99)),
+        "num_queries": queries // groups,
+        "query_groups": groups,
+        "depth_bins": len(values) - 1,
+        "depth_range": [round(float(values[0]), 6), round(float(values[-1]), 6)],
+        "heading_bins": state["angle_embed.0.layers.1.weight"].shape[0] // 2,
+        "virtual_focal": 743.6,
+        "focal_tolerance": 0.06,
+    }

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
+from perception.errors import WeightsError
 from perception.models.depth_anything import weights as depth_anything
+from perception.models.depth_anything.model import SIZES
 from perception.models.layers.weight_files import load_strictly, rename, state_of
-from perception.models.monodetr.weights import SHARED_RULES, merge_projections
+from perception.models.monodetr.weights import SHARED_RULES, merge_projections, shared_config
 
 _DEPTH = "depth_predictor_2\\."
 _RULES: list[tuple[str, str | None]] = [
@@ -33,6 +36,20 @@ _RULES: list[tuple[str, str | None]] = [
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Official state -> state of `MonoDINODETR`. Raises `WeightsError` for entries that no rule knows."""
     return merge_projections(rename(state, _RULES + SHARED_RULES))
+
+
+def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The configuration of `MonoDINODETR` that an official state belongs to, as far as its shapes tell; the input is the released 518 x 518."""
+    try:
+        width = state["backbone.0.backbone.pos_embed"].shape[-1]
+        return {
+            "type": "MonoDINODETR",
+            "encoder": next(name for name, (dim, *_) in SIZES.items() if dim == width),
+            "dynamic_anchors": "tgt_embed.weight" in state,
+            **shared_config(state, "depth_predictor_2."),
+        }
+    except (KeyError, StopIteration) as error:
+        raise WeightsError(f"the checkpoint is no MonoDINO-DETR: its entries do not fit ({error})") from error
 
 
 def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None:

@@ -132,6 +132,29 @@ def test_layer_decay_grows_with_depth(name):
     assert scale["head.weight"] == 1.0 > blocks[-1]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_precision(name):
+    """Under autocast it runs, trains, and stays near the float32 maps."""
+    net = small(name, features_only=True).eval()
+    x = picture(2, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = net(x)
+    for feature, wanted in zip(maps, net(x), strict=True):
+        assert (feature.float() - wanted).norm() < 0.1 * wanted.norm()
+    sum(feature.float().square().mean() for feature in maps).backward()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_exports(name):
+    net = small(name, features_only=True).eval()
+    x = picture(1, 3, 64, 96)
+    with torch.no_grad():
+        program = torch.export.export(net, (x,))
+        for feature, wanted in zip(program.module()(x), net(x), strict=True):
+            torch.testing.assert_close(feature, wanted, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["cswin_tiny_224", "cvt_13_224", "sret_tiny"])
 def test_serves_as_a_trunk_at_an_odd_size(name):
     trunk = Backbone(name, model_args=SMALL[name]).eval()

@@ -1,0 +1,107 @@
+"""What `perception backbones` says about each backbone: parameters, strides, input rule, licence of the weights.
+
+Facts are found by building the network on the meta device (shapes alone, no memory) and probing it as the adapter does. Those of the timm
+release that this package was last tried with are stored beside this file, since probing some 1,400 networks takes many minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import timm
+import torch
+
+from perception.errors import InputError
+from perception.models.backbones import adapter
+
+_TABLE = Path(__file__).with_name("facts.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """parameters: of the feature extractor; strides: of its own maps; rule: which pictures it takes; licence: of timm's default weights."""
+
+    name: str
+    parameters: int
+    strides: tuple[int, ...]
+    rule: str
+    licence: str
+
+
+def backbone_facts(name: str) -> Facts:
+    """Facts of one backbone, from the table or by probing. `rule` says so where a network cannot serve as a trunk."""
+    table = _table()
+    if name not in table:
+        return probe_facts(name)
+    parameters, strides, rule = table[name]
+    return Facts(name, parameters, tuple(strides), rule, licence_of(name))
+
+
+def is_known(name: str) -> bool:
+    """Whether the facts of `name` are stored, so that nothing must be built."""
+    return name in _table()
+
+
+def probe_facts(name: str) -> Facts:
+    """Build and probe one network."""
+    try:
+        probed = adapter.probe(name, {"features_only": True, "in_chans": 3})
+    except InputError:
+        return Facts(name, 0, (), "cannot be a trunk", licence_of(name))
+    try:
+        with torch.device("meta"):
+            net = adapter._create(name, probed.arguments)
+    except (RuntimeError, NotImplementedError):
+        net = adapter._create(name, probed.arguments)
+    parameters = sum(p.numel() for p in net.parameters())
+    if probed.fixed_size is not None:
+        rule = f"stretched to {probed.fixed_size[0]}x{probed.fixed_size[1]}"
+    else:
+        rule = f"any, padded to multiples of {probed.multiple}" if probed.multiple > 1 else "any"
+    strides = tuple(sorted({level.stride for level in probed.levels}))
+    return Facts(name, parameters, strides, rule, licence_of(name))
+
+
+def licence_of(name: str) -> str:
+    """Licence of the default weights; "by hand" where they cannot be downloaded from here, "-" without weights or without a licence,
+    "see model card" where timm does not record it."""
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    if config is None or not config.has_weights:
+        return f"{config.license} (by hand)" if config is not None and config.license else "-"
+    return config.license or "see model card"
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, tuple[int, list[int], str]]:
+    if not _TABLE.exists():
+        return {}
+    stored = json.loads(_TABLE.read_text())
+    return stored["backbones"] if stored["timm"] == timm.__version__ else {}
+
+
+def write_table(names: list[str]) -> None:
+    """Probe `names` and store what was found, together with what was stored before for this timm."""
+    rows = dict(_table())
+    for number, name in enumerate(names, 1):
+        if name in rows:
+            continue
+        try:
+            facts = probe_facts(name)
+        except Exception as error:  # one odd network must not end an hour of probing
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+            continue
+        rows[name] = (facts.parameters, list(facts.strides), facts.rule)
+        if number % 20 == 0 or number == len(names):
+            lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(rows[key])}" for key in sorted(rows))
+            _TABLE.write_text(f'{{"timm": {json.dumps(timm.__version__)},\n"backbones": {{\n{lines}\n}}}}\n')
+            print(f"{number} of {len(names)}", flush=True)
+
+
+if __name__ == "__main__":
+    import perception.models.backbones  # noqa: F401  (registers ours)
+
+    write_table(adapter.list_backbones(sys.argv[1] if len(sys.argv) > 1 else "*"))

@@ -1,0 +1,86 @@
+"""`tools/convert.py`: what became of every entry, and weights that fit or a sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+import perception
+from perception.errors import WeightsError
+from perception.inference.convert import SYSTEMS, convert_checkpoint, weights_module
+from perception.models.registry import build_model
+from tests.engine.helpers import ROOT, run
+from tests.models.configs import CASES
+
+MODEL = CASES["dpt-depth-no-camera"].config
+
+
+@pytest.fixture
+def official(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """A made-up system: names begin with ``net.``, one kernel is cut in two, one buffer is unused, one tensor is stored twice."""
+    torch.manual_seed(0)
+    state = {f"net.{key}": value for key, value in build_model(MODEL).state_dict().items()}
+    whole = next(key for key, value in state.items() if value.ndim == 4 and value.shape[0] % 2 == 0)
+    first, second = state.pop(whole).chunk(2)
+    state |= {f"{whole}.first": first.clone(), f"{whole}.second": second.clone(), "anchors": torch.arange(3.0)}
+    state["twice"] = next(value for value in state.values() if value.numel() > 1)
+
+    def convert(entries: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        out = {k.removeprefix("net."): v for k, v in entries.items() if k not in ("anchors", "twice")}
+        name = whole.removeprefix("net.")
+        out[name] = torch.cat([out.pop(f"{name}.first"), out.pop(f"{name}.second")])
+        return out
+
+    module = types.ModuleType("perception.models.made_up.weights")
+    module.convert = convert  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "perception.models.made_up", types.ModuleType("perception.models.made_up"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(SYSTEMS, "made_up", "made_up")
+    return state
+
+
+def test_every_entry_is_accounted_for(official: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save({"model_state": official}, tmp_path / "official.pth")
+    folder, report = convert_checkpoint("made_up", tmp_path / "official.pth", tmp_path / "out", MODEL)
+    assert report.dropped == ["anchors"]
+    assert [key.rsplit(".", 1)[1] for key in report.merged] == ["first", "second"]
+    assert len(report.mapped) + len(report.merged) + len(report.dropped) == len(official)
+    assert len(report.shared) == 1 and "twice" in report.shared[0]
+    assert all(ours == theirs.removeprefix("net.") for theirs, ours in report.mapped.items() if theirs != "twice")
+    again = perception.load(folder, device="cpu").model.state_dict()
+    torch.manual_seed(0)
+    wanted = build_model(MODEL).state_dict()
+    assert again.keys() == wanted.keys() and all(torch.equal(again[key], wanted[key]) for key in wanted)
+    assert "1 dropped" in report.text and "anchors" in report.text
+
+
+def test_command_line(official: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(official, tmp_path / "official.pth")
+    (tmp_path / "recipe.py").write_text(f"model = {MODEL!r}\n")
+    done = run("convert", "made_up", tmp_path / "official.pth", tmp_path / "out", "--recipe", tmp_path / "recipe.py")
+    assert done.returncode == 0 and "2 merged, 1 dropped, 1 groups stored more than once" in done.stdout, done.stdout
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["model"] == MODEL
+    refused = run("convert", "made_up", tmp_path / "official.pth", tmp_path / "out")
+    assert refused.returncode == 2 and "give its recipe" in refused.stdout
+    refused = run("convert", "monodeter", tmp_path / "official.pth", tmp_path / "out")
+    assert refused.returncode == 2 and "Did you mean 'monodetr'?" in refused.stdout
+
+
+def test_weights_of_another_model_are_refused(official: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(official, tmp_path / "official.pth")
+    other = {**MODEL, "head_channels": 24}
+    with pytest.raises(WeightsError, match="does not fit DPT: keys .* of another shape"):
+        convert_checkpoint("made_up", tmp_path / "official.pth", tmp_path / "out", other)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_has_a_converter(system: str) -> None:
+    if not (ROOT / "perception" / "models" / SYSTEMS[system] / "weights.py").is_file():
+        pytest.skip(f"{system} is not in this version")
+    assert callable(weights_module(system).convert)
