@@ -64,11 +64,33 @@ def dense_batch(count: int, height: int, width: int) -> dict[str, Any]:
     }
 
 
+def boxes_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """`dense_batch` with two objects in the first picture and none in the others."""
+    boxes = torch.tensor([[-1.0, 0.5, 9.0, 3.9, 1.6, 1.5, 0.4], [2.0, 0.3, 14.0, 0.8, 0.6, 1.7, -1.2]])
+    labels = torch.tensor([1, 0])
+    shown = [2 if index == 0 else 0 for index in range(count)]
+    return {
+        **dense_batch(count, height, width),
+        "boxes3d": [boxes[:n] for n in shown],
+        "labels3d": [labels[:n] for n in shown],
+    }
+
+
 _TRUNK = {"name": "resnet10t", "model_args": {"channels": [8, 16, 24, 32], "stem_width": 8}}
 _CLUSTERS = {
     "mask_channels": 16,
     "pixel_decoder": {"widths": [16, 8, 8, 8], "blocks": [1, 1, 1, 1], "heads": 4},
     "decoder": {"channels": 32, "num_queries": 12, "layers": [1, 1, 1], "ffn_channels": 32, "heads": 4},
+}
+
+_DETECTOR = {
+    "dim": 32,
+    "heads": 4,
+    "ffn_dim": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "num_queries": 6,
+    "depth_bins": 12,
 }
 
 
@@ -113,6 +135,48 @@ CASES: dict[str, ModelCase] = {
             "pose_widths": [8, 8, 16],
         },
         video_batch,
+    ),
+    "monodetr": ModelCase(
+        {
+            "type": "MonoDETR",
+            "backbone": _TRUNK,
+            "image_size": [64, 96],
+            "query_groups": 3,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+    ),
+    "monodetr-one-class-virtual-lens": ModelCase(
+        {
+            "type": "MonoDETR",
+            "backbone": _TRUNK,
+            "classes": ["thing", "other"],
+            "image_size": [64, 96],
+            "levels": 3,
+            "query_groups": 1,
+            "virtual_focal": 80.0,
+            "focal_tolerance": 0.1,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+    ),
+    "monodino-detr": ModelCase(
+        {
+            "type": "MonoDINODETR",
+            "encoder": "vits",
+            "vit_size": [42, 70],
+            "image_size": [64, 96],
+            "query_groups": 2,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+        export=False,  # half a minute for a network whose parts are exported elsewhere
+    ),
+    "depth-anything-metric": ModelCase(
+        {"type": "DepthAnythingV2", "size": "vits", "max_depth": 20.0, "input_size": 56}, dense_batch, export=False
     ),
     "dpt": ModelCase(
         {"type": "DPT", "backbone": _TRUNK, "num_classes": CLASSES, "channels": [16, 16, 24, 24], "head_channels": 8},
