@@ -64,7 +64,7 @@ _VAL_RANGES = (
     "3 12-18 35 36 38 39 92-110 221 268-278 329-332 344-346 519-524 552-565 625-627 629 630 632-638 770 771 775 777 778 "
     "780-784 794-800 802 904-917 919-931 962 963 966-969 971 972 1059-1073"
 )
-_MINI_VAL = (103, 916)
+_MINI_TRAIN, _MINI_VAL = (61, 553, 655, 757, 796, 1077, 1094, 1100), (103, 916)
 MAX_VELOCITY_GAP = 1.5  # seconds between two annotations of which a velocity is made (twice that with both neighbours)
 
 
@@ -199,7 +199,7 @@ def _official_scenes(split: str, names: list[str], listed: dict) -> set[str]:
         "val": {name for name, n in number.items() if n in val},
         "train": {name for name, n in number.items() if n not in val},
         "mini_val": {name for name, n in number.items() if n in _MINI_VAL},
-        "mini_train": {name for name, n in number.items() if n not in _MINI_VAL},
+        "mini_train": {name for name, n in number.items() if n in _MINI_TRAIN},
     }
     if split not in rules:
         known = [*listed, *rules]
