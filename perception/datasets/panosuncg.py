@@ -28,7 +28,7 @@ class PanoSUNCG(PanoramaDataset):
     """PanoSUNCG's layouts, see the module.
 
     split          "train", "val" (the lists), or "all"; for the layout with lists
-    offsets        further frames of the path, such as (-1, 1): adds ``neighbours`` (T, 3, H, W) uint8 and ``motions`` (T, 4, 4) float32 [m]
+    offsets        further frames of the path, such as (-1, 1): adds ``neighbours`` (T, 3, H, W) uint8 and ``neighbour_from_camera`` (T, 4, 4) float32 [m]
                    (neighbour <- reference), as `WorldPanoramaVideo` does; frames without them, or where the camera stands still, are left out
     metres_at_255  depth of the stored value 255
     """
@@ -105,7 +105,7 @@ class PanoSUNCG(PanoramaDataset):
         sample = super().load(entry, index)
         if "others" in entry:
             sample["neighbours"] = torch.stack([image_tensor(read_rgb(path)) for path in entry["others"]])
-            sample["motions"] = torch.from_numpy(entry["poses"]).float()
+            sample["neighbour_from_camera"] = torch.from_numpy(entry["poses"]).float()
         return sample
 
     def read_range(self, path: Path) -> np.ndarray:

@@ -45,13 +45,13 @@ def summarise(errors: Mapping[str, Any]) -> dict[str, float]:
 class MotionEvaluator(Evaluator):
     """Motion of the camera to neighbouring frames, over a data set.
 
-    The truth is ``motions`` (T, 4, 4; neighbour <- reference) of the batch; predictions hold ``motions`` (T, 4, 4), or ``motion`` (T, 6): axis-angle
+    The truth is ``neighbour_from_camera`` (T, 4, 4; neighbour <- reference) of the batch; predictions hold ``neighbour_from_camera`` (T, 4, 4), or ``motion`` (T, 6): axis-angle
     and translation. Lengths are compared after ONE factor for the whole set (least squares), since motion learned from video has a free scale.
     """
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> dict[str, np.ndarray]:
-        truth = to_numpy(sample["motions"]).astype(np.float64).reshape(-1, 4, 4)
-        value = take(prediction, "motions", "motion")
+        truth = to_numpy(sample["neighbour_from_camera"]).astype(np.float64).reshape(-1, 4, 4)
+        value = take(prediction, "neighbour_from_camera", "motion")
         if value is None:
             raise InputError(f"the prediction has no motions; found {type(prediction).__name__}")
         found = motion_matrices(to_numpy(value).astype(np.float64))

@@ -338,7 +338,7 @@ def test_panosuncg_paths(tmp_path) -> None:
     ahead = poses[1, :3, :3] @ (places[2] - places[1])
     np.testing.assert_allclose(ahead, [0, 0, 1], atol=1e-12)
     point = np.array([0.3, 0.2, 4.0, 1.0])
-    moved = item["motions"][0].double().numpy() @ poses[1] @ point
+    moved = item["neighbour_from_camera"][0].double().numpy() @ poses[1] @ point
     np.testing.assert_allclose(moved, poses[0] @ point, atol=1e-5)
     assert np.isnan(poses[3]).any() and not np.isnan(poses[5]).any()
     with pytest.raises(DatasetError, match="train, val, all"):

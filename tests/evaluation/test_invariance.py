@@ -76,7 +76,9 @@ def _occupancy(rng: np.random.Generator, index: int) -> tuple:
 
 def _motion(rng: np.random.Generator, index: int) -> tuple:
     found = rng.normal(0, 0.1, (2, 6))
-    return {"motion": found}, {"motions": torch.from_numpy(motion_matrices(found + rng.normal(0, 0.02, (2, 6))))}
+    return {"motion": found}, {
+        "neighbour_from_camera": torch.from_numpy(motion_matrices(found + rng.normal(0, 0.02, (2, 6))))
+    }
 
 
 CASES = {

@@ -26,9 +26,11 @@ def test_a_free_scale_is_forgiven_a_wrong_turn_is_not() -> None:
         found = truth.copy()
         found[:, :3, :3] = found[:, :3, :3] @ Rotation.from_euler("y", 2.0, degrees=True).as_matrix()
         found[:, :3, 3] *= 7.0
-        evaluator.update([{"motions": found}], {"motions": truth[None], "meta": [{"index": index}]})
+        evaluator.update(
+            [{"neighbour_from_camera": found}], {"neighbour_from_camera": truth[None], "meta": [{"index": index}]}
+        )
     got = evaluator.compute()
     assert got["rotation_mean"] == pytest.approx(2.0) and got["rotation_median"] == pytest.approx(2.0)
     assert got["direction_mean"] == pytest.approx(0, abs=1e-5) and got["translation_mean"] == pytest.approx(0, abs=1e-9)
     with pytest.raises(InputError, match="no motions"):
-        evaluator.update([{}], {"motions": truth[None], "meta": [{"index": 9}]})
+        evaluator.update([{}], {"neighbour_from_camera": truth[None], "meta": [{"index": 9}]})

@@ -112,6 +112,8 @@ class OmniFusion(nn.Module):
         self.pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
         self.weight_pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
         self.valid_pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1) if validity else None
+        if self.valid_pred is not None:
+            nn.init.constant_(self.valid_pred.bias, 2.0)  # most of a panorama has depth
         # Distributed training hangs on parameters without a gradient.
         if not confidence:
             self.weight_pred.requires_grad_(False)
