@@ -39,4 +39,6 @@ test_evaluator = [
     dict(type="SemanticEvaluator", num_classes=15),
     dict(type="PanopticEvaluator", things=(6, 7, 8, 13, 14), stuff=(0, 1, 2, 3, 4, 5, 9, 10, 11, 12)),
 ]
-publish = dict(about=dict(title="Depth, normals and panoptic segments of a photo: PolyMaX, trained on the procedural world"))
+publish = dict(
+    about=dict(title="Depth, normals and panoptic segments of a photo: PolyMaX, trained on the procedural world")
+)
