@@ -12,6 +12,7 @@ from app import jobs
 from app.components import PictureInput
 
 EXAMPLES = Path(__file__).parent / "examples"
+FIRST_EXAMPLE = "palace.jpg"
 THEME = gr.themes.Base(
     primary_hue="slate",
     neutral_hue="slate",
@@ -25,8 +26,16 @@ CSS = """
 """
 
 
-def build_page(models: list[str], photo: Callable[[str | None, str, float | None], jobs.Photo]) -> gr.Blocks:
-    """Lay the page out. `photo(file, model, fov)` does the work and raises `gr.Error` with a sentence."""
+def build_page(
+    models: list[str],
+    photo: Callable[[str | None, str, float | None], jobs.Photo],
+    first: Callable[[], jobs.Photo] | None = None,
+) -> gr.Blocks:
+    """Lay the page out.
+
+    models: names of the menu. photo: ``photo(file, model, fov)`` does the work and raises `gr.Error` with a sentence. first: gives the finished
+    example that a visitor sees on arrival.
+    """
     with gr.Blocks(title="perception3d", analytics_enabled=False, delete_cache=(600, 1800)) as page:
         answer = gr.State(None)
         clicks = gr.State([])
@@ -91,7 +100,10 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
         ) -> tuple[Any, ...]:
             """Predict one photo. `fov` is the horizontal field of view in degrees, 0 where it is unknown."""
             progress(0.1, desc="Predicting")
-            done = photo(picture, model, fov)
+            return shown(photo(picture, model, fov))
+
+        def shown(done: jobs.Photo) -> tuple[Any, ...]:
+            """One answer as the values of `outputs`."""
             pair = None if done.depth_view is None else (done.image, done.depth_view)
             cloud = None if done.model_file is None else str(done.model_file)
             return (
@@ -128,6 +140,16 @@ def build_page(models: list[str], photo: Callable[[str | None, str, float | None
         )
         views.select(change_tab, shape_file, [open_tab, cloud], api_visibility="private", show_progress="hidden")
         ruler.select(measure, [answer, clicks], [reading, clicks], api_visibility="private")
+
+        if first is not None:
+            page.load(
+                lambda: shown(first()),
+                None,
+                outputs,
+                api_visibility="private",
+                concurrency_id="device",
+                show_progress="hidden",
+            )
 
         def api_depth(image: str, model: str, fov: float) -> tuple[str, dict[str, Any]]:
             """Predict a picture; returns a ZIP of all results and a summary. `fov` in degrees, 0 where it is unknown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import logging
 import shutil
 import sys
@@ -16,11 +17,12 @@ from typing import Any
 import gradio as gr
 
 from app import jobs
-from app.page import build_page
+from app.page import EXAMPLES, FIRST_EXAMPLE, build_page
 from perception.errors import InputError
 from perception.inference import list_models
 
 LOG = logging.getLogger("app")
+FIRST_FOV = 55.0  # degrees, a guess of what a compact camera sees
 KEEP_SECONDS = 30 * 60  # results of a visitor stay this long, then they are deleted
 
 
@@ -70,12 +72,12 @@ class Workspace:
         """Make a new folder; take the opportunity to delete the old ones."""
         with self._lock:
             self.sweep()
-            return Path(tempfile.mkdtemp(dir=self.root))
+            return Path(tempfile.mkdtemp(dir=self.root, prefix="visit"))
 
     def sweep(self) -> None:
         """Delete the folders that are older than `keep_seconds`."""
         limit = time.time() - self.keep_seconds
-        for folder in self.root.iterdir():
+        for folder in self.root.glob("visit*"):
             try:
                 if folder.stat().st_mtime < limit:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -117,8 +119,15 @@ def build(settings: Settings, workspace: Workspace) -> gr.Blocks:
                 "Something went wrong on the server; it was logged.", duration=8, print_exception=False
             ) from None
 
+    @functools.cache
+    def first() -> jobs.Photo:
+        """The example on the first screen: predicted once, shown to everybody; nobody's upload is in it."""
+        folder = workspace.root / "first"
+        folder.mkdir()
+        return jobs.predict_photo(EXAMPLES / FIRST_EXAMPLE, names[0], folder, fov=FIRST_FOV, device=settings.device)
+
     names = offered_models(settings)
-    return build_page(names, photo)
+    return build_page(names, photo, first)
 
 
 def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:

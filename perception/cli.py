@@ -240,7 +240,7 @@ def _backbones(options: argparse.Namespace) -> int:
     if not names:
         raise PerceptionError(f"no backbone matches {options.filter!r}")
     width = max(map(len, names))
-    print(f"{'NAME':{width}}  {'PARAMS':>9}  {'STRIDES':13}  {'WEIGHTS':16}  PICTURES")
+    print(f"{'NAME':{width}}  {'PARAMS':>9}  {'STRIDES':13}  {'WEIGHTS':18}  PICTURES")
     left_out = 0
     for name in names:
         if options.probe or is_known(name) or len(names) <= _PROBED_AT_ONCE:
@@ -250,7 +250,7 @@ def _backbones(options: argparse.Namespace) -> int:
         else:
             left_out += 1
             row = ("?", "?", licence_of(name), "?")
-        print(f"{name:{width}}  {row[0]:>9}  {row[1]:13}  {row[2]:16}  {row[3]}", flush=True)
+        print(f"{name:{width}}  {row[0]:>9}  {row[1]:13}  {row[2]:18}  {row[3]}", flush=True)
     if left_out:
         print(
             f"{left_out} rows with '?' were not probed: narrow the list with --filter, or add --probe (seconds a row)",

@@ -2,12 +2,13 @@
 """Measure speed: one sub-command for each file of tools/benchmarks.
 
 python tools/benchmark.py                         # lists the benchmarks
-python tools/benchmark.py world --repeat 5        # options differ, see --help of each
+python tools/benchmark.py world --repeat 5        # each has options of its own: python tools/benchmark.py world --help
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import sys
 from pathlib import Path
@@ -20,10 +21,15 @@ _FOLDER = Path(__file__).resolve().parent / "benchmarks"
 def benchmarks() -> dict[str, Path]:
     """Return name -> file of every benchmark.
 
-    A benchmark is a file with a docstring, ``arguments(parser) -> None``, which adds its options, and ``run(options) -> int``, which prints the
-    figures and returns the exit status. Heavy imports belong into `run`.
+    A benchmark is a file with a docstring and either ``main(arguments: list[str]) -> int``, or ``arguments(parser)``, which adds its options, and
+    ``run(options) -> int``, which prints the figures and returns the exit status. Nothing but the chosen one is imported.
     """
     return {path.stem: path for path in sorted(_FOLDER.glob("*.py")) if not path.stem.startswith("_")}
+
+
+def first_line(path: Path) -> str:
+    """First line of a file's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem).split("\n")[0]
 
 
 def load(path: Path) -> ModuleType:
@@ -35,23 +41,30 @@ def load(path: Path) -> ModuleType:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run a benchmark; returns the exit status."""
-    from perception.errors import PerceptionError
+    """Run the benchmark that the first argument names with the others; returns the exit status."""
+    from perception.engine.command import run_command
+    from perception.errors import InputError, nearest
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(title="benchmarks", metavar="NAME", required=True)
-    for name, path in benchmarks().items():
-        module = load(path)
-        text = (module.__doc__ or name).strip()
-        command = commands.add_parser(name, help=text.split("\n")[0], description=text.split("\n")[0])
-        module.arguments(command)
-        command.set_defaults(run=module.run)
-    given = parser.parse_args(arguments)
-    try:
-        return given.run(given)
-    except PerceptionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    known = benchmarks()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip() + "\n\nbenchmarks:")
+        for name, path in known.items():
+            print(f"  {name:<20} {first_line(path)}")
+        return 0
+
+    def body() -> int:
+        name, rest = arguments[0], arguments[1:]
+        if name not in known:
+            raise InputError(f"benchmark {name!r} is not known, only {', '.join(known)}.{nearest(name, known)}")
+        module = load(known[name])
+        if not hasattr(module, "run"):
+            return module.main(rest)
+        parser = argparse.ArgumentParser(prog=f"benchmark.py {name}", description=first_line(known[name]))
+        module.arguments(parser)
+        return module.run(parser.parse_args(rest))
+
+    return run_command(body)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["none", "median"], baselines=False)]
-test_evaluator = [dict(type="DepthEvaluator", protocol="panorama", alignments=["none", "median", "affine-log"])]
+val_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["none", "median"], baselines=False)]
+test_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["none", "median", "affine-log"])]
 batch_transform = [
     dict(type="RandomHorizontalFlip"),
     dict(type="RandomPanoramaRoll"),

@@ -42,7 +42,7 @@ class NuScenes:
 
     root, version   folder with the tables' folder in it;  split  "train", "val", "mini_train", "mini_val", "test", "all", a key of
                     ``<version>/splits.json`` or scene names
-    cameras         channels, in this order; () for none;  size  None or (height, width) of every picture;  fit  "stretch" | "crop"
+    cameras         channels, in this order; () for none;  size  None or (height, width) of every picture;  fit  "stretch" | "crop" | "bottom"
     lidar           add ``points`` (P, 5): x, y, z (ego), intensity, ring;  depth  add ``camera_depth`` (C, H, W) and ``camera_depth_valid``
     radars          channels; () for none;  radar_sweeps  sweeps of each, the key frame's first;  radar_keep  filter (`perception.io.radar`)
     radar_motion    move points of old sweeps by their compensated velocity to the key time

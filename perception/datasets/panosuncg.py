@@ -28,8 +28,8 @@ class PanoSUNCG(PanoramaDataset):
     """PanoSUNCG's layouts, see the module.
 
     split          "train", "val" (the lists), or "all"; for the layout with lists
-    neighbours     offsets of further frames of the path, such as (-1, 1): adds ``neighbours`` (K, 3, H, W) uint8 and ``neighbour_from_camera``
-                   (K, 4, 4) float32 [m]; frames without them, or where the camera stands still, are left out
+    offsets        further frames of the path, such as (-1, 1): adds ``neighbours`` (T, 3, H, W) uint8 and ``neighbour_from_camera`` (T, 4, 4) float32 [m]
+                   (neighbour <- reference), as `WorldPanoramaVideo` does; frames without them, or where the camera stands still, are left out
     metres_at_255  depth of the stored value 255
     """
 
@@ -40,15 +40,15 @@ class PanoSUNCG(PanoramaDataset):
         root: str | Path,
         listing: str | Path | None = None,
         split: str = "all",
-        neighbours: Sequence[int] = (),
+        offsets: Sequence[int] = (),
         metres_at_255: float = 10.0,
         **rest: Any,
     ) -> None:
         if split not in ("train", "val", "all"):
             raise DatasetError(f"PanoSUNCG: split must be one of train, val, all; found {split!r}")
-        if rest.get("size") is not None and neighbours:
-            raise DatasetError("PanoSUNCG: size and neighbours do not go together; resize the batch on the device")
-        self.split, self.neighbours = split, tuple(int(step) for step in neighbours)
+        if rest.get("size") is not None and offsets:
+            raise DatasetError("PanoSUNCG: size and offsets do not go together; resize the batch on the device")
+        self.split, self.offsets = split, tuple(int(step) for step in offsets)
         self.metres_at_255 = float(metres_at_255)
         super().__init__(root, listing, **rest)
 
@@ -59,8 +59,8 @@ class PanoSUNCG(PanoramaDataset):
         if (root / "rotated").is_dir():
             yield from self._paths(root)
             return
-        if self.neighbours:
-            raise DatasetError(f"PanoSUNCG: neighbours need the layout with paths; no folder {str(root / 'rotated')!r}")
+        if self.offsets:
+            raise DatasetError(f"PanoSUNCG: offsets need the layout with paths; no folder {str(root / 'rotated')!r}")
         for path in sorted(p for p in root.glob("*/color/*") if p.suffix.lower() in (".jpg", ".png")):
             depth = path.parents[1] / "depth"
             for name in (f"{path.stem}.png", f"{path.stem}.jpg", path.stem.replace("color", "depth") + ".png"):
@@ -76,14 +76,14 @@ class PanoSUNCG(PanoramaDataset):
         for scene in scenes:
             for folder in sorted(p for p in (root / "rotated" / scene).glob("*") if p.is_dir()):
                 frames = sorted(int(p.name.split("_")[0]) for p in folder.glob("*_color.png"))
-                poses = self._poses(root, scene, folder.name) if self.neighbours else None
+                poses = self._poses(root, scene, folder.name) if self.offsets else None
                 for frame in frames:
                     entry: Entry = {
                         "image": folder / f"{frame}_color.png",
                         "depth": folder / f"{frame}_depth.png",
                     }
                     if poses is not None:
-                        others = [frame + step for step in self.neighbours]
+                        others = [frame + step for step in self.offsets]
                         if any(
                             i not in frames or i >= len(poses) or np.isnan(poses[i]).any() for i in [frame, *others]
                         ):

@@ -20,17 +20,18 @@ _NEAREST = ("depth", "depth_valid", "normals", "semantic", "instance", "panoptic
 def resize_sample(sample: dict[str, Any], size: Sequence[int], fit: str = "crop") -> dict[str, Any]:
     """Return a copy of `sample` at `size` (height, width).
 
-    fit "stretch" scales both axes on their own; "crop" keeps the aspect ratio and cuts what hangs over, half on each side.
+    fit "stretch" scales both axes on their own; "crop" keeps the aspect ratio and cuts what hangs over, half on each side; "bottom" cuts as "crop" does
+    at the sides, but above only (the sky of street pictures).
     Adds ``meta["resize"]``: [scale x, scale y, left, top] of ``new = scale * old - (left, top)``. Raises `RecipeError`.
     """
-    if fit not in ("crop", "stretch"):
-        raise RecipeError(f"fit must be 'crop' or 'stretch'; found {fit!r}")
+    if fit not in ("crop", "stretch", "bottom"):
+        raise RecipeError(f"fit must be 'crop', 'stretch' or 'bottom'; found {fit!r}")
     _, old_h, old_w = sample["image"].shape
     height, width = int(size[0]), int(size[1])
     sx, sy = width / old_w, height / old_h
-    if fit == "crop":
+    if fit != "stretch":
         sx = sy = max(sx, sy)
-    left, top = (sx * old_w - width) / 2, (sy * old_h - height) / 2
+    left, top = (sx * old_w - width) / 2, (sy * old_h - height) / (1 if fit == "bottom" else 2)
     result = dict(sample)
     result["image"] = _resize_image(sample["image"], (height, width), (sx, sy), (left, top))
     rows = torch.from_numpy(_nearest(height, sy, top, old_h))

@@ -170,12 +170,16 @@ PRESETS: dict[str, DepthProtocol] = {
 }
 
 
+ALIASES = {"panorama": "clean"}  # an earlier name
+
+
 def depth_protocol(protocol: str | dict | DepthProtocol) -> DepthProtocol:
     """Return a preset by name, or build one from ``{"base": preset, **changes}``. Raises `RecipeError`."""
     if isinstance(protocol, DepthProtocol):
         return protocol
     changes = {} if isinstance(protocol, str) else dict(protocol)
     name = protocol if isinstance(protocol, str) else changes.pop("base", "none")
+    name = ALIASES.get(name, name)
     if name not in PRESETS:
         raise RecipeError(f"depth preset {name!r} is unknown; known: {', '.join(PRESETS)}.{nearest(name, PRESETS)}")
     try:

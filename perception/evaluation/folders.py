@@ -182,8 +182,11 @@ def panoptic_folders(truth: str | Path, predictions: str | Path, progress: Progr
     categories = sides[0][0].get("categories")
     if not categories:
         raise DatasetError(f"{str(truth)!r}: the JSON needs 'categories' with id and isthing")
-    things = [c["id"] for c in categories if c.get("isthing", 1)]
-    stuff = [c["id"] for c in categories if not c.get("isthing", 1)]
+    try:
+        things = [c["id"] for c in categories if c.get("isthing", 1)]
+        stuff = [c["id"] for c in categories if not c.get("isthing", 1)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{str(truth)!r}: each of the 'categories' needs an id; {error!r}") from error
     guesses = {a["image_id"]: a for a in sides[1][0]["annotations"]}
     wanted = sides[0][0]["annotations"]
     missing = [str(a["image_id"]) for a in wanted if a["image_id"] not in guesses]
@@ -213,7 +216,8 @@ def _coco_panoptic(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise DatasetError(f"panoptic results need {str(listing)!r} and the PNG folder {str(folder)!r}")
     try:
         content = json.loads(listing.read_text())
-        content["annotations"]
+        for annotation in content["annotations"]:
+            annotation["image_id"], annotation["file_name"], annotation["segments_info"]
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{str(listing)!r} is not a COCO panoptic file: {error}") from error
     return content, folder
@@ -246,23 +250,32 @@ def occupancy_folders(
 
     def items() -> Iterator[tuple[Any, dict[str, Any]]]:
         for file, match in pairs:
-            with np.load(file) as held:
-                sample = {"occupancy": held["semantics"], "meta": {"name": file.parent.name}}
-                sample |= {
-                    f"occupancy_mask_{key}": held[f"mask_{key}"] for key in ("camera", "lidar") if f"mask_{key}" in held
-                }
+            held = _arrays(file)
+            if "semantics" not in held:
+                raise InputError(f"{str(file)!r} must hold an array 'semantics'; found {', '.join(held)}")
+            sample = {"occupancy": held["semantics"], "meta": {"name": file.parent.name}}
+            sample |= {f"occupancy_mask_{k}": held[f"mask_{k}"] for k in ("camera", "lidar") if f"mask_{k}" in held}
             yield {"occupancy": _grid(match)}, sample
 
     return _run(OccupancyEvaluator(mask), _Sized(items(), len(pairs)), progress)
 
 
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz, or the one of an .npy as "arr_0". Raises `DatasetError`."""
+    import zipfile
+
+    try:
+        held = np.load(path, allow_pickle=False)
+        return {"arr_0": held} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{str(path)!r} is not a readable .npz or .npy file: {error}") from error
+
+
 def _grid(path: Path) -> np.ndarray:
-    values = np.load(path, allow_pickle=False)
-    if isinstance(values, np.ndarray):
-        return values
+    values = _arrays(path)
     name = next((n for n in ("semantics", "pred", "occupancy", "arr_0") if n in values), None)
     if name is None:
-        raise InputError(f"{path.name} must hold an array 'semantics'; found {', '.join(values.files)}")
+        raise InputError(f"{path.name} must hold an array 'semantics'; found {', '.join(values)}")
     return values[name]
 
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from perception.errors import InputError
+from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
+from perception.evaluation.registry import register_evaluator
+
 
 def motion_errors(predicted: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """Errors of (..., 4, 4) motions against the truth, a frame pair each.
@@ -35,3 +39,54 @@ def summarise(errors: Mapping[str, Any]) -> dict[str, float]:
         found[f"{name}_mean"] = float(values.mean()) if values.size else float("nan")
         found[f"{name}_median"] = float(np.median(values)) if values.size else float("nan")
     return found
+
+
+@register_evaluator
+class MotionEvaluator(Evaluator):
+    """Motion of the camera to neighbouring frames, over a data set.
+
+    The truth is ``neighbour_from_camera`` (T, 4, 4; neighbour <- reference) of the batch; predictions hold ``neighbour_from_camera`` (T, 4, 4), or ``motion`` (T, 6): axis-angle
+    and translation. Lengths are compared after ONE factor for the whole set (least squares), since motion learned from video has a free scale.
+    """
+
+    def record(self, prediction: Any, sample: dict[str, Any]) -> dict[str, np.ndarray]:
+        truth = to_numpy(sample["neighbour_from_camera"]).astype(np.float64).reshape(-1, 4, 4)
+        value = take(prediction, "neighbour_from_camera", "motion")
+        if value is None:
+            raise InputError(f"the prediction has no motions; found {type(prediction).__name__}")
+        found = motion_matrices(to_numpy(value).astype(np.float64))
+        if found.shape != truth.shape:
+            raise InputError(f"{len(truth)} neighbouring frames need as many motions; found {len(found)}")
+        return motion_errors(found, truth) | {"found": found[:, :3, 3], "truth": truth[:, :3, 3]}
+
+    def compute(self) -> dict[str, float]:
+        records = self.ordered()
+        if not records:
+            return {"images": 0}
+        held = {name: np.concatenate([record[name] for record in records]) for name in records[0]}
+        a, b = held.pop("found"), held.pop("truth")
+        scale = (a * b).sum() / max((a * a).sum(), 1e-12)
+        held["translation"] = np.linalg.norm(scale * a - b, axis=-1)
+        return summarise(held) | {"images": len(records)}
+
+    def report(self) -> str:
+        head = f"Camera motion, {len(self.records)} images: rotation and direction in degrees a frame, translation in metres after one scale for all"
+        return f"{head}\n{format_rows({'': self.compute()})}"
+
+
+def motion_matrices(values: np.ndarray) -> np.ndarray:
+    """(T, 6) axis-angle [rad] and translation, or (T, 4, 4) -> (T, 4, 4). Raises `InputError`."""
+    if values.shape[-2:] == (4, 4):
+        return values.reshape(-1, 4, 4)
+    if values.shape[-1:] != (6,):
+        raise InputError(f"motions must have the shape (T, 4, 4) or (T, 6); found {values.shape}")
+    values = values.reshape(-1, 6)
+    angle = np.linalg.norm(values[:, :3], axis=1)
+    x, y, z = (values[:, :3] / np.maximum(angle, 1e-12)[:, None]).T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)
+    matrices = np.tile(np.eye(4), (len(values), 1, 1))
+    sine, versine = np.sin(angle)[:, None, None], (1 - np.cos(angle))[:, None, None]
+    matrices[:, :3, :3] += sine * cross + versine * (cross @ cross)  # Rodrigues
+    matrices[:, :3, 3] = values[:, 3:]
+    return matrices

@@ -63,7 +63,12 @@ class OccupancyEvaluator(Evaluator):
         if labels.shape != truth.shape:
             raise InputError(f"predicted occupancy must have the truth's shape {truth.shape}; found {labels.shape}")
         if self.mask is not None:
-            seen = to_numpy(sample[f"occupancy_mask_{self.mask}"]).astype(bool)
+            seen = sample.get(f"occupancy_mask_{self.mask}")
+            if seen is None:
+                raise InputError(
+                    f"the truth has no {self.mask} mask, which this evaluation needs; choose another `mask`"
+                )
+            seen = to_numpy(seen).astype(bool)
             truth, labels = truth[seen], labels[seen]
         matrix = confusion_matrix(labels, truth, self.num_classes + 1, self.ignore)
         if matrix[:, -1].any():

@@ -18,6 +18,7 @@ _HOMES: dict[str, str] = {
     "NuScenesDetectionEvaluator": "perception.evaluation.nuscenes_detection",
     "NuScenesTrackingEvaluator": "perception.evaluation.nuscenes_tracking",
     "OccupancyEvaluator": "perception.evaluation.occupancy",
+    "MotionEvaluator": "perception.evaluation.motion",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

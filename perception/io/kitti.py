@@ -119,6 +119,11 @@ def parse_labels(text: str, source: str = "text") -> KittiLabels:
         numbers = np.array([row[1:] for row in rows], dtype=np.float64)
     except ValueError as error:
         raise DatasetError(f"{source}: a KITTI row must hold a type and numbers; {error}") from error
+    if not np.isfinite(numbers).all():
+        number = int(np.flatnonzero(~np.isfinite(numbers).all(1))[0]) + 1
+        raise DatasetError(
+            f"{source}, row {number}: a KITTI row must hold finite numbers; found {' '.join(rows[number - 1])}"
+        )
     types = np.array([row[0] for row in rows], dtype=object)
     return KittiLabels(types, numbers[:, :14], numbers[:, 14] if columns == 16 else None)
 

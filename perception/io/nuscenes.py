@@ -164,7 +164,7 @@ class NuScenesIndex:
             chosen = {str(name) for name in split}
         else:
             own = Path(root) / version / "splits.json" if root is not None else None
-            listed = json.loads(own.read_text()) if own is not None and own.exists() else {}
+            listed = _own_splits(own) if own is not None and own.exists() else {}
             chosen = set(listed[split]) if split in listed else _official_scenes(split, names, listed)
         rows = np.array([i for i, name in enumerate(names) if name in chosen], np.int64)
         if not len(rows):
@@ -176,6 +176,14 @@ class NuScenesIndex:
     def samples_of(self, scenes: np.ndarray) -> np.ndarray:
         """Rows of the samples of the given scenes, in order."""
         return np.flatnonzero(np.isin(self.sample_scene, scenes))
+
+
+def _own_splits(path: Path) -> dict[str, list[str]]:
+    try:
+        listed = json.loads(path.read_text())
+        return {str(name): [str(scene) for scene in scenes] for name, scenes in listed.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DatasetError(f"{str(path)!r} must hold {{split: [scene names]}}: {error}") from error
 
 
 def _official_scenes(split: str, names: list[str], listed: dict) -> set[str]:

@@ -183,7 +183,12 @@ def boxes_from_results(
         for name in ("xyz", "wlh", "quaternion", "score"):
             wrong = np.flatnonzero(~np.isfinite(getattr(table, name).reshape(len(table), -1)).all(1))
             if len(wrong):
-                raise ValueError(f"{name} of a box in sample {tokens[table.sample[wrong[0]]]!r} is not finite")
+                raise ValueError(f"the {name} of a box in sample {tokens[table.sample[wrong[0]]]!r} is not finite")
+        if (table.wlh <= 0).any():
+            row = int(np.flatnonzero((table.wlh <= 0).any(1))[0])
+            raise ValueError(f"a box in sample {tokens[table.sample[row]]!r} has the size {table.wlh[row].tolist()}")
+        if (np.abs(table.quaternion).max(1) < 1e-6).any():
+            raise ValueError("a rotation of four zeros turns nothing")
         return table
     except (KeyError, ValueError, TypeError) as error:
         raise DatasetError(f"{source}: a box lacks a field or holds an unknown name or value: {error}") from error
@@ -226,6 +231,8 @@ def write_submission(
         else:
             entry["attribute_name"] = ATTRIBUTES[boxes.attribute[i]] if boxes.attribute[i] >= 0 else ""
         entries.append(entry)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(json.dumps({"meta": {**used, **(meta or {})}, "results": results}).encode())
+    try:
+        with atomic_write(path) as file:
+            file.write(json.dumps({"meta": {**used, **(meta or {})}, "results": results}).encode())
+    except OSError as error:
+        raise DatasetError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error

@@ -208,7 +208,7 @@ class Boxes3DResult(Result):
         return to_json_text(self.summary())
 
     def to_kitti(self, path: str | Path | None = None, offset: Sequence[float] = (0.0, 0.0, 0.0)) -> str:
-        """KITTI result lines (16 columns, two decimals) of camera-frame boxes; written to `path` where given. Boxes out of view are left out.
+        """KITTI result lines (16 columns) of camera-frame boxes; written to `path` where given. Boxes out of view are left out.
 
         offset: (3,) metres, `KittiCalibration.offset`: lines are in KITTI's rectified frame, which lies a few centimetres beside the camera.
         """

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "app" / "examples"
 SCREENS = ROOT / "out" / "screens"
 FLAGS = [
     "--no-sandbox",
@@ -62,12 +63,28 @@ def page(browser, app_address: str) -> Iterator:
     assert not errors, f"the console shows errors: {errors}"
 
 
-def test_photo_to_depth(page) -> None:
-    page.set_input_files("#photo input[type=file]", str(ROOT / "app" / "examples" / "coffee.jpg"))
+def predict(page, file: Path) -> None:
+    """Upload a picture, predict it and wait until its own result is shown."""
+    with Image.open(file) as picture:
+        size = f"{picture.width} x {picture.height}"
+    page.set_input_files("#photo input[type=file]", str(file))
     page.wait_for_selector("#photo img")
     page.click("#run")
+    page.wait_for_function(
+        "size => document.querySelector('#summary').innerText.includes(size)", arg=size, timeout=90_000
+    )
+    page.wait_for_selector("#slider img")
+
+
+def test_the_first_screen_shows_a_finished_example(page) -> None:
     page.wait_for_selector("#slider img", timeout=90_000)
-    page.wait_for_function("document.querySelector('#summary').innerText.includes('dpt-world-tiny')", timeout=30_000)
+    page.wait_for_function("document.querySelector('#summary').innerText.includes('m, median')", timeout=30_000)
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / "first.png")
+
+
+def test_photo_to_depth(page) -> None:
+    predict(page, EXAMPLES / "coffee.jpg")
     SCREENS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENS / "photo_depth.png")
     for tab in ("Normals", "Segments"):
@@ -79,11 +96,8 @@ def test_photo_to_depth(page) -> None:
 
 def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
     small = tmp_path / "small.png"  # WebGL without a GPU is slow
-    Image.open(ROOT / "app" / "examples" / "coffee.jpg").resize((150, 100)).save(small)
-    page.set_input_files("#photo input[type=file]", str(small))
-    page.wait_for_selector("#photo img")
-    page.click("#run")
-    page.wait_for_selector("#slider img", timeout=90_000)
+    Image.open(EXAMPLES / "coffee.jpg").resize((150, 100)).save(small)
+    predict(page, small)
     page.get_by_role("tab", name="3D", exact=True).click()
     page.wait_for_selector("#cloud canvas", timeout=90_000)
     SCREENS.mkdir(parents=True, exist_ok=True)
@@ -100,10 +114,7 @@ def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
 
 
 def test_measuring_by_clicks(page) -> None:
-    page.set_input_files("#photo input[type=file]", str(ROOT / "app" / "examples" / "palace.jpg"))
-    page.wait_for_selector("#photo img")
-    page.click("#run")
-    page.wait_for_selector("#slider img", timeout=90_000)
+    predict(page, EXAMPLES / "motorcycle.jpg")
     page.get_by_role("tab", name="Measure", exact=True).click()
     picture = page.locator("#ruler img").first
     picture.wait_for()

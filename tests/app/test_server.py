@@ -63,7 +63,7 @@ def test_a_fault_inside_is_one_sentence_outside(monkeypatch, tmp_path: Path) -> 
         raise RuntimeError("secret /srv/path in a trace")
 
     captured: dict = {}
-    monkeypatch.setattr(server, "build_page", lambda names, photo: captured.update(photo=photo, names=names))
+    monkeypatch.setattr(server, "build_page", lambda names, photo, first: captured.update(photo=photo, names=names))
     monkeypatch.setattr(jobs, "predict_photo", broken)
     workspace = server.Workspace()
     server.build(settings(), workspace)

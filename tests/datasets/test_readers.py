@@ -330,7 +330,7 @@ def test_panosuncg_paths(tmp_path) -> None:
     np.savetxt(tmp_path / "labels/house/0.txt", places)
     (tmp_path / "rotated/train.txt").write_text("house\n")
     assert len(PanoSUNCG(tmp_path, split="train")) == 6
-    data = PanoSUNCG(tmp_path, split="train", neighbours=(-1, 1))
+    data = PanoSUNCG(tmp_path, split="train", offsets=(-1, 1))
     assert [e["image"].name for e in data.entries] == ["1_color.png"]  # frame 3 stands still: no frame beside it counts
     item = data[0]
     assert item["neighbours"][:, 0, 0, 0].tolist() == [0, 20] and item["depth"][0, 0] == pytest.approx(2.0)

@@ -23,6 +23,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "NuScenesDetectionEvaluator": {},
     "NuScenesTrackingEvaluator": {},
     "OccupancyEvaluator": {},
+    "MotionEvaluator": {},
 }
 
 

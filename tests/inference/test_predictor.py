@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from perception.errors import InputError
+from perception.errors import InputError, PerceptionError
 from perception.geometry import Pinhole
 from perception.inference.predictor import Predictor, input_files
 from perception.models.registry import build_model
@@ -113,7 +113,7 @@ def test_cameras(predictor: Predictor, picture: np.ndarray) -> None:
 
 @pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt"])
 def test_bad_cameras_get_a_sentence(predictor: Predictor, picture: np.ndarray, camera: object) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(PerceptionError):
         predictor(picture, camera)
 
 

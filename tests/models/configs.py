@@ -64,6 +64,18 @@ def dense_batch(count: int, height: int, width: int) -> dict[str, Any]:
     }
 
 
+def boxes_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """`dense_batch` with two objects in the first picture and none in the others."""
+    boxes = torch.tensor([[-1.0, 0.5, 9.0, 3.9, 1.6, 1.5, 0.4], [2.0, 0.3, 14.0, 0.8, 0.6, 1.7, -1.2]])
+    labels = torch.tensor([1, 0])
+    shown = [2 if index == 0 else 0 for index in range(count)]
+    return {
+        **dense_batch(count, height, width),
+        "boxes3d": [boxes[:n] for n in shown],
+        "labels3d": [labels[:n] for n in shown],
+    }
+
+
 _TRUNK = {"name": "resnet10t", "model_args": {"channels": [8, 16, 24, 32], "stem_width": 8}}
 _CLUSTERS = {
     "mask_channels": 16,
@@ -71,7 +83,101 @@ _CLUSTERS = {
     "decoder": {"channels": 32, "num_queries": 12, "layers": [1, 1, 1], "ffn_channels": 32, "heads": 4},
 }
 
+_DETECTOR = {
+    "dim": 32,
+    "heads": 4,
+    "ffn_dim": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "num_queries": 6,
+    "depth_bins": 12,
+}
+
+
+def video_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random panoramas with the frames before and after."""
+    batch = dense_batch(count, height, width)
+    frames = [batch["image"].roll(shift, -1) for shift in (-2, 2)]
+    return {"image": batch["image"], "neighbours": torch.stack(frames, 1), "meta": batch["meta"]}
+
+
 CASES: dict[str, ModelCase] = {
+    "omnifusion-official": ModelCase(
+        {"type": "OmniFusion", "backbone": _TRUNK, "size": [64, 96], "patch": 32, "depth": 1}, dense_batch
+    ),
+    "omnifusion-passes-log": ModelCase(
+        {
+            "type": "OmniFusion",
+            "backbone": _TRUNK,
+            "size": [64, 96],
+            "patch": [32, 64],
+            "fov": [76, 84],
+            "convention": "consistent",
+            "geometry": "ray",
+            "passes": 2,
+            "depth": 1,
+            "merge": "feathered",
+            "full_resolution": False,
+            "space": "log",
+            "validity": True,
+            "normalise": "imagenet",
+            "loss": "log-gradient",
+        },
+        dense_batch,
+    ),
+    "video360": ModelCase(
+        {
+            "type": "Video360",
+            "size": [64, 96],
+            "face": 32,
+            "widths": [8, 8, 16],
+            "scales": 2,
+            "pose_widths": [8, 8, 16],
+        },
+        video_batch,
+    ),
+    "monodetr": ModelCase(
+        {
+            "type": "MonoDETR",
+            "backbone": _TRUNK,
+            "image_size": [64, 96],
+            "query_groups": 3,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+    ),
+    "monodetr-one-class-virtual-lens": ModelCase(
+        {
+            "type": "MonoDETR",
+            "backbone": _TRUNK,
+            "classes": ["thing", "other"],
+            "image_size": [64, 96],
+            "levels": 3,
+            "query_groups": 1,
+            "virtual_focal": 80.0,
+            "focal_tolerance": 0.1,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+    ),
+    "monodino-detr": ModelCase(
+        {
+            "type": "MonoDINODETR",
+            "encoder": "vits",
+            "vit_size": [42, 70],
+            "image_size": [64, 96],
+            "query_groups": 2,
+            "dropout": 0.0,
+            **_DETECTOR,
+        },
+        boxes_batch,
+        export=False,  # half a minute for a network whose parts are exported elsewhere
+    ),
+    "depth-anything-metric": ModelCase(
+        {"type": "DepthAnythingV2", "size": "vits", "max_depth": 20.0, "input_size": 56}, dense_batch, export=False
+    ),
     "dpt": ModelCase(
         {"type": "DPT", "backbone": _TRUNK, "num_classes": CLASSES, "channels": [16, 16, 24, 24], "head_channels": 8},
         dense_batch,

@@ -11,16 +11,16 @@ from perception.models.backbones.frozen_resnet import FrozenResNet
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_equals_torchvision(name):
     torch.manual_seed(0)
-    theirs = getattr(torchvision.models, name)(weights=None).eval()
+    theirs = getattr(torchvision.models, name)(weights=None).double().eval()
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.8, 1.2)
             torch.nn.init.uniform_(module.bias, -0.1, 0.1)
-    ours = FrozenResNet(name)
+    ours = FrozenResNet(name).double()
     ours.load_torchvision(theirs.state_dict())
-    image = torch.randn(1, 3, 50, 67)
+    image = torch.randn(1, 3, 50, 67, dtype=torch.float64)
     with torch.no_grad():
         x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(image))))
         expected = []
@@ -28,7 +28,7 @@ def test_equals_torchvision(name):
             x = stage(x)
             expected.append(x)
         for found, wanted in zip(ours(image), expected[1:], strict=True):
-            torch.testing.assert_close(found, wanted, atol=2e-4, rtol=1e-3)
+            torch.testing.assert_close(found, wanted, atol=1e-9, rtol=1e-9)
     with pytest.raises(WeightsError, match="resnet"):
         ours.load_torchvision({k: v for k, v in theirs.state_dict().items() if "layer3" not in k})
 

@@ -103,7 +103,7 @@ def _radius2(height: int, width: int) -> np.ndarray:
 def _vignette(image: np.ndarray, rng, strength: Strength) -> None:
     amount = rng.uniform(0, 0.55) ** 1.5 * strength.lens
     if rng.random() < 0.6 and amount > 0.01:
-        image *= 1 - np.float32(amount) * _radius2(*image.shape[:2])
+        image *= np.repeat(1 - np.float32(amount) * _radius2(*image.shape[:2]), 3, axis=2)
 
 
 def _blur(image: np.ndarray, rng, strength: Strength) -> np.ndarray:

@@ -119,8 +119,9 @@ class Hits:
     def normal(self) -> np.ndarray:
         # The row -1 is zero.
         normal = np.take(self.posed.triangle_normals, self.triangle, axis=0, mode="wrap")
-        away = np.einsum("ij,ij->i", normal, self.directions) > 0
-        normal *= np.where(away, np.float32(-1), np.float32(1))[:, None]
+        d = self.directions
+        away = np.flatnonzero(normal[:, 0] * d[:, 0] + normal[:, 1] * d[:, 1] + normal[:, 2] * d[:, 2] > 0)
+        normal[away] = -normal[away]
         return normal
 
     @cached_property

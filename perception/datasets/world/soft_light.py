@@ -12,8 +12,10 @@ from functools import lru_cache
 import numpy as np
 
 from perception.datasets.world.raycast import Hits, PosedScene
+from perception.datasets.world.surface import dot
 
 _RAYS = 3  # a pixel
+_PART = 8192  # points that are lit at a time: fits the processor's cache
 
 
 def soft_light(posed: PosedScene, hits: Hits, shape: tuple[int, int] | None) -> np.ndarray:
@@ -24,17 +26,20 @@ def soft_light(posed: PosedScene, hits: Hits, shape: tuple[int, int] | None) -> 
     index = np.arange(height * width).reshape(height, width)
     low = index[::2, ::2]
     rows, columns = np.meshgrid(np.arange(low.shape[0]) % 3, np.arange(low.shape[1]) % 3, indexing="ij")
-    values = _trace(posed, hits, low.ravel(), (3 * rows + columns).ravel()).reshape(*low.shape, 4)
-    keys = np.take(surface_keys(posed), hits.triangle, mode="wrap").reshape(height, width)
+    which, pattern = low.ravel(), (3 * rows + columns).ravel()
     lamps = len(posed.lighting.lamps) > 0
-    if not lamps:
-        values = values[..., :1]
-    small = keys[::2, ::2]
-    values = _blur(values, small)
-    full = _spread(values, small, keys).reshape(-1, values.shape[-1])
-    if lamps:
-        return full
-    return np.concatenate([full, np.zeros((len(full), 3), np.float32)], 1)
+    values = np.empty((4 if lamps else 1, *low.shape), np.float32)
+    flat = values.reshape(len(values), -1)
+    for start in range(0, len(which), _PART):
+        part = slice(start, start + _PART)
+        flat[:, part] = _trace(posed, hits, which[part], pattern[part]).T[: len(values)]
+    keys = np.take(surface_keys(posed), hits.triangle, mode="wrap").reshape(height, width)
+    small = np.ascontiguousarray(keys[::2, ::2])
+    full = _spread(_blur(values, small), small, keys).reshape(len(values), -1)
+    result = np.zeros((height * width, 4), np.float32)
+    for k in range(len(full)):
+        result[:, k] = full[k]
+    return result
 
 
 def surface_keys(posed: PosedScene) -> np.ndarray:
@@ -47,47 +52,52 @@ def surface_keys(posed: PosedScene) -> np.ndarray:
     return keys
 
 
-def _shifted(image: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    """`image` moved so that result[y, x] = image[y + dy, x + dx], edges repeated."""
-    rows = np.clip(np.arange(image.shape[0]) + dy, 0, image.shape[0] - 1)
-    columns = np.clip(np.arange(image.shape[1]) + dx, 0, image.shape[1] - 1)
-    return image[rows][:, columns]
-
-
 def _blur(values: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Mean of the 3x3 neighbours with the same key; values (C, h, w), keys (h, w)."""
+    height, width = keys.shape
     total, weight = values.copy(), np.ones(keys.shape, np.float32)
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            if dy or dx:
-                same = (_shifted(keys, dy, dx) == keys).astype(np.float32)
-                total += _shifted(values, dy, dx) * same[..., None]
+    wide, wide_keys = _padded(values), _padded(keys)
+    for dy in (0, 1, 2):
+        for dx in (0, 1, 2):
+            if dy != 1 or dx != 1:
+                there = (..., slice(dy, dy + height), slice(dx, dx + width))
+                same = (wide_keys[there] == keys).astype(np.float32)
+                total += wide[there] * same
                 weight += same
-    return total / weight[..., None]
+    return total / weight
+
+
+def _padded(image: np.ndarray) -> np.ndarray:
+    """`image` (..., h, w) with its edge repeated once on every side."""
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
 
 
 def _spread(values: np.ndarray, small: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Half-resolution values (h, w, C) to the pixels of `keys` (H, W): the mean of the nearest samples on the same surface."""
+    """Half-resolution values (C, h, w) to the pixels of `keys` (H, W): the mean of the nearest samples on the same surface."""
     height, width = keys.shape
-    result = np.empty((height, width, values.shape[-1]), np.float32)
-    right, below = _shifted(values, 0, 1), _shifted(values, 1, 0)
-    key_right, key_below = _shifted(small, 0, 1), _shifted(small, 1, 0)
-    result[::2, ::2] = values
+    rows, columns = small.shape
+    result = np.empty((len(values), height, width), np.float32)
+    wide, wide_keys = _padded(values), _padded(small)
+
+    def at(dy: int, dx: int) -> tuple[np.ndarray, np.ndarray]:
+        there = (..., slice(1 + dy, 1 + dy + rows), slice(1 + dx, 1 + dx + columns))
+        return wide[there], wide_keys[there]
 
     def mix(pixel_keys, choices):
         h, w = pixel_keys.shape
-        total = np.float32(1e-3) * choices[0][0][:h, :w]
+        total = np.float32(1e-3) * choices[0][0][:, :h, :w]
         weight = np.full((h, w), 1e-3, np.float32)
         for value, key in choices:
             same = (key[:h, :w] == pixel_keys).astype(np.float32)
-            total = total + value[:h, :w] * same[..., None]
+            total += value[:, :h, :w] * same
             weight += same
-        return total / weight[..., None]
+        return total / weight
 
-    result[::2, 1::2] = mix(keys[::2, 1::2], [(values, small), (right, key_right)])
-    result[1::2, ::2] = mix(keys[1::2, ::2], [(values, small), (below, key_below)])
-    corner, key_corner = _shifted(right, 1, 0), _shifted(key_right, 1, 0)
-    choices = [(values, small), (right, key_right), (below, key_below), (corner, key_corner)]
-    result[1::2, 1::2] = mix(keys[1::2, 1::2], choices)
+    here, right, below, corner = at(0, 0), at(0, 1), at(1, 0), at(1, 1)
+    result[:, ::2, ::2] = values
+    result[:, ::2, 1::2] = mix(keys[::2, 1::2], [here, right])
+    result[:, 1::2, ::2] = mix(keys[1::2, ::2], [here, below])
+    result[:, 1::2, 1::2] = mix(keys[1::2, 1::2], [here, right, below, corner])
     return result
 
 
@@ -111,53 +121,68 @@ def _trace(posed: PosedScene, hits: Hits, which: np.ndarray, pattern: np.ndarray
     if not len(met):
         return result
     which, pattern = which[met], pattern[met]
-    normal = hits.normal[which]
-    point = hits.points(which) + normal * np.float32(0.015)
+    normal = np.ascontiguousarray(hits.normal[which].T)  # (3, n), as everything below
+    point = np.ascontiguousarray(hits.points(which).T)
+    point += normal * np.float32(0.015)
     if light.occlusion_strength > 0:
-        directions = _hemisphere()[pattern]  # (n, RAYS, 3)
+        directions = np.take(_hemisphere(), pattern, axis=0)  # (n, RAYS, 3)
         # Orthonormal basis about the normal without branches (Duff et al. 2017).
-        sign = np.where(normal[:, 2] >= 0, np.float32(1), np.float32(-1))
-        a = -1 / (sign + normal[:, 2])
-        b = normal[:, 0] * normal[:, 1] * a
-        x_axis = np.stack([1 + sign * normal[:, 0] ** 2 * a, sign * b, -sign * normal[:, 0]], 1)
-        y_axis = np.stack([b, sign + normal[:, 1] ** 2 * a, -normal[:, 1]], 1)
-        world = directions[..., :1] * x_axis[:, None] + directions[..., 1:2] * y_axis[:, None]
-        world += directions[..., 2:] * normal[:, None]
-        blocked = posed.occluded(np.repeat(point, _RAYS, 0), world.reshape(-1, 3), light.occlusion_reach)
+        x, y, z = normal
+        sign = np.where(z >= 0, np.float32(1), np.float32(-1))
+        a = -1 / (sign + z)
+        b = x * y * a
+        x_axis = (1 + sign * x**2 * a, sign * b, -sign * x)
+        y_axis = (b, sign + y**2 * a, -y)
+        rays = np.empty((len(met), _RAYS, 6), np.float32)
+        for r in range(_RAYS):
+            along, across, up = np.ascontiguousarray(directions[:, r].T)
+            for k in range(3):
+                rays[:, r, k] = point[k]
+                world = along * x_axis[k] + across * y_axis[k]
+                world += up * normal[k]
+                rays[:, r, 3 + k] = world
+        blocked = posed.caster.any(rays.reshape(-1, 6), 1e-3, float(light.occlusion_reach))
         result[met, 0] = 1 - blocked.reshape(-1, _RAYS).mean(1, dtype=np.float32)
     if len(light.lamps):
-        result[met, 1:] = _lamps(posed, point, normal, pattern)
+        result[met, 1:] = _lamps(posed, point, normal, pattern).T
     return result
 
 
 def _lamps(posed: PosedScene, point: np.ndarray, normal: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-    """(n, 3) light of the lamps, each with a shadow ray where it matters."""
+    """(3, n) light of the lamps on points (3, n), each with a shadow ray where it matters."""
     lamps = posed.lighting.lamps
-    result = np.zeros((len(point), 3), np.float32)
-    scatter = _hemisphere()[:, 0] * 2 - np.float32([0, 0, 1])  # soft shadows: the lamp is about as large as its radius
+    result = np.zeros_like(point)
+    scatter = (
+        _hemisphere()[:, 0] * 2 - np.float32([0, 0, 1])
+    ).T  # soft shadows: the lamp is about as large as its radius
     for k in range(len(lamps)):
         strongest = float(lamps.colour[k].max())
         reach = np.sqrt(strongest / 0.004)
-        to = lamps.position[k] - point
-        square = np.einsum("ij,ij->i", to, to)
+        to = lamps.position[k][:, None] - point
+        square = dot(to, to)
         near = np.flatnonzero(square < reach * reach)
         if not len(near):
             continue
-        to, square = to[near], np.maximum(square[near], np.float32(0.01))
+        if len(near) == len(square):
+            facing, square = normal, np.maximum(square, np.float32(0.01))
+        else:
+            to, facing = np.take(to, near, axis=1), np.take(normal, near, axis=1)
+            square = np.maximum(square[near], np.float32(0.01))
         length = np.sqrt(square)
-        cosine = np.einsum("ij,ij->i", to, normal[near]) / length
+        cosine = dot(to, facing) / length
         gain = np.maximum(cosine, 0) / square
         gain *= np.clip(1 - (square / np.float32(reach * reach)) ** 2, 0, 1)
         if lamps.cone[k] > -0.999:
-            along = -(to @ lamps.direction[k]) / length
+            along = -dot(to, lamps.direction[k][:, None]) / length
             gain *= np.clip((along - lamps.cone[k]) / lamps.soft[k], 0, 1)
         useful = np.flatnonzero(gain * strongest > 0.003)
         if not len(useful):
             continue
-        near, to, length, gain = near[useful], to[useful], length[useful], gain[useful]
-        to = to + scatter[pattern[near]] * np.float32(lamps.radius[k])
+        near, to, length, gain = near[useful], np.take(to, useful, axis=1), length[useful], gain[useful]
+        to += np.take(scatter, pattern[near], axis=1) * np.float32(lamps.radius[k])
         # The lamp's own housing must not shade it: stop short of it.
-        to *= np.maximum(1 - np.float32(lamps.clearance[k]) / length, np.float32(0.05))[:, None]
-        gain *= ~posed.blocked_between(point[near], to)
-        result[near] += gain[:, None] * lamps.colour[k]
+        to *= np.maximum(1 - np.float32(lamps.clearance[k]) / length, np.float32(0.05))
+        gain *= ~posed.blocked_between(np.take(point, near, axis=1).T, to.T)
+        for channel in range(3):
+            result[channel, near] += gain * lamps.colour[k, channel]
     return result

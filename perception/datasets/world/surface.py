@@ -47,65 +47,88 @@ def _texture_numbers(posed: PosedScene, bank) -> np.ndarray:
     return numbers
 
 
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N,) inner products of vectors (3, N); either may be (3, 1)."""
+    result = a[0] * b[0]
+    result += a[1] * b[1]
+    result += a[2] * b[2]
+    return result
+
+
+def column(values) -> np.ndarray:
+    """(3, 1) float32 of three numbers."""
+    return np.array(values, np.float32)[:, None]
+
+
 def albedo_of(posed: PosedScene, triangle, barycentric, material, t, cosine, pixel_angle: float) -> np.ndarray:
-    """(N, 3) float32 albedo of N hits; t ray length [m], cosine between ray and normal, pixel_angle radians."""
-    from perception.datasets.world.textures import sample, texture_bank
+    """(3, N) float32 albedo of N hits; barycentric (2, N), t ray length [m], cosine between ray and normal, pixel_angle radians."""
+    from perception.datasets.world.textures import texture_bank
+    from perception.datasets.world.textures.bank import colour_codes, decoding
 
     table = posed.materials.arrays
     bank = texture_bank()
-    albedo = np.take(table.colour, material, axis=0)
     numbers = np.take(_texture_numbers(posed, bank), material)
     chosen = np.flatnonzero(numbers >= 0)
-    if not len(chosen):
-        return albedo
+    albedo = np.empty((3, len(material)), np.float32)
     everything = len(chosen) == len(numbers)
     if not everything:
+        for k in range(3):
+            np.take(table.colour[:, k], material, out=albedo[k], mode="clip")
+        if not len(chosen):
+            return albedo
         triangle, material = np.take(triangle, chosen), np.take(material, chosen)
-        barycentric = np.take(barycentric, chosen, axis=0)
+        barycentric = np.take(barycentric, chosen, axis=1)
         t, cosine, numbers = t[chosen], cosine[chosen], numbers[chosen]
     six = np.take(texture_coordinates(posed), triangle, axis=0)
-    uv = six[:, 0:2] + barycentric[:, :1] * six[:, 2:4]
-    uv += barycentric[:, 1:] * six[:, 4:6]
+    uv = np.empty((len(triangle), 2), np.float32)
+    for k in range(2):
+        uv[:, k] = six[:, k] + barycentric[0] * six[:, 2 + k] + barycentric[1] * six[:, 4 + k]
     footprint = (
         t * np.float32(pixel_angle) / (np.sqrt(np.maximum(cosine, np.float32(0.05))) * np.take(table.scale_m, material))
     )
-    texel = sample(bank, numbers, uv, footprint)
-    first = np.take(table.colour, material, axis=0)
-    masked = np.flatnonzero(texel[:, 3] > 0)
+    texel = colour_codes(bank, numbers, uv, footprint)  # (n, 4) uint8
+    masked = np.flatnonzero(texel[:, 3])
+    linear, share = decoding()
     if len(masked):
-        part = np.take(first, masked, axis=0)
-        part += texel[masked, 3:] * (np.take(table.tint2, material[masked], axis=0) - part)
-        first[masked] = part
-    first *= texel[:, :3]
-    if everything:
-        return first
-    albedo[chosen] = first
+        mask, masked_material = np.take(share, texel[masked, 3]), material[masked]
+    for k in range(3):
+        first = np.take(table.colour[:, k], material)
+        if len(masked):
+            part = first[masked]
+            part += mask * (np.take(table.tint2[:, k], masked_material) - part)
+            first[masked] = part
+        first *= np.take(linear, texel[:, k])
+        if everything:
+            albedo[k] = first
+        else:
+            albedo[k, chosen] = first
     return albedo
 
 
 def smooth_normals(posed: PosedScene, triangle, barycentric, normal, view, material) -> np.ndarray:
-    """`normal` (N, 3), with interpolated vertex normals where the material is smooth; always facing the viewer."""
-    wanted = np.flatnonzero(posed.materials.arrays.smooth[material])
+    """`normal` (3, N), with interpolated vertex normals where the material is smooth; always facing the viewer. barycentric (2, N)."""
+    wanted = np.flatnonzero(np.take(posed.materials.arrays.smooth, material))
     if not len(wanted):
         return normal
-    corners = posed.mesh.triangles[triangle[wanted]]
+    corners = np.take(posed.mesh.triangles, triangle[wanted], axis=0)
     vertex = vertex_normals(posed)
-    u, v = barycentric[wanted, :1], barycentric[wanted, 1:]
-    flat = normal[wanted]
+    u, v = barycentric[0, wanted], barycentric[1, wanted]
+    flat = np.take(normal, wanted, axis=1)
     mixed = np.zeros_like(flat)
     for k, weight in enumerate((1 - u - v, u, v)):
-        corner = vertex[corners[:, k]]
-        agreement = np.einsum("ij,ij->i", corner, flat)
+        corner = np.ascontiguousarray(np.take(vertex, corners[:, k], axis=0).T)
+        agreement = dot(corner, flat)
         # Windings that disagree with the ray's side are flipped; sharp corners (boxes) keep the flat normal.
-        corner = corner * np.sign(agreement)[:, None]
-        corner = np.where((np.abs(agreement) < 0.64)[:, None], flat, corner)
-        mixed += weight * corner
+        corner *= np.sign(agreement)
+        corner = np.where(np.abs(agreement) < 0.64, flat, corner)
+        corner *= weight
+        mixed += corner
     mixed += flat * np.float32(0.05)
-    away = np.einsum("ij,ij->i", mixed, view[wanted]) > 0
-    mixed[away] = flat[away]
-    mixed /= np.maximum(np.sqrt(np.einsum("ij,ij->i", mixed, mixed)), np.float32(1e-6))[:, None]
+    away = np.flatnonzero(dot(mixed, np.take(view, wanted, axis=1)) > 0)
+    mixed[:, away] = flat[:, away]
+    mixed /= np.maximum(np.sqrt(dot(mixed, mixed)), np.float32(1e-6))
     result = normal.copy()
-    result[wanted] = mixed
+    result[:, wanted] = mixed
     return result
 
 

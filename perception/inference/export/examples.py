@@ -55,7 +55,8 @@ def example_inputs(model: Any, width: int, height: int, batch: int = 2, seed: in
 
 
 def _prepare(model: Any, rng: np.random.Generator, width: int, height: int) -> dict[str, torch.Tensor]:
-    picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     panorama = getattr(model, "camera_kind", "pinhole") == "equirectangular"
+    height = width // 2 if panorama else height
+    picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     camera = Equirectangular(width, height) if panorama else Pinhole.from_fov(width, height, 70.0)
     return dict(model.preprocess(picture, camera).inputs)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,10 +175,16 @@ class Backbone(nn.Module):
         maps = self.pyramid(maps)
         if self.shift_equivariant:
             maps = [unroll_map(feature, offset, stride) for feature, stride in zip(maps, self.strides, strict=True)]
-        sizes = [(-(-height // s), -(-width // s)) for s in self.strides]
+        sizes = [(_cells(height, s), _cells(width, s)) for s in self.strides]
         if self.fixed_size is not None:
             return [resize(feature, size) for feature, size in zip(maps, sizes, strict=True)]
         return [feature[..., : size[0], : size[1]] for feature, size in zip(maps, sizes, strict=True)]
+
+
+def _cells(side: int, stride: float) -> int:
+    """ceil(side / stride) in whole numbers, also for fractional strides (3.5) and while a graph with free sizes is recorded."""
+    fraction = Fraction(stride)
+    return -(-side * fraction.denominator // fraction.numerator)
 
 
 class _Completion(nn.Module):

@@ -67,10 +67,11 @@ def probe_facts(name: str) -> Facts:
 
 
 def licence_of(name: str) -> str:
-    """Licence of timm's default weights; "-" without weights, "see model card" where timm does not record one."""
+    """Licence of the default weights; "by hand" where they cannot be downloaded from here, "-" without weights or without a licence,
+    "see model card" where timm does not record it."""
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if config is None or not config.has_weights:
-        return "-"
+        return f"{config.license} (by hand)" if config is not None and config.license else "-"
     return config.license or "see model card"
 
 

@@ -34,7 +34,8 @@ def predictions(
         if depth is not None:
             metres = _enlarge(depth[index], (height, width))[0].exp()
             valid = torch.isfinite(metres)
-            if model.sky_class is not None and labels is not None:
+            # A user's sky has no depth; protocols score every pixel that has truth, so evaluation gets what lies behind the label.
+            if prepared and model.sky_class is not None and labels is not None:
                 valid &= labels != model.sky_class
             parts["depth"] = DepthResult(metres.cpu().numpy(), valid.cpu().numpy(), kind="metric", camera=camera)
         if "normals" in model.tasks:

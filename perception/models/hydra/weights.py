@@ -6,9 +6,10 @@ keys of one part. Every entry must find its place: `perception.models.layers.wei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 Rules = list[tuple[str, str | None]]
 
@@ -70,3 +71,73 @@ CENTER_HEAD: Rules = [
     (r"task_heads\.(\d+)\.(\w+)\.0\.bn\.", r"heads.\1.branches.\2.1."),
     (r"task_heads\.(\d+)\.(\w+)\.1\.", r"heads.\1.branches.\2.3."),
 ]
+
+# One encoder layer of FB-BEV's backward projection. Offsets and weights of its self-attention are two layers there and one here.
+BACKWARD_PROJECTION: Rules = [
+    (r"bev_embedding\.", "bev_embedding."),
+    (r"positional_encoding\.(row|col)_embed\.", r"\1_embed."),
+    (r"transformer\.(level_embeds|cams_embeds)", r"\1"),
+    (r"transformer\.encoder\.layers\.0\.attentions\.0\.sampling\.", "self_attention.sampling."),
+    (r"transformer\.encoder\.layers\.0\.attentions\.0\.(value|output)_proj\.", r"self_attention.\1_proj."),
+    *(
+        (r"transformer\.encoder\.layers\.0\.attentions\.1\." + source, "camera_attention." + target)
+        for source, target in DEPTH_CONSISTENT_ATTENTION
+        if target is not None
+    ),
+    (r"transformer\.encoder\.layers\.0\.ffns\.0\.layers\.0\.0\.", "ffn.0."),
+    (r"transformer\.encoder\.layers\.0\.ffns\.0\.layers\.1\.", "ffn.3."),
+    (r"transformer\.encoder\.layers\.0\.norms\.", "norms."),
+]
+
+# Part of HyDRa -> (prefixes in released checkpoints, path of the module here, rules).
+PARTS: dict[str, tuple[tuple[str, ...], str, Rules]] = {
+    "backbone": (("img_backbone.", "backbone.img_backbone."), "backbone.net", [(r"(.+)", r"\1")]),
+    "depth_net": (("depth_net.", "img_view_transformer.depth_net."), "depth_net", DEPTH_NET),
+    "backward_projection": (("backward_projection.",), "backward_projection", BACKWARD_PROJECTION),
+    "head": (("pts_bbox_head.", "head."), "head", CENTER_HEAD),
+}
+
+
+def load_ancestor(
+    model: nn.Module, file_or_state: str | Path | Mapping[str, Tensor], parts: Sequence[str] = ("backbone",)
+) -> list[str]:
+    """Take parts of a HyDRa from a checkpoint of FB-BEV / FB-OCC, BEVDepth or CRN; everything else keeps its values.
+
+    Args:
+        model: a `HyDRa` whose widths are the checkpoint's (and convention "official", rounding "trunc", camera_ids "index" to go with them).
+        parts: of `PARTS`.
+
+    Returns:
+        the parts, in order.
+
+    Raises:
+        WeightsError: a part is not in the checkpoint, or its entries or shapes do not fit one to one.
+    """
+    from perception.errors import WeightsError
+    from perception.models.layers.weight_files import load_strictly, state_of
+
+    state = state_of(file_or_state)
+    for part in parts:
+        if part not in PARTS:
+            raise WeightsError(f"HyDRa takes the parts {', '.join(PARTS)} from other checkpoints; found {part!r}")
+        prefixes, path, rules = PARTS[part]
+        own = {
+            key[len(prefix) :]: value for prefix in prefixes for key, value in state.items() if key.startswith(prefix)
+        }
+        if not own:
+            raise WeightsError(f"the checkpoint has no entries that begin with {' or '.join(prefixes)}")
+        load_strictly(model.get_submodule(path), convert(_joined_sampling(own), rules))
+    return list(parts)
+
+
+def _joined_sampling(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put the self-attention's two projections into one."""
+    import torch
+
+    out = dict(state)
+    stem = "transformer.encoder.layers.0.attentions.0."
+    for leaf in ("weight", "bias"):
+        names = [f"{stem}{layer}.{leaf}" for layer in ("sampling_offsets", "attention_weights")]
+        if all(name in out for name in names):
+            out[f"{stem}sampling.{leaf}"] = torch.cat([out.pop(name) for name in names])
+    return out

@@ -316,20 +316,13 @@ class MonoDETR(MonoDetector):
 
 
 def doubts(camera: Pinhole) -> tuple[str, ...]:
-    """Sentences for the user about a camera that makes distances doubtful."""
-    notes = []
-    if camera.source == "default":
-        across = camera.fov_degrees[0]
-        notes.append(
-            f"the camera is unknown: {across:.0f} degrees across were assumed, and distances are wrong in proportion to the true focal length; "
-            "give camera=, fov= or a calibration file"
-        )
-    elif not (0 <= camera.cx <= camera.width and 0 <= camera.cy <= camera.height):
-        notes.append(
-            f"the camera's centre ({camera.cx:.0f}, {camera.cy:.0f}) lies outside the picture of {camera.width}x{camera.height} pixels; "
-            "the calibration seems to be of another picture"
-        )
-    return tuple(notes)
+    """Sentences for the user about a camera that makes places doubtful."""
+    if 0 <= camera.cx <= camera.width and 0 <= camera.cy <= camera.height:
+        return ()
+    return (
+        f"the camera's centre ({camera.cx:.0f}, {camera.cy:.0f}) lies outside the picture of {camera.width}x{camera.height} pixels; "
+        "the calibration seems to be of another picture",
+    )
 
 
 def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Module:

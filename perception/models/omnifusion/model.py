@@ -42,7 +42,8 @@ class OmniFusion(nn.Module):
         backbone: patch encoder: a timm name, ``{"name", "pretrained", "model_args"}``, or any trunk of `build_backbone`.
         size: (H, W) of the panorama in the network; pictures of other sizes are resized to it and back.
         rings, fov, convention: of `TangentLayout`. patch: side of a patch, or (h, w), pixels.
-        geometry: "ray", "centre" or "pixel" (`geometry.CHANNELS`). passes: default number of passes; more than one needs "ray".
+        geometry: "ray", "centre" or "pixel" (`geometry.CHANNELS`). passes: number of passes; more than one needs "ray", and the attribute `passes` may then be set
+            to any number.
         confidence: merge by the learned confidence. merge: "average" or "feathered".
         depth, heads: of the transformer over patches.
         full_resolution: decode to the patch's own pixels; False stops at half of them, which costs a third.
@@ -104,13 +105,18 @@ class OmniFusion(nn.Module):
         self.encoder = build_patch_encoder(backbone)
         widths = self.encoder.geometry_channels
         self.geometry = GeometryEmbedding(geometry, widths)
-        self.geometry_again = GeometryEmbedding("ray", widths) if geometry == "ray" else None
+        self.geometry_again = GeometryEmbedding("ray", widths) if passes > 1 else None
         grid = tuple(-(-side // self.encoder.strides[-1]) for side in self.patch)
         self.fusion = PatchTransformer(self.encoder.channels[-1], grid, self.layout.patches, depth, heads)
         self.decoder = PatchDecoder(self.encoder.channels, full_resolution)
         self.pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
         self.weight_pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
         self.valid_pred = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1) if validity else None
+        if self.valid_pred is not None:
+            nn.init.constant_(self.valid_pred.bias, 2.0)  # most of a panorama has depth
+        # Distributed training hangs on parameters without a gradient.
+        if not confidence:
+            self.weight_pred.requires_grad_(False)
         self.prior = LatitudePrior(self.encoder.channels[-1]) if space == "log" else None
         if space == "log":
             for head in (self.pred, self.weight_pred):

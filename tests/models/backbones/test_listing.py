@@ -73,7 +73,8 @@ def test_attention_is_counted(benchmark):
     """4 N^2 d operations a block and head for the products, beside the linear layers."""
 
     def flops(side: int) -> float:
-        trunk = Backbone("vit_tiny_patch16_224", model_args={"embed_dim": 32, "depth": 4, "num_heads": 2}, mode="sfp")
+        arguments = {"embed_dim": 32, "depth": 4, "num_heads": 2}
+        trunk = Backbone("vit_tiny_patch16_224", model_args=arguments, mode="sfp", out_strides=(16,))
         trunk.pyramid = torch.nn.Identity()
         return 1e9 * benchmark.count_flops(trunk.eval(), torch.zeros(1, 3, 16 * side, 16 * side))
 

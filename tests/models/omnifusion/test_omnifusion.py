@@ -58,8 +58,6 @@ def test_variants_learn_and_answer_at_the_size_of_the_picture(changes: dict) -> 
     assert all(math.isfinite(v.item()) for v in losses.values())
     unused = {n for n, p in model.named_parameters() if p.grad is None}
     allowed = ("weight_pred",) if not model.confidence else ()
-    if model.passes == 1:
-        allowed += ("geometry_again",)
     assert all(n.startswith(("encoder", *allowed)) for n in unused), unused
     model.eval()
     picture = np.random.default_rng(0).integers(0, 255, (50, 100, 3), dtype=np.uint8)
@@ -98,7 +96,12 @@ def official_state(down: int = 32, rings_patches: int = 18, iterative: bool = Fa
     patch = 32 * int(math.sqrt(512 / down))
     rings = {10: 3, 18: 4, 26: 5, 46: 6}[rings_patches]
     model = OmniFusion(
-        size=(64, 128), rings=rings, patch=patch, geometry="ray" if iterative else "centre", allow_holes=True
+        size=(64, 128),
+        rings=rings,
+        patch=patch,
+        geometry="ray" if iterative else "centre",
+        passes=1 + iterative,
+        allow_holes=True,
     )
     names = [
         ("encoder.net.", ""),

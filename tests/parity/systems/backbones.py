@@ -5,6 +5,7 @@ Outputs are stored subsampled; the steps follow from the shapes, since the first
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -68,10 +69,15 @@ def _config(case: Case) -> dict[str, Any]:
     return dict(config) if isinstance(config, dict) else {}
 
 
+def _arguments(network: type, config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The entries of an official configuration that our network takes, under our names."""
+    known = inspect.signature(network).parameters
+    renamed = {names.get(key, key): value for key, value in config.items()}
+    return {key: value for key, value in renamed.items() if key in known}
+
+
 def cswin(case: Case) -> Iterator[Check]:
-    config = _config(case)
-    names = {"depth": "depths"}
-    yield from _compare(case, CSWinTransformer(**{names.get(key, key): value for key, value in config.items()}))
+    yield from _compare(case, CSWinTransformer(**_arguments(CSWinTransformer, _config(case), {"depth": "depths"})))
 
 
 def cvt(case: Case) -> Iterator[Check]:
@@ -128,7 +134,9 @@ def sret(case: Case) -> Iterator[Check]:
     config = _config(case)
     names = {"image_size": "img_size", "base_dims": "head_dims", "heads": "num_heads", "depth": "depths"}
     names["np_mlp_ratio"] = "projection_ratio"
-    own = {names.get(key, key): value for key, value in config.items() if key not in ("patch_size", "stride")}
+    own = _arguments(SReT, config, names)
+    if "wo_slice" in case.reference["entry"]:
+        own |= {"groups1": [1, 1, 1], "groups2": [1, 1, 1]}
     model = SReT(**own)
     if "perm" in case.inputs:
         model.set_order(torch.from_numpy(case.inputs["perm"]))

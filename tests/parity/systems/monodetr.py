@@ -16,7 +16,7 @@ from perception.models.monodetr.losses import MonoCriterion
 from perception.models.monodetr.model import KITTI_CLASSES
 from perception.models.monodetr.postprocess import decode_official, rank
 from perception.models.monodetr.targets import MonoTargets, centre_boxes, encode_heading
-from perception.models.monodetr.weights import load_official
+from perception.models.monodetr.weights import load_official, model_config, shared_config
 from tests.parity.runner import Case, Check
 
 
@@ -27,20 +27,19 @@ def tensors(state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 def model_arguments(case: Case) -> dict[str, Any]:
     """Everything that the state and the inputs reveal about the model."""
     state, image = case.state, case.inputs["image"]
-    layers = sorted({key.split(".")[3] for key in state if key.startswith("depthaware_transformer.decoder.layers.")})
-    encoder = sorted({key.split(".")[3] for key in state if key.startswith("depthaware_transformer.encoder.layers.")})
-    bins = case.state[next(key for key in state if key.endswith("depth_bin_values"))]
+    depth = next(key for key in state if key.endswith("depth_bin_values")).removesuffix("depth_bin_values")
+    shared = shared_config(tensors(state), depth)
+    logits = state["class_embed.0.weight"].shape[0]
     queries = state["query_embed.weight" if "query_embed.weight" in state else "tgt_embed.weight"].shape[0]
     return {
+        **shared,
+        "classes": KITTI_CLASSES[: max(1, min(3, logits))],
+        "num_logits": logits,
         "image_size": image.shape[-2:],
-        "num_logits": state["class_embed.0.weight"].shape[0],
-        "decoder_layers": len(layers),
-        "encoder_layers": len(encoder),
         "levels": state["depthaware_transformer.level_embed"].shape[0],
         "num_queries": case.outputs["pred_logits"].shape[2],
         "query_groups": queries // case.outputs["pred_logits"].shape[2],
-        "depth_bins": len(bins) - 1,
-        "depth_range": (1e-3, float(bins[-1])),
+        "virtual_focal": None,
         "convention": "official",
     }
 
@@ -60,8 +59,8 @@ def stacked_checks(case: Case, layers: list[dict[str, torch.Tensor]], prefix: st
 
 @torch.no_grad()
 def network(case: Case) -> Iterator[Check]:
-    blocks = sum(".layer3." in key and key.endswith("conv3.weight") for key in case.state)
-    model = MonoDETR({6: "resnet50", 23: "resnet101"}[blocks], **model_arguments(case))
+    backbone = model_config(tensors(case.state))["backbone"]
+    model = MonoDETR(backbone, **model_arguments(case))
     load_official(model, {"model_state": tensors(case.state)})
     model.eval()
     image = torch.from_numpy(case.inputs["image"])
@@ -163,8 +162,8 @@ def losses(case: Case) -> Iterator[Check]:
     yield Check("depth_map_target_bins", classes, case.outputs["depth_map_target_bins"])
     for mode in sorted({name.split("/")[0] for name in case.outputs if "/" in name}):
         expected = {name.split("/")[1]: value for name, value in case.outputs.items() if name.startswith(mode + "/")}
-        pairs = next(v for k, v in expected.items() if k == "match_0_0").shape[1]
-        groups = pairs // targets.counts[0]
+        pairs = sum(expected[f"match_0_{image}"].shape[1] for image in range(len(targets.counts)))
+        groups = max(1, pairs // max(1, sum(targets.counts)))
         all_queries = inputs["pred_logits"].shape[2]
         queries = all_queries if mode == "train" else all_queries // _train_groups(case, targets)
         layers = [
@@ -203,7 +202,8 @@ def losses(case: Case) -> Iterator[Check]:
 
 
 def _train_groups(case: Case, targets: MonoTargets) -> int:
-    return case.outputs["train/match_0_0"].shape[1] // targets.counts[0]
+    pairs = sum(case.outputs[f"train/match_0_{image}"].shape[1] for image in range(len(targets.counts)))
+    return max(1, pairs // max(1, sum(targets.counts)))
 
 
 def padded_targets(inputs: dict[str, torch.Tensor]) -> MonoTargets:

@@ -214,17 +214,11 @@ def sample(
     sharpness: levels to stay below the footprint's own level (0 = soft, 1 = crisp with a little aliasing).
     Returns (N, 4) float32: colour factor and mask, see the module's text.
     """
-    count = len(index)
-    bank.draw(index)
-    pixels = np.broadcast_to(np.asarray(footprint, np.float32), (count,)) * np.float32(SIZE)
-    level = np.log2(np.maximum(pixels, np.float32(1e-6))) - np.float32(sharpness)
-    first = np.asarray(index, np.int32) * np.int32(LEVELS)
-    uv = np.asarray(uv, np.float32)
-    uv = uv - np.floor(uv)
     if not trilinear:
-        near = np.clip(np.rint(level), 0, LEVELS - 1).astype(np.int32)
-        return _decode(_fetch(bank, first, near, uv))
-    level = np.clip(level, 0, LEVELS - 1)
+        return _decode(colour_codes(bank, index, uv, footprint, sharpness))
+    bank.draw(index)
+    level = np.clip(_level(len(index), footprint, sharpness), 0, LEVELS - 1)
+    first, uv = _first_and_part(index, uv)
     low = level.astype(np.int32)
     part = (level - low).astype(np.float32)[:, None]
     fine = _decode(_fetch(bank, first, low, uv))
@@ -232,6 +226,36 @@ def sample(
     return fine + part * (coarse - fine)
 
 
+def colour_codes(
+    bank: TextureBank, index: np.ndarray, uv: np.ndarray, footprint: np.ndarray | float = 0.0, sharpness: float = 0.5
+) -> np.ndarray:
+    """(N, 4) uint8 texels as they are stored: `sample` without `trilinear`, before decoding; see `decoding`."""
+    bank.draw(index)
+    near = np.clip(np.rint(_level(len(index), footprint, sharpness)), 0, LEVELS - 1).astype(np.int32)
+    first, uv = _first_and_part(index, uv)
+    return _fetch(bank, first, near, uv)
+
+
+@cache
+def decoding() -> tuple[np.ndarray, np.ndarray]:
+    """Two tables (256,) float32: code -> colour factor, code -> mask."""
+    table = _decode(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 4, axis=1))
+    return table[:, 0].copy(), table[:, 3].copy()
+
+
+def _level(count: int, footprint: np.ndarray | float, sharpness: float) -> np.ndarray:
+    """(N,) float32 mip level that suits a footprint."""
+    pixels = np.broadcast_to(np.asarray(footprint, np.float32), (count,)) * np.float32(SIZE)
+    return np.log2(np.maximum(pixels, np.float32(1e-6))) - np.float32(sharpness)
+
+
+def _first_and_part(index: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each texture's first level, and the coordinates within a tile."""
+    uv = np.asarray(uv, np.float32)
+    return np.asarray(index, np.int32) * np.int32(LEVELS), uv - np.floor(uv)
+
+
+_LEVEL_SIZE = np.float32(SIZE) * np.exp2(-np.arange(LEVELS)).astype(np.float32)
 _ROW = 1024  # cv2.remap takes images, not lists: points are laid out in rows of this length
 
 
@@ -240,9 +264,11 @@ def _fetch(bank: TextureBank, first: np.ndarray, level: np.ndarray, uv: np.ndarr
     if not count:
         return np.zeros((0, 4), np.uint8)
     place = np.zeros((-(-count // _ROW) * _ROW, 2), np.float32)
-    size = np.float32(SIZE) * np.exp2(-level).astype(np.float32)
-    np.multiply(uv, size[:, None], out=place[:count])
-    place[:count] += np.take(bank.origin, first + level, axis=0)
+    size = np.take(_LEVEL_SIZE, level)
+    origin = np.take(bank.origin, first + level, axis=0)
+    for k in range(2):
+        np.multiply(uv[:, k], size, out=place[:count, k])
+    place[:count] += origin
     place -= np.float32(0.5)
     place = place.reshape(-1, _ROW, 2)
     parts = [  # an image of more than 32767 rows is beyond cv2.remap
