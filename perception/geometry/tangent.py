@@ -60,17 +60,27 @@ def rings_of(patches: int) -> int:
 class TangentLayout:
     """Where the patches are and what they see.
 
-    rings: 3 to 6 (10, 18, 26 or 46 patches). fov: degrees, one angle or (vertical, horizontal). convention: see the module.
+    rings: 3 to 6 (10, 18, 26 or 46 patches), or one's own: (number of patches, latitude in degrees) of each ring, from the top. fov: degrees, one
+    angle or (vertical, horizontal). convention: see the module.
     """
 
-    rings: int = 4
+    rings: int | tuple[tuple[int, float], ...] = 4
     fov: float | tuple[float, float] = 80.0
     convention: str = "consistent"
 
     def __post_init__(self) -> None:
         """Raises `InputError` for values that do not exist."""
-        if self.rings not in RINGS:
-            raise InputError(f"tangent images come in {', '.join(map(str, RINGS))} rings; found {self.rings}")
+        if isinstance(self.rings, int):
+            if self.rings not in RINGS:
+                raise InputError(f"tangent images come in {', '.join(map(str, RINGS))} rings; found {self.rings}")
+        else:
+            own = tuple((int(count), float(latitude)) for count, latitude in self.rings)
+            if not own or self.official or any(n < 1 or not -90 <= latitude <= 90 for n, latitude in own):
+                raise InputError(
+                    "one's own rings of tangent images are (patches, latitude within +-90 degrees) each, in the consistent convention; "
+                    f"found {self.rings}"
+                )
+            object.__setattr__(self, "rings", own)
         if self.convention not in CONVENTIONS:
             raise InputError(
                 f"the convention of tangent images is {' or '.join(map(repr, CONVENTIONS))}; found {self.convention!r}"
@@ -90,9 +100,14 @@ class TangentLayout:
         return self.convention == "official"
 
     @property
+    def table(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Patches and latitude (degrees) of each ring, from the top."""
+        return RINGS[self.rings] if isinstance(self.rings, int) else tuple(zip(*self.rings, strict=True))  # type: ignore[return-value]
+
+    @property
     def patches(self) -> int:
         """Number of patches N."""
-        return sum(RINGS[self.rings][0])
+        return sum(self.table[0])
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -108,7 +123,7 @@ class TangentLayout:
 
     def centres(self, merging: bool = False) -> np.ndarray:
         """(N, 2) float64 longitude and latitude of the patch centres, radians. merging: as the official merge sees them."""
-        counts, latitudes = RINGS[self.rings]
+        counts, latitudes = self.table
         if merging and self.official and self.rings == 3:
             latitudes = (59.6, 0.0, -59.6)
         rows = [((j + 0.5) * 360 / n - 180, lat) for n, lat in zip(counts, latitudes, strict=True) for j in range(n)]
@@ -204,7 +219,7 @@ class TangentLayout:
         text = f"{smallest[0]:g}" if smallest[0] == smallest[1] else f"({smallest[0]:g}, {smallest[1]:g})"
         found = f"{self.fov[0]:g}" if self.fov[0] == self.fov[1] else f"({self.fov[0]:g}, {self.fov[1]:g})"
         raise InputError(
-            f"{self.patches} tangent images in {self.rings} rings with a field of view of {found} degrees leave holes in a {size[1]}x{size[0]} panorama; "
+            f"{self.patches} tangent images in {len(self.table[0])} rings with a field of view of {found} degrees leave holes in a {size[1]}x{size[0]} panorama; "
             f"use fov={text} or more, or more rings"
         )
 

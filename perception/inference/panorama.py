@@ -24,6 +24,8 @@ from perception.models.omnifusion.preprocess import PanoramaPreprocess, to_camer
 from perception.models.preprocess import Prepared
 
 CAMERA_HEIGHT = 1.6  # metres above the floor: what sets the scale where the model knows none
+# Eight level views hold most of what matters: networks are trained on level cameras. Three patches close each pole.
+VIEWS = ((3, 60.0), (8, 0.0), (3, -60.0))
 _FAR = 1e-3  # smallest inverse range that counts as a depth, 1 / metres
 
 
@@ -45,8 +47,8 @@ class PanoramaDepth(nn.Module):
         self,
         model: nn.Module,
         size: tuple[int, int] = (512, 1024),
-        rings: int = 4,
-        fov: float = 90.0,
+        rings: int | tuple[tuple[int, float], ...] = VIEWS,
+        fov: float = 95.0,
         patch: int = 320,
         batch: int = 6,
     ) -> None:
@@ -142,7 +144,7 @@ def fuse(
     x, y = layout.plane(patch)
     length = torch.from_numpy(np.sqrt(x[None, :] ** 2 + y[:, None] ** 2 + 1)).to(inverse)
     values, lengths, weights = _overlaps(layout, inverse, valid, length, directions)
-    strength = 0.05 if metric else 0.005
+    strength = 0.01 if metric else 0.001
     solved = align_patches(values, lengths, weights, scale_prior=strength, shift_prior=strength)
     solution = torch.from_numpy(solved).to(inverse)
     fused = (solution[:, :1, None] * inverse + solution[:, 1:, None]) / length

@@ -114,6 +114,16 @@ def test_lookup_crosses_seam_and_poles() -> None:
     assert solid_angles(33, 64, CPU).sum() * 64 == pytest.approx(4 * math.pi, rel=1e-6)
 
 
+def test_rings_of_ones_own() -> None:
+    size, layout = (64, 128), TangentLayout(((3, 60), (8, 0), (3, -60)), 95)
+    assert layout.patches == 14
+    field = direction_field(size)
+    assert angles_between(layout.merge(layout.sample(field, (96, 96)), size, "feathered"), field).mean() < 0.02
+    for rings, convention in ((((0, 10),), "consistent"), (((3, 95),), "consistent"), (((3, 0),), "official")):
+        with pytest.raises(InputError, match="own rings"):
+            TangentLayout(rings, 80, convention)
+
+
 def test_holes_are_refused_with_the_angle_that_has_none() -> None:
     size, patch = (128, 256), (64, 64)
     for convention in ("official", "consistent"):

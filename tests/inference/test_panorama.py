@@ -14,12 +14,12 @@ from perception.geometry import Equirectangular, Pinhole
 from perception.geometry.image_transform import ImageTransform
 from perception.geometry.sphere import equirectangular_directions
 from perception.geometry.tangent import TangentLayout
-from perception.inference.panorama import PanoramaDepth, fuse
+from perception.inference.panorama import VIEWS, PanoramaDepth, fuse
 from perception.models.preprocess import Prepared
 from perception.results import DepthResult, Prediction
 
 SIZE = (64, 128)
-LAYOUT = TangentLayout(4, 90)
+LAYOUT = TangentLayout(VIEWS, 95)
 PATCH = (48, 48)
 
 

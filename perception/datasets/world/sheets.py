@@ -53,8 +53,9 @@ def weathers(seed: int) -> np.ndarray:
 
 
 def surround(seed: int) -> np.ndarray:
-    """The six cameras of a key frame, as one stands in the middle: left, front, right above; left, back, right below."""
-    moment = World(seed + 2, "street").render({"type": "surround", "width": 480, "height": 270}, truth=())
+    """The six cameras of a key frame in a city, as one stands in the middle: left, front, right above; left, back, right below."""
+    city = next(w for w in (World(seed + k, "street") for k in range(3, 100)) if w.scene.info["setting"] == "city")
+    moment = city.render({"type": "surround", "width": 480, "height": 270}, truth=())
     order = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
     return _grid([moment.frames[f"CAM_{name}"].image for name in order], 3)
 

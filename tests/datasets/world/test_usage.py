@@ -74,7 +74,7 @@ def test_a_video_has_the_rate_that_was_asked_for(world):
         (lambda w: w.render(CAMERA, truth=("occupancy",)), "occupancy .* a rig"),
         (lambda w: w.render("pinhole", truth=("disparity",)), "disparity .* stereo"),
         (lambda w: w.views(1, (0, 320)), "size .* must be .*height, width"),
-        (lambda w: w.render({"type": "pinhole", "width": 0}), "width"),
+        (lambda w: w.render({"type": "pinhole", "width": 0}), "picture size"),
         (lambda w: list(w.video("pinhole", 0.0, 2)), "rate_hz must be"),
     ],
 )

@@ -117,6 +117,8 @@ def test_files_that_are_no_exports_get_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="format should be one of onnx, torch-export"):
         export_model(build_model({"type": "TinyDepth"}), "tflite", tmp_path / "x")
     assert main(["export", "x", "--out", str(tmp_path / "x"), "--size", "big"]) == 1
+    with pytest.raises(ExportError, match="Linear has no preprocessing for single pictures"):
+        export_model(torch.nn.Linear(1, 1), "onnx", tmp_path / "x")  # as HyDRa: six cameras and a radar
 
 
 @pytest.mark.slow
