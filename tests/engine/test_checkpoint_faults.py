@@ -98,7 +98,7 @@ def _killed_and_resumed_equals_uninterrupted(folder: Path, seed: int, delays: tu
     code, text = train_here(run, options, resume=True)
     assert code == 0, text
     first, last = read_checkpoint(folder / "whole" / "iter_40.pth"), read_checkpoint(run / "iter_40.pth")
-    assert differences(first, last) == ["/meta/time"]
+    assert set(differences(first, last)) <= {"/meta/time"}  # none within one second
     assert curve(folder / "whole") == curve(run), "every iteration is in the log once, with the same numbers"
     assert not list(run.glob(".*")), "leftovers of killed saves are removed"
     return killed
