@@ -263,6 +263,7 @@ class KittiEvaluator(Evaluator):
     """KITTI AP over a data set.
 
     classes  names, in the order of the labels3d of the batch;  overlaps  which of "strict", "loose".
+    submission  also write the results into this folder, one NNNNNN.txt a frame (``meta["stem"]``); frames without truth are then allowed
     pixel_scale  2D boxes are enlarged by it first, so that the difficulties' heights count in the pixels of larger pictures.
     The truth is ``kitti_labels`` (`KittiLabels`) of the batch, or made from its ``boxes3d``, ``labels3d``, ``boxes2d_full`` or ``boxes2d`` and, where
     there, ``truncation`` and ``occlusion``. Predictions are `KittiLabels` with scores, `Boxes3DResult` (or what
@@ -275,8 +276,10 @@ class KittiEvaluator(Evaluator):
         classes: Sequence[str] = CLASSES,
         overlaps: Sequence[str] = ("strict", "loose"),
         pixel_scale: float = 1.0,
+        submission: str | None = None,
     ) -> None:
         super().__init__()
+        self.submission = submission
         self.classes, self.overlaps, self.pixel_scale = list(classes), list(overlaps), float(pixel_scale)
         unknown = set(self.overlaps) - set(MIN_OVERLAP)
         if unknown:
@@ -286,8 +289,18 @@ class KittiEvaluator(Evaluator):
         offset = sample.get("camera_offset")
         offset = (0.0, 0.0, 0.0) if offset is None else to_numpy(offset).astype(np.float64)
         truth = sample.get("kitti_labels")
+        if truth is None and self.submission is not None and sample.get("boxes3d") is None:
+            truth = KittiLabels.empty()  # the test split
         truth = kitti_truth(sample, self.classes, offset) if truth is None else truth
         found = kitti_prediction(prediction, self.classes, offset)
+        if self.submission is not None:
+            from perception.io.kitti import write_labels
+
+            meta = sample.get("meta") or {}
+            stem = meta.get("stem") or Path(str(meta.get("name", ""))).stem
+            if not stem:
+                raise InputError("a KITTI submission needs meta['stem'] of each sample")
+            write_labels(Path(self.submission) / f"{stem}.txt", found, decimals=4)
         return (truth, found) if self.pixel_scale == 1 else (self._enlarged(truth), self._enlarged(found))
 
     def _enlarged(self, rows: KittiLabels) -> KittiLabels:

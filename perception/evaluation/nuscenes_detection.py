@@ -16,7 +16,15 @@ import numpy as np
 from perception.evaluation.base import Evaluator, format_rows
 from perception.evaluation.greedy import greedy_assign, pairs_of_groups, rank_in_group
 from perception.evaluation.nuscenes_filter import filter_boxes
-from perception.evaluation.nuscenes_frames import check_classes, ego_pose, global_boxes, global_truth, joined
+from perception.evaluation.nuscenes_frames import (
+    check_classes,
+    ego_pose,
+    global_boxes,
+    global_truth,
+    joined,
+    sample_token,
+    write_results,
+)
 from perception.evaluation.registry import register_evaluator
 from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
@@ -240,16 +248,18 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 class NuScenesDetectionEvaluator(Evaluator):
     """nuScenes detection metrics over a data set. Truth and predictions as `nuscenes_frames` says.
 
-    classes  names of the labels3d of the batch, where it has no ``nuscenes_truth``
+    classes     names of the labels3d of the batch, where it has no ``nuscenes_truth``
+    submission  also write the predictions to this JSON, in the official format
     """
 
-    def __init__(self, classes: Sequence[str] = DETECTION_CLASSES) -> None:
+    def __init__(self, classes: Sequence[str] = DETECTION_CLASSES, submission: str | None = None) -> None:
         super().__init__()
-        self.classes = check_classes(classes)
+        self.classes, self.submission = check_classes(classes), submission
 
-    def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[NuScenesBoxes, NuScenesBoxes, np.ndarray]:
+    def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[NuScenesBoxes, NuScenesBoxes, np.ndarray, str]:
         matrix = ego_pose(sample)
-        return global_truth(sample, self.classes, matrix), global_boxes(prediction, matrix), matrix[:3, 3]
+        truth = global_truth(sample, self.classes, matrix)
+        return truth, global_boxes(prediction, matrix), matrix[:3, 3], sample_token(sample)
 
     def result(self) -> DetectionResult:
         """Everything that was measured."""
@@ -259,6 +269,8 @@ class NuScenesDetectionEvaluator(Evaluator):
         records = self.ordered()
         ego = np.array([record[2] for record in records]).reshape(-1, 3)
         zeros = np.zeros(len(records), np.int64)
+        if self.submission is not None:
+            write_results(self.submission, joined(records, 1), [record[3] for record in records])
         return evaluate_detection(joined(records, 0), joined(records, 1), NuScenesSamples(zeros, zeros, ego))
 
     def compute(self) -> dict[str, float]:

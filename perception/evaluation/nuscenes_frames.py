@@ -17,7 +17,13 @@ import numpy as np
 
 from perception.errors import InputError, RecipeError, nearest
 from perception.evaluation.base import take, to_numpy
-from perception.io.nuscenes_results import ATTRIBUTES, DETECTION_CLASSES, MAX_PER_SAMPLE, NuScenesBoxes
+from perception.io.nuscenes_results import (
+    ATTRIBUTES,
+    DETECTION_CLASSES,
+    MAX_PER_SAMPLE,
+    NuScenesBoxes,
+    write_submission,
+)
 
 _LABEL = {name: i for i, name in enumerate(DETECTION_CLASSES)}
 _ATTRIBUTE = {name: i for i, name in enumerate(ATTRIBUTES)}
@@ -121,10 +127,13 @@ def joined(records: Sequence[tuple], side: int) -> NuScenesBoxes:
     )
 
 
-def results_table(records: Mapping[str, tuple[Any, np.ndarray]]) -> tuple[NuScenesBoxes, list[str]]:
-    """Predictions by sample token, with (4, 4) poses -> the rows and tokens that `write_submission` takes.
+def sample_token(sample: Mapping[str, Any]) -> str:
+    """What names the sample in a submission: ``meta["name"]``, "" where it has none."""
+    return str((sample.get("meta") or {}).get("name") or "")
 
-    ``{token: (prediction, global_from_ego)}``; predictions as in the module.
-    """
-    tokens = list(records)
-    return joined([(global_boxes(*records[token]),) for token in tokens], 0), tokens
+
+def write_results(path: str, boxes: NuScenesBoxes, tokens: Sequence[str], tracking: bool = False) -> None:
+    """`write_submission` for the samples of an evaluator. Raises `InputError` for samples without a name or two of one name."""
+    if "" in tokens or len(set(tokens)) < len(tokens):
+        raise InputError("a nuScenes submission needs the sample token as meta['name'] of each sample")
+    write_submission(path, boxes, tokens, tracking=tracking)

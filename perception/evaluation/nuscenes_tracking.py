@@ -23,7 +23,15 @@ import numpy as np
 from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows
 from perception.evaluation.nuscenes_filter import filter_boxes
-from perception.evaluation.nuscenes_frames import check_classes, ego_pose, global_boxes, global_truth, joined
+from perception.evaluation.nuscenes_frames import (
+    check_classes,
+    ego_pose,
+    global_boxes,
+    global_truth,
+    joined,
+    sample_token,
+    write_results,
+)
 from perception.evaluation.registry import register_evaluator
 from perception.io.nuscenes_results import (
     DETECTION_CLASSES,
@@ -363,11 +371,17 @@ class NuScenesTrackingEvaluator(Evaluator):
     tracker  None: predictions carry their track ids; options of `perception.tracking.GreedyTracker` (``{}`` for its defaults): detections
              are linked here, scene by scene in order of time, so any detector can be judged, in any order of batches
     classes  names of the labels3d of the batch, where it has no ``nuscenes_truth``
+    submission  also write the tracks to this JSON, in the official format
     """
 
-    def __init__(self, tracker: dict[str, Any] | None = None, classes: Sequence[str] = DETECTION_CLASSES) -> None:
+    def __init__(
+        self,
+        tracker: dict[str, Any] | None = None,
+        classes: Sequence[str] = DETECTION_CLASSES,
+        submission: str | None = None,
+    ) -> None:
         super().__init__()
-        self.tracker, self.classes = tracker, check_classes(classes)
+        self.tracker, self.classes, self.submission = tracker, check_classes(classes), submission
         if tracker is not None:
             from perception.tracking import GreedyTracker
 
@@ -384,7 +398,7 @@ class NuScenesTrackingEvaluator(Evaluator):
             raise InputError(
                 "the predictions of a tracking evaluation have no track_ids; track them, or give the evaluator tracker={}"
             )
-        return truth, boxes, matrix[:3, 3], str(meta["scene"]), int(meta["timestamp"])
+        return truth, boxes, matrix[:3, 3], str(meta["scene"]), int(meta["timestamp"]), sample_token(sample)
 
     def result(self) -> TrackingResult:
         """Everything that was measured."""
@@ -400,6 +414,8 @@ class NuScenesTrackingEvaluator(Evaluator):
         guesses = joined(records, 1)
         if self.tracker is not None:
             guesses = track_results(guesses, samples, **self.tracker)
+        if self.submission is not None:
+            write_results(self.submission, guesses, [record[5] for record in records], tracking=True)
         return evaluate_tracking(joined(records, 0), guesses[guesses.track != -1], samples)
 
     def compute(self) -> dict[str, float]:

@@ -17,7 +17,7 @@ from perception.evaluation.kitti import (
     kitti_prediction,
     recall_thresholds,
 )
-from perception.io.kitti import KittiLabels
+from perception.io.kitti import KittiLabels, write_labels
 from perception.results import Boxes3DResult, Prediction
 from tests.evaluation.kitti_scenes import make_frames
 
@@ -171,3 +171,18 @@ def test_errors(tmp_path) -> None:
     assert KittiProtocol([], []).evaluate()["strict"]["car/3d"]["R40"] == [0, 0, 0]
     empty = KittiProtocol(truth, [KittiLabels.empty(True)] * 2).evaluate()
     assert empty["strict"]["car/bbox"]["R40"] == [0, 0, 0]
+
+
+def test_the_evaluator_writes_a_submission_that_scores_the_same(tmp_path) -> None:
+    truth, results = make_frames(12, 6, 8)
+    evaluator = KittiEvaluator(submission=str(tmp_path / "data"))
+    for i, (labels, found) in enumerate(zip(truth, results, strict=True)):
+        evaluator.update([found], {"kitti_labels": [labels], "meta": [{"index": i, "stem": f"{i:06d}"}]})
+        write_labels(tmp_path / "label_2" / f"{i:06d}.txt", labels, decimals=6)
+    got = evaluate_folders(tmp_path / "label_2", tmp_path / "data")["ap"]["strict"]["car/bbox"]["R40"]
+    want = evaluator.table()["strict"]["car/bbox"]["R40"]
+    np.testing.assert_allclose(got, want, atol=0.5)  # four decimals on disk
+    # The test split has no truth.
+    blind = KittiEvaluator(submission=str(tmp_path / "test"))
+    blind.update([results[0]], {"meta": [{"index": 0, "stem": "000007"}]})
+    assert (tmp_path / "test/000007.txt").exists()

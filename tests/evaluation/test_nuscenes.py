@@ -302,6 +302,31 @@ def test_any_data_set_with_boxes_around_a_vehicle_is_judged_and_tracked_here() -
             build_evaluator({"type": name, **options})
 
 
+def test_evaluators_write_submissions_that_score_the_same(tmp_path) -> None:
+    truth, samples = world(2, 6, 14, 8)
+    paths = {"NuScenesDetectionEvaluator": tmp_path / "d.json", "NuScenesTrackingEvaluator": tmp_path / "t.json"}
+    options = {"NuScenesTrackingEvaluator": {"tracker": {}}}
+    pose = np.eye(4)
+    pose[:3, 3] = samples.ego[0]
+    for name, path in paths.items():
+        evaluator = build_evaluator({"type": name, "submission": str(path), **options.get(name, {})})
+        for i, token in enumerate(samples.tokens):
+            result = typed(truth, samples, pose, i, attributes=[ATTRIBUTES[0]] * int((truth.sample == i).sum()))
+            meta = {"index": i, "name": token, "scene": str(samples.scene[i]), "timestamp": int(samples.time[i])}
+            own = truth[truth.sample == i]
+            evaluator.update([result], {"nuscenes_truth": [own], "global_from_ego": [pose], "meta": [meta]})
+        tracking = "Tracking" in name
+        want = evaluator.compute()
+        boxes, _ = read_submission(path, samples.tokens, tracking)
+        got = (evaluate_tracking if tracking else evaluate_detection)(truth, boxes, samples).metrics()
+        key = "amota" if tracking else "nds"
+        assert got[key] == pytest.approx(want[key]) and got[key] > 0.7
+    meta |= {"index": 99, "timestamp": 10**9}
+    evaluator.update([result], {"nuscenes_truth": [own], "global_from_ego": [pose], "meta": [meta]})
+    with pytest.raises(InputError, match="sample token"):
+        evaluator.compute()
+
+
 def test_tracking_of_forty_scenes_takes_seconds() -> None:
     truth, samples = world(20, 40, 20)
     guess = truth[np.arange(len(truth))]
