@@ -7,7 +7,8 @@ _base_ = ["../_base_/runtime.py", "../_base_/data/nuscenes_rig.py", "../_base_/s
 
 model = dict(
     type="HyDRa",
-    backbone=dict(name="resnet50", pretrained=True),
+    backbone="resnet50",
+    pretrained=True,
     backbone_strides=(8, 16, 32),
     image_size=(256, 704),
     feature_stride=16,

@@ -11,19 +11,12 @@ import torch
 from perception.engine.recipe import load_recipe
 from perception.engine.schema import check_recipe
 from perception.errors import DatasetError, RecipeError
+from perception.inference.loading import without_downloads
 from perception.models.registry import build_model
 from tests.engine.helpers import ROOT
 
 FILES = sorted((ROOT / "models").rglob("*.py"))
 RECIPES = [path for path in FILES if "_base_" not in path.parts]
-
-
-def without_downloads(config: dict) -> dict:
-    """The same configuration with every `pretrained`, however deep, switched off."""
-    return {
-        key: without_downloads(value) if isinstance(value, dict) else False if key == "pretrained" else value
-        for key, value in config.items()
-    }
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -57,7 +57,7 @@ class HyDRa(nn.Module):
     """Camera-radar BEV detector.
 
     Args:
-        backbone: name or configuration of a trunk (`perception.models.backbones`), built for `backbone_strides`.
+        backbone: name or configuration of a trunk (`perception.models.backbones`), built for `backbone_strides`; pretrained: with timm's weights.
         image_size: (height, width) of the network's pictures; feature_stride: of the image features that are lifted.
         depth: (start, stop, step) of the depth bins, metres. depth_net: "camera" (camera-aware), "plain"; `depth_options` are its arguments.
         bev: {"x": (lower, upper, cell), "y": ...} metres; z: (lower, upper) of the lifted points.
@@ -83,6 +83,7 @@ class HyDRa(nn.Module):
         self,
         *,
         backbone: str | dict[str, Any] = "resnet50",
+        pretrained: bool = False,
         backbone_strides: Sequence[int] = (8, 16, 32),
         image_size: tuple[int, int] = (256, 704),
         feature_stride: int = 16,
@@ -153,7 +154,7 @@ class HyDRa(nn.Module):
         }
         self.score_thresholds = dict(score_thresholds or {})
 
-        self.backbone = build_backbone(backbone, out_strides=tuple(backbone_strides))
+        self.backbone = build_backbone(backbone, out_strides=tuple(backbone_strides), pretrained=pretrained)
         self.neck = ImageNeck(self.backbone.channels, self.backbone.strides, feature_stride, w["image"])
         if self.radar:
             self.perspective_radar = None
