@@ -97,7 +97,8 @@ class PaddedConvNeXt(nn.Module):
         self.return_stem = return_stem
         self.downsample = nn.ModuleList([_Stem(in_channels, widths[0])])
         self.downsample.extend(_Downsample(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        rates = torch.linspace(0, drop_path, sum(depths)).tolist()
+        last = max(1, sum(depths) - 1)
+        rates = [drop_path * block / last for block in range(sum(depths))]
         self.stages = nn.ModuleList()
         for depth, width in zip(depths, widths, strict=True):
             self.stages.append(nn.Sequential(*(ConvNeXtBlock(width, rates.pop(0)) for _ in range(depth))))
