@@ -1,7 +1,7 @@
 """Recipes: mmengine text configs of literals alone, read without running them.
 
 A recipe is a Python file of assignments. The right-hand side may hold literals, ``dict(...)``, lists, tuples, arithmetic on
-numbers and names assigned above; ``_base_`` lists files relative to the recipe, whose values the recipe overrides key by
+numbers, names assigned above and ``*name`` inside lists; ``_base_`` lists files relative to the recipe, whose values the recipe overrides key by
 key (a dictionary with ``_delete_=True`` replaces instead). mmengine's ``Config.fromfile(path, lazy_import=False)`` reads
 the same files to the same values; this reader differs in that nothing is executed, so a stranger's recipe is safe to open.
 """
@@ -87,7 +87,15 @@ def _literal(node: ast.expr, names: dict[str, Any], path: Path) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):
-        items = [_literal(item, names, path) for item in node.elts]
+        items: list[Any] = []
+        for item in node.elts:
+            if isinstance(item, ast.Starred):  # [*val_evaluator, dict(...)]: what is above, and more
+                above = _literal(item.value, names, path)
+                if not isinstance(above, list | tuple):
+                    raise RecipeError(f"recipe {path}, line {item.lineno}: `*` is for lists, found {above!r}")
+                items.extend(above)
+            else:
+                items.append(_literal(item, names, path))
         return items if isinstance(node, ast.List) else tuple(items)
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,25 @@ def test_sharded_checkpoints_go_on_in_one_process_and_back(alone: Path, tmp_path
     code, text = train_here(one, (*SAME, "train_dataloader.batch_size=8"), resume=True)
     assert code == 0 and "at iteration 7 of 8" in text, text
     assert_ends_alike(one)
+
+
+def test_a_signal_to_one_process_ends_both_with_a_checkpoint(tmp_path: Path) -> None:
+    options = (*SAME, "train_cfg.max_iters=100000", "default_hooks.checkpoint.interval=5")
+
+    def terminate() -> None:
+        while not (tmp_path / "iter_5.pth").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def body() -> int:
+        if os.environ["RANK"] == "1":
+            threading.Thread(target=terminate, daemon=True).start()
+        return run_training(tmp_path, options, False)
+
+    outputs = together(tmp_path, body)
+    newest = (tmp_path / "last_checkpoint").read_text()
+    assert "Stopped by a signal to another process" in outputs[0] and newest in outputs[0]
+    assert torch.load(tmp_path / newest, weights_only=True)["meta"]["iter"] >= 5
 
 
 @pytest.mark.slow

@@ -78,3 +78,14 @@ def test_hostile_option_is_text(tmp_path: Path) -> None:
     (tmp_path / "recipe.py").write_text("a = dict(b=1)\n")
     recipe = load_recipe(tmp_path / "recipe.py", ["a.b=__import__('os').getcwd()"])
     assert recipe["a"]["b"] == "__import__('os').getcwd()"
+
+
+def test_a_list_may_take_in_one_from_above(tmp_path: Path) -> None:
+    (tmp_path / "recipe.py").write_text("a = [dict(b=1)]\nc = [*a, dict(b=2)]\n")
+    recipe = load_recipe(tmp_path / "recipe.py")
+    assert recipe["c"] == [{"b": 1}, {"b": 2}] and recipe["a"] == [{"b": 1}]
+    recipe["c"][0]["b"] = 9
+    assert recipe["a"] == [{"b": 1}]
+    (tmp_path / "recipe.py").write_text("a = [*'text']\n")
+    with pytest.raises(RecipeError, match="line 1: `\\*` is for lists"):
+        load_recipe(tmp_path / "recipe.py")
