@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perception.models.dense.preprocess import Preprocess
 from perception.models.polymax.criterion import KMaXCriterion, auxiliary_semantic_loss, panoptic_targets
-from perception.models.polymax.inference import PanopticThresholds, panoptic_result
+from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
 from perception.models.polymax.kmax import KMaXNetwork
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
@@ -30,6 +30,7 @@ class KMaXDeepLab(KMaXNetwork):
         mask_channels, pixel_decoder, decoder, decoder_dilation, align_corners, aux_low_level_activation: see `KMaXNetwork`, `ClusterTrunk`.
         class_names: names of the classes.
         thresholds: keyword arguments of `PanopticThresholds`.
+        inference: which maps results have, of "panoptic", "semantic", "instance".
         criterion: keyword arguments of `KMaXCriterion`.
         preprocess: keyword arguments of `Preprocess`; both sides are 32 k + 1 by default, where every stride halves exactly.
         loss_weights: entries of `LOSS_WEIGHTS` to change.
@@ -47,6 +48,7 @@ class KMaXDeepLab(KMaXNetwork):
         thing_classes: Sequence[int] = (),
         class_names: Sequence[str] = (),
         thresholds: Mapping[str, float] | None = None,
+        inference: Sequence[str] = MAPS,
         criterion: Mapping[str, Any] | None = None,
         preprocess: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | None = None,
@@ -57,6 +59,7 @@ class KMaXDeepLab(KMaXNetwork):
         self.num_classes = num_classes
         self.thing_classes, self.class_names = tuple(thing_classes), tuple(class_names)
         self.thresholds = PanopticThresholds(**(thresholds or {}))
+        self.inference = check_inference(inference)
         self.criterion = KMaXCriterion(num_classes, **(criterion or {}))
         self.preprocess = Preprocess(**{"pixels": 641 * 641, "offset": 1, **(preprocess or {})})
         self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
@@ -114,6 +117,7 @@ class KMaXDeepLab(KMaXNetwork):
                 self.thresholds,
                 network_size=target,
                 align_corners=self._align_corners(target[1]),
+                inference=self.inference,
             )
             results.append(
                 Prediction(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perception.errors import RecipeError
 from perception.models.dense.losses import nearest
 from perception.models.layers.conv import resize
 
@@ -124,6 +125,7 @@ def instance_inference(
     return masks, labels, best * confidence
 
 
+MAPS = ("panoptic", "semantic", "instance")
 _PAINT_VALUES = 400_000_000  # cluster x pixel values that one picture's painting may hold
 
 
@@ -137,14 +139,16 @@ def panoptic_result(
     *,
     network_size: tuple[int, int] | None = None,
     align_corners: bool = False,
+    inference: Sequence[str] = MAPS,
 ) -> Any:
-    """Return a `SegmentationResult` with panoptic, semantic and instance maps of `size` (H, W).
+    """Return a `SegmentationResult` with the maps that `inference` names, of `size` (H, W).
 
     Args:
         class_logits: (N, C + 1), void last.
         mask_logits: (N, h, w) at the network's stride.
         size: of the result. Very large pictures are painted at a smaller size and their ids enlarged.
         network_size: first enlarge to this size, then to `size`, both with `align_corners` (the official order).
+        inference: of `MAPS`. Instances are the panoptic map's things; without "panoptic", the masks of `instance_inference` above the thing threshold.
     """
     from perception.results import SegmentationResult
 
@@ -154,14 +158,39 @@ def panoptic_result(
     shrink = max(1.0, (masks.shape[1] * size[0] * size[1] / _PAINT_VALUES) ** 0.5)
     middle = (max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink)))
     masks = resize(masks, middle, align_corners=align_corners)[0]
-    panoptic, segments = panoptic_inference(class_logits, masks, things, thresholds)
-    semantic = semantic_inference(class_logits, masks).argmax(0)
-    thing_ids = torch.tensor([0] + [s["id"] for s in segments if s["is_thing"]], device=panoptic.device)
-    instance = torch.where(torch.isin(panoptic, thing_ids), panoptic, torch.zeros_like(panoptic))
+    maps: dict[str, Tensor] = {}
+    segments: list[dict[str, Any]] = []
+    if "panoptic" in inference:
+        maps["panoptic"], segments = panoptic_inference(class_logits, masks, things, thresholds)
+    if "semantic" in inference:
+        maps["semantic"] = semantic_inference(class_logits, masks).argmax(0)
+    if "instance" in inference and "panoptic" in inference:
+        ids = torch.tensor([0] + [s["id"] for s in segments if s["is_thing"]], device=masks.device)
+        maps["instance"] = torch.where(torch.isin(maps["panoptic"], ids), maps["panoptic"], 0)
+    elif "instance" in inference:
+        found = instance_inference(class_logits, masks, things, pixel=thresholds.pixel)
+        maps["instance"] = instance_map(found[0], found[2], thresholds.thing)
     return SegmentationResult(
-        semantic=nearest(semantic[None], size)[0].cpu().numpy(),
-        instance=nearest(instance[None], size)[0].cpu().numpy(),
-        panoptic=nearest(panoptic[None], size)[0].cpu().numpy(),
+        **{name: nearest(value[None], size)[0].cpu().numpy() for name, value in maps.items()},
         segments=segments,
         class_names=class_names,
     )
+
+
+def instance_map(masks: Tensor, scores: Tensor, least: float) -> Tensor:
+    """Paint the masks (K, H, W) whose score (K,) is above `least`, the best on top, into (H, W) int32: 1 for the best, 0 = none."""
+    masks, scores = masks[scores > least], scores[scores > least]
+    order = scores.argsort(descending=True, stable=True)
+    covered = masks[order]
+    if not len(covered):
+        return torch.zeros(masks.shape[1:], dtype=torch.int32, device=masks.device)
+    first = covered.int().argmax(0)
+    return torch.where(covered.any(0), first + 1, 0).int()
+
+
+def check_inference(inference: Sequence[str]) -> tuple[str, ...]:
+    """Return `inference` as a tuple. Raises `RecipeError` unless it names some of `MAPS`."""
+    unknown = [name for name in inference if name not in MAPS]
+    if unknown or not inference:
+        raise RecipeError(f"inference names some of {', '.join(MAPS)}; found {list(inference)}")
+    return tuple(inference)

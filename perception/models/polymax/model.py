@@ -19,7 +19,7 @@ from perception.models.dpt.decoder import GlobalToken
 from perception.models.layers.conv import resize, set_norm_momentum
 from perception.models.polymax.aggregate import aggregate
 from perception.models.polymax.criterion import KMaXCriterion, panoptic_targets
-from perception.models.polymax.inference import PanopticThresholds, panoptic_result
+from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
 from perception.models.polymax.kmax import ClusterTrunk
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.registry import register_model
@@ -48,6 +48,7 @@ class PolyMaX(DenseModel):
         out_stride: stride of the outputs (the clusters group pixels at the stride of the trunk's shallowest map).
         thing_classes: classes that are things, for "panoptic".
         criterion, thresholds: keyword arguments of `KMaXCriterion` and `PanopticThresholds`, for "panoptic".
+        inference: which segmentation maps results have, of "panoptic", "semantic", "instance"; for "panoptic".
         dense: further arguments of `DenseModel`, by keyword.
     """
 
@@ -74,6 +75,7 @@ class PolyMaX(DenseModel):
         thing_classes: Sequence[int] = (),
         criterion: Mapping[str, Any] | None = None,
         thresholds: Mapping[str, float] | None = None,
+        inference: Sequence[str] = MAPS,
         **dense: Any,
     ) -> None:
         super().__init__(tasks, **dense)
@@ -83,6 +85,7 @@ class PolyMaX(DenseModel):
         self.depth_focal = depth_focal
         self.deep_weight, self.out_stride = deep_weight, out_stride
         self.thing_classes, self.thresholds = tuple(thing_classes), PanopticThresholds(**(thresholds or {}))
+        self.inference = check_inference(inference)
         self.segments = "panoptic" in self.tasks
         values = {task: size for task, size in (("depth", 1), ("normals", 3)) if task in self.tasks}
         has_classes = self.segments or "semantic" in self.tasks
@@ -261,5 +264,6 @@ class PolyMaX(DenseModel):
             self.thing_classes,
             self.class_names,
             self.thresholds,
+            inference=self.inference,
         )
         return {"segmentation": result}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from perception.geometry import Pinhole
-from perception.models.registry import build_model
-from tests.models.configs import CASES, ModelCase
+from perception.models.registry import build_model, list_architectures, model_class
+from tests.models.configs import CASES, TESTED_ELSEWHERE, ModelCase
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=CASES, scope="module")
@@ -29,6 +32,19 @@ def tensors(value, prefix: str = "") -> dict[str, torch.Tensor]:
         return {prefix: value}
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
     return {key: tensor for name, inner in items for key, tensor in tensors(inner, f"{prefix}/{name}").items()}
+
+
+def test_every_registered_model_has_a_case() -> None:
+    registered = {name for name in list_architectures() if model_class(name).__module__.startswith("perception.")}
+    missing = registered - {case.config["type"] for case in CASES.values()} - TESTED_ELSEWHERE.keys()
+    assert not missing, (
+        f"no test builds {', '.join(sorted(missing))}: add a ModelCase with a small configuration and its training batch to CASES in "
+        "tests/models/configs.py, or name the file that tests the same in TESTED_ELSEWHERE there"
+    )
+    for name, file in TESTED_ELSEWHERE.items():
+        assert name in registered and (ROOT / file).is_file(), (
+            f"TESTED_ELSEWHERE names {name} in {file}, which is not there"
+        )
 
 
 def test_configuration_is_json(case: ModelCase) -> None:
