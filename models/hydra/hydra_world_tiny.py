@@ -66,6 +66,7 @@ model = dict(
     post_max=200,
     squared_radius=False,
 )
+channels_last = True
 train_cfg = dict(max_iters=6000, val_interval=2000)
 optim_wrapper = dict(optimizer=dict(lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 publish = dict(

@@ -114,6 +114,9 @@ class PanoSUNCG(PanoramaDataset):
             sample["neighbour_from_camera"] = torch.from_numpy(entry["poses"]).float()
         return sample
 
+    def stored(self) -> str:
+        return f"8 bit, range in metres * {255 / self.metres_at_255:g}; 0 unknown"
+
     def read_range(self, path: Path) -> np.ndarray:
         raw = read_image(path).astype(np.float32)
         grey = raw.mean(-1) if raw.ndim == 3 else raw  # three channels are averaged, as UniFuse does

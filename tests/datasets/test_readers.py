@@ -357,7 +357,12 @@ def test_the_check_of_panoramas_compares_with_what_is_known(tmp_path) -> None:
     put(tmp_path / f"area_5a/pano/rgb/{stem}_rgb.png", picture(8, 16))
     put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw)
     text = Stanford2D3D(tmp_path, "test").check().text()
-    assert "OmniFusion test 373" in text and "(356, 3156, 65535)" in text and "warning" not in text
+    assert (
+        "metres * 512" in text
+        and "OmniFusion test 373" in text
+        and "(356, 3156, 65535)" in text
+        and "warning" not in text
+    )
     put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw // 20)
     report = Stanford2D3D(tmp_path, "test").check()
     assert report.ok and "another preparation" in report.text() and "check the stored unit" in report.text()

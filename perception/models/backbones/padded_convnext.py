@@ -97,8 +97,7 @@ class PaddedConvNeXt(nn.Module):
         self.return_stem = return_stem
         self.downsample = nn.ModuleList([_Stem(in_channels, widths[0])])
         self.downsample.extend(_Downsample(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        last = max(1, sum(depths) - 1)
-        rates = [drop_path * block / last for block in range(sum(depths))]
+        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").tolist()
         self.stages = nn.ModuleList()
         for depth, width in zip(depths, widths, strict=True):
             self.stages.append(nn.Sequential(*(ConvNeXtBlock(width, rates.pop(0)) for _ in range(depth))))

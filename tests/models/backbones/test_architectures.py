@@ -82,7 +82,13 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if any(part in name for part in ("tiny", "micro", "13")) else pytest.mark.slow)
+        for name in PUBLISHED
+    ],
+)
 def test_sizes_have_the_published_number_of_parameters(name):
     classes = 10450 if name.startswith("hornet_large") else 1000  # published on ImageNet-21k
     with torch.device("meta"):
