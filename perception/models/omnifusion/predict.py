@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from perception.geometry import Equirectangular
-from perception.models.omnifusion.preprocess import to_camera
+from perception.models.omnifusion.preprocess import shape_notes, to_camera
 from perception.models.preprocess import Prepared
 
 
@@ -35,7 +35,9 @@ def predictions(
         maps = to_camera(torch.cat(list(names.values()), 1), camera)[0].cpu()
         found = dict(zip(names, maps, strict=True))
         valid = found["seen"] > 0.5
-        if "valid" in found and prepared:  # evaluators ask where there is truth; a pixel called sky would count as depth 0 there
+        if (
+            "valid" in found and prepared
+        ):  # evaluators ask where there is truth; a pixel called sky would count as depth 0 there
             valid &= found["valid"] > 0.5
         confidence = found.get("confidence", found.get("valid"))
         result = DepthResult(
@@ -45,5 +47,6 @@ def predictions(
             camera=camera,
             confidence=None if confidence is None else confidence.clamp(0, 1).numpy(),
         )
-        results.append(Prediction(camera=camera, image=item.image if prepared else None, depth=result))
+        image = item.image if prepared else None
+        results.append(Prediction(camera=camera, image=image, depth=result, notes=shape_notes(camera)))
     return results
