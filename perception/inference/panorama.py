@@ -20,7 +20,7 @@ from perception.errors import InputError
 from perception.geometry import sphere
 from perception.geometry.tangent import TangentLayout
 from perception.inference.panorama_alignment import align_patches
-from perception.models.omnifusion.preprocess import PanoramaPreprocess, to_camera
+from perception.models.omnifusion.preprocess import PanoramaPreprocess, shape_notes, to_camera
 from perception.models.preprocess import Prepared
 
 CAMERA_HEIGHT = 1.6  # metres above the floor: what sets the scale where the model knows none
@@ -34,7 +34,8 @@ class PanoramaDepth(nn.Module):
 
     Args:
         model: a built model of the zoo with the task "depth" and a pinhole camera.
-        size: (H, W) at which patches are merged. rings, fov: of `TangentLayout`. patch: side of a tangent picture, pixels.
+        size: (H, W) at which patches are merged. rings, fov: of `TangentLayout`. patch: width of a tangent picture, pixels (its height follows from the
+            angles).
         batch: tangent pictures that are run together.
 
     Raises `InputError` for a model without perspective depth.
@@ -48,7 +49,7 @@ class PanoramaDepth(nn.Module):
         model: nn.Module,
         size: tuple[int, int] = (512, 1024),
         rings: int | tuple[tuple[int, float], ...] = VIEWS,
-        fov: float = 95.0,
+        fov: float | tuple[float, float] = (108.0, 92.0),
         patch: int = 320,
         batch: int = 6,
     ) -> None:
@@ -58,11 +59,12 @@ class PanoramaDepth(nn.Module):
                 f"a panorama is made from a model of perspective depth; {type(model).__name__} does {getattr(model, 'tasks', ())}"
             )
         self.model = model
-        self.size, self.patch, self.batch = tuple(size), (patch, patch), batch
         self.layout = TangentLayout(rings, fov)
+        tall = self.layout.extent[0] / self.layout.extent[1]
+        self.size, self.patch, self.batch = tuple(size), (round(patch * tall), patch), batch
         self.layout.check(self.patch, self.size)
         # Pictures are cut from the panorama at about the patches' own resolution.
-        across = round(patch / (2 * math.tan(math.radians(fov) / 2)) * 2 * math.pi)
+        across = round(patch / (2 * self.layout.extent[1]) * 2 * math.pi)
         self.preprocess = PanoramaPreprocess((across // 2, across // 2 * 2))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -118,11 +120,9 @@ class PanoramaDepth(nn.Module):
                 camera=camera,
                 confidence=confidence.clamp(0, 1).numpy(),
             )
-            notes = (
-                ()
-                if bool(outputs["metric"][index])
-                else (f"scale assumed: camera {CAMERA_HEIGHT:g} m above the floor",)
-            )
+            notes = shape_notes(camera)
+            if not bool(outputs["metric"][index]):
+                notes += (f"scale assumed: camera {CAMERA_HEIGHT:g} m above the floor",)
             results.append(Prediction(camera=camera, image=item.image if prepared else None, depth=depth, notes=notes))
         return results
 
@@ -144,22 +144,24 @@ def fuse(
     x, y = layout.plane(patch)
     length = torch.from_numpy(np.sqrt(x[None, :] ** 2 + y[:, None] ** 2 + 1)).to(inverse)
     values, lengths, weights = _overlaps(layout, inverse, valid, length, directions)
-    strength = 0.01 if metric else 0.001
-    solved = align_patches(values, lengths, weights, scale_prior=strength, shift_prior=strength)
+    trust = np.cos(layout.centres()[:, 1]) ** 2  # networks know level cameras best
+    strength = 0.003 if metric else 0.001
+    solved = align_patches(values, lengths, weights * trust, trust, scale_prior=strength, shift_prior=strength)
     solution = torch.from_numpy(solved).to(inverse)
     fused = (solution[:, :1, None] * inverse + solution[:, 1:, None]) / length
     fused = fused.clamp(min=0)
-    there = valid.to(fused.dtype)
-    stack = torch.stack([fused * there, fused.square() * there, there], 1)[None]  # (1, N, 3, h, w)
+    there = valid * torch.from_numpy(trust).to(fused)[:, None, None]
+    seen = torch.ones_like(there) * there.amax((1, 2), keepdim=True).clamp(min=1e-6)
+    stack = torch.stack([fused * there, fused.square() * there, there, seen], 1)[None]  # (1, N, 4, h, w)
     merged = layout.merge(stack, size, "feathered")
-    known = merged[:, 2:].clamp(min=1e-6)
+    known = merged[:, 2:3].clamp(min=1e-6)
     mean = merged[:, :1] / known
     spread = (merged[:, 1:2] / known - mean.square()).clamp(min=0).sqrt()
     if not metric:
         mean, spread = (value * _floor_factor(mean) for value in (mean, spread))
     return {
         "inverse_range": mean,
-        "valid": merged[:, 2:],
+        "valid": merged[:, 2:3] / merged[:, 3:].clamp(min=1e-6),
         "confidence": torch.exp(-4 * spread / mean.clamp(min=1e-6)),
     }
 

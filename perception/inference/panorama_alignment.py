@@ -18,6 +18,7 @@ def align_patches(
     inverse: np.ndarray,
     lengths: np.ndarray,
     weights: np.ndarray,
+    trust: np.ndarray | None = None,
     *,
     scale_prior: float = 0.02,
     shift_prior: float = 0.02,
@@ -26,10 +27,10 @@ def align_patches(
     """Scale and shift of each patch.
 
     inverse: (P, N) inverse depth d_k at P directions. lengths: (P, N) n_k. weights: (P, N) >= 0, 0 where a patch does not see the direction or has no
-    depth there. scale_prior, shift_prior: pull towards a = 1 and b = 0, as a share of the data's weight (small for relative networks, larger for metric
+    depth there. trust: (N,) how much each patch's own scale counts for the scale of all. scale_prior, shift_prior: pull towards a = 1 and b = 0, as a share of the data's weight (small for relative networks, larger for metric
     ones, whose own scale means something).
 
-    Returns (N, 2) a_k, b_k; the mean log scale is 0, since the scale as a whole is free.
+    Returns (N, 2) a_k, b_k; the (trusted) mean log scale is 0, since the scale as a whole is free.
     """
     seen = weights > 0
     basis = np.stack([np.where(seen, inverse, 0) / lengths, np.where(seen, 1 / lengths, 0)], -1)  # (P, N, 2)
@@ -53,7 +54,7 @@ def align_patches(
         robust = np.where(error <= bend, 1.0, bend / np.maximum(error, 1e-12))
     scale, shift = solution[:, 0] / level, solution[:, 1] / shift_unit
     # Scale is free as a whole: the patches' own mean scale is kept.
-    common = np.exp(np.mean(np.log(np.maximum(scale, 1e-6))))
+    common = np.exp(np.average(np.log(np.maximum(scale, 1e-6)), weights=trust))
     return np.stack([scale, shift], -1) / common
 
 

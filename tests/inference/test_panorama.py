@@ -19,15 +19,16 @@ from perception.models.preprocess import Prepared
 from perception.results import DepthResult, Prediction
 
 SIZE = (64, 128)
-LAYOUT = TangentLayout(VIEWS, 95)
-PATCH = (48, 48)
+LAYOUT = TangentLayout(VIEWS, (108, 92))
+PATCH = (64, 48)
 
 
 def room_range(rays: torch.Tensor) -> torch.Tensor:
     """Range (...) along directions (..., 3) in a box 6 x 3 x 8 m with a column, seen 1.6 m above its floor."""
     low, high = torch.tensor([-2.0, -1.4, -5.0]), torch.tensor([4.0, 1.6, 3.0])
     rays = rays.float()
-    wall = torch.where(rays > 0, high, low) / torch.where(rays.abs() < 1e-9, 1e-9, rays)
+    safe = torch.where(rays.abs() < 1e-9, 1e-9, rays)
+    wall = torch.where(safe > 0, high, low) / safe
     distance = wall.amin(-1)
     column = (torch.atan2(rays[..., 0], rays[..., 2]) - 2.0).abs() < 0.15
     return torch.where(column, (1.5 / torch.hypot(rays[..., 0], rays[..., 2])).minimum(distance), distance)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from perception.geometry import Equirectangular
-from perception.models.omnifusion.preprocess import to_camera
+from perception.models.omnifusion.preprocess import shape_notes, to_camera
 from perception.models.preprocess import Prepared
 
 
@@ -47,5 +47,6 @@ def predictions(
             camera=camera,
             confidence=None if confidence is None else confidence.clamp(0, 1).numpy(),
         )
-        results.append(Prediction(camera=camera, image=item.image if prepared else None, depth=result))
+        image = item.image if prepared else None
+        results.append(Prediction(camera=camera, image=image, depth=result, notes=shape_notes(camera)))
     return results

@@ -47,12 +47,18 @@ def check_panorama(image: np.ndarray, camera: Any) -> None:
         raise InputError(
             f"the panorama is {width}x{height} pixels but its camera is for {camera.width}x{camera.height}"
         )
-    if camera.full and not 1.9 < width / height < 2.1:
-        warnings.warn(
-            f"a panorama of 360 x 180 degrees is twice as wide as high; found {width}x{height}. If it shows less, say so with "
-            "Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians",
-            stacklevel=4,
-        )
+    for note in shape_notes(camera):
+        warnings.warn(note, stacklevel=4)
+
+
+def shape_notes(camera: Equirectangular) -> tuple[str, ...]:
+    """What the user should know about the panorama's shape."""
+    if not camera.full or 1.9 < camera.width / camera.height < 2.1:
+        return ()
+    return (
+        f"a panorama of 360 x 180 degrees is twice as wide as high; found {camera.width}x{camera.height}; if it shows less, say so with "
+        "Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians",
+    )
 
 
 def embed_partial(image: np.ndarray, camera: Equirectangular, size: tuple[int, int]) -> np.ndarray:

@@ -152,7 +152,13 @@ class Video360(nn.Module):
         faces = outputs["face_motion"]
         spread = [losses.pose_consistency_loss(faces[:, :, j, :3], faces[:, :, j, 3:]) for j in range(self.targets)]
         found["pose"] = torch.stack(spread).sum()
-        return {f"loss_{name}": self.loss_weights[name] * value for name, value in found.items()}
+        weighted = {f"loss_{name}": self.loss_weights[name] * value for name, value in found.items()}
+        if "neighbour_from_camera" in batch:  # the true motion is watched, never learned from
+            with torch.no_grad():
+                turn = rotation.mT @ batch["neighbour_from_camera"][..., :3, :3].to(rotation)
+                trace = turn.diagonal(dim1=-2, dim2=-1).sum(-1)
+                weighted["log_rotation_degrees"] = torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos()).mean()
+        return weighted
 
     @torch.no_grad()
     def predict(
