@@ -14,6 +14,7 @@ model = dict(
 train_cfg = dict(max_iters=8000, val_interval=2000)
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 channels_last = True
+bundled = "dpt-world-tiny"
 publish = dict(
     about=dict(
         title="Depth, normals and classes of a photo: DPT, trained on the procedural world",

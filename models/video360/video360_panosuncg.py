@@ -4,9 +4,9 @@ _base_ = ["../_base_/runtime.py"]
 
 seed = 229
 model = dict(type="Video360", size=(512, 1024), face=256, photometric="contrast", convention="consistent")
-_data = dict(type="PanoSUNCG", root="data/panosuncg", size=(512, 1024), neighbours=[-1, 1])
-train_dataloader = dict(batch_size=8, num_workers=4, dataset=dict(listing="data/panosuncg/train.txt", **_data))
-val_dataloader = dict(batch_size=4, num_workers=2, dataset=dict(listing="data/panosuncg/val.txt", **_data))
+_data = dict(type="PanoSUNCG", root="data/panosuncg", offsets=[-1, 1])  # 512 x 1024 as they are on disk
+train_dataloader = dict(batch_size=8, num_workers=4, dataset=dict(split="train", **_data))
+val_dataloader = dict(batch_size=4, num_workers=2, dataset=dict(split="val", **_data))
 test_dataloader = val_dataloader
 val_evaluator = [dict(type="DepthEvaluator", protocol="bifuse_nocrop", alignments=["median"], baselines=False)]
 test_evaluator = val_evaluator

@@ -159,7 +159,7 @@ class NuScenes:
             record = self.index.record(row, name)
             if record < 0:
                 continue  # a camera that this frame lacks; `meta["cameras"]` names those that are there
-            rgb = read_rgb(self.root / str(self.index.data_file[record]))
+            rgb = read_rgb(self.root / self.index.file(record))
             matrix = self._ego_from_sensor(record, ego_from_global)
             one: dict[str, Any] = {
                 "image": image_tensor(rgb),
@@ -189,7 +189,7 @@ class NuScenes:
         record = self.index.record(row, LIDAR)
         if record < 0:
             raise DatasetError(f"NuScenes: sample {self.index.sample_token[row]} has no {LIDAR}")
-        path = self.root / str(self.index.data_file[record])
+        path = self.root / self.index.file(record)
         try:
             raw = np.fromfile(str(path), "<f4")
         except OSError as error:
@@ -214,7 +214,7 @@ class NuScenes:
                 continue
             wanted = (self.radar_sweeps if sweeps is None else sweeps) - 1
             for number, record in enumerate([key, *self.index.sweeps(key, wanted)]):
-                raw = read_radar(self.root / str(self.index.data_file[record]), self.radar_keep)
+                raw = read_radar(self.root / self.index.file(record), self.radar_keep)
                 parts.append(self._radar_sweep(raw, record, number, key_time, ego_from_global))
         return np.concatenate(parts)
 
@@ -282,7 +282,7 @@ class NuScenes:
             for name in self.radars:
                 key = self.index.record(int(row), name)
                 wanted += [key, *self.index.sweeps(key, self.radar_sweeps - 1)] if key >= 0 else []
-        return [self.root / str(self.index.data_file[record]) for record in dict.fromkeys(wanted)]
+        return [self.root / self.index.file(record) for record in dict.fromkeys(wanted)]
 
     def check(self, progress: Callable[[Iterable], Iterable] = iter) -> CheckReport:
         """Look for every file, then read every sample whose files are there."""

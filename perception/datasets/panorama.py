@@ -73,6 +73,7 @@ class PanoramaDataset(FileDataset):
     def check(self, progress: Callable[[Iterable], Iterable] = iter) -> CheckReport:
         """`FileDataset.check`, compared with what is known of the data set: counts, single files, the usual depth."""
         report = super().check(progress)
+        report.figures["stored depth"] = self.stored()
         if self.published:
             listed = ", ".join(f"{name} {count}" for name, count in self.published.items())
             same = [name for name, count in self.published.items() if count == len(self)]
@@ -98,6 +99,10 @@ class PanoramaDataset(FileDataset):
                 if found != expected:
                     report.warnings.append(f"{text}: this is another preparation of the data set")
         return report
+
+    def stored(self) -> str:
+        """Unit of the files, in words."""
+        raise NotImplementedError
 
     def find(self, root: Path) -> Iterable[Entry]:
         """Entries {"image", "depth"} under the root."""
@@ -172,6 +177,9 @@ class Stanford2D3D(PanoramaDataset):
     def read_range(self, path: Path) -> np.ndarray:
         return read_depth_png(path, 512.0, (0, 65535))
 
+    def stored(self) -> str:
+        return "16 bit, range in metres * 512; 0 and 65535 unknown"
+
 
 @register_dataset
 class Matterport3D(PanoramaDataset):
@@ -198,6 +206,9 @@ class Matterport3D(PanoramaDataset):
 
     def read_range(self, path: Path) -> np.ndarray:
         return read_depth_png(path, self.units)
+
+    def stored(self) -> str:
+        return f"16 bit, range in metres * {self.units:g}; 0 unknown"
 
 
 @register_dataset
@@ -231,6 +242,9 @@ class Panorama3D60(PanoramaDataset):
     def read_range(self, path: Path) -> np.ndarray:
         depth, _ = read_depth(path)
         return np.where(depth < self.far, depth, 0)
+
+    def stored(self) -> str:
+        return f"float, range in metres; {self.far:g} m and beyond unknown"
 
 
 @register_dataset

@@ -20,6 +20,7 @@ import torch
 from perception.datasets.files import Entry, image_tensor, read_image, read_lines, read_rgb
 from perception.datasets.panorama import PanoramaDataset
 from perception.datasets.registry import register_dataset
+from perception.datasets.resize import resize_sample
 from perception.errors import DatasetError
 
 
@@ -28,8 +29,8 @@ class PanoSUNCG(PanoramaDataset):
     """PanoSUNCG's layouts, see the module.
 
     split          "train", "val" (the lists), or "all"; for the layout with lists
-    offsets        further frames of the path, such as (-1, 1): adds ``neighbours`` (T, 3, H, W) uint8 and ``neighbour_from_camera`` (T, 4, 4) float32 [m]
-                   (neighbour <- reference), as `WorldPanoramaVideo` does; frames without them, or where the camera stands still, are left out
+    offsets        further frames of the path, such as (-1, 1): adds ``neighbours`` (T, 3, H, W) uint8 and ``neighbour_from_camera`` (T, 4, 4)
+                   float32 [m], as `WorldPanoramaVideo` does; frames without them, or where the camera stands still, are left out
     metres_at_255  depth of the stored value 255
     """
 
@@ -46,8 +47,10 @@ class PanoSUNCG(PanoramaDataset):
     ) -> None:
         if split not in ("train", "val", "all"):
             raise DatasetError(f"PanoSUNCG: split must be one of train, val, all; found {split!r}")
-        if rest.get("size") is not None and offsets:
-            raise DatasetError("PanoSUNCG: size and offsets do not go together; resize the batch on the device")
+        if listing is not None and offsets:
+            raise DatasetError(
+                "PanoSUNCG: offsets need the paths' own lists (`split`); a `listing` has single panoramas"
+            )
         self.split, self.offsets = split, tuple(int(step) for step in offsets)
         self.metres_at_255 = float(metres_at_255)
         super().__init__(root, listing, **rest)
@@ -104,9 +107,15 @@ class PanoSUNCG(PanoramaDataset):
     def load(self, entry: Entry, index: int) -> dict[str, Any]:
         sample = super().load(entry, index)
         if "others" in entry:
-            sample["neighbours"] = torch.stack([image_tensor(read_rgb(path)) for path in entry["others"]])
+            others = [{"image": image_tensor(read_rgb(path)), "meta": {}} for path in entry["others"]]
+            if self.size is not None:
+                others = [resize_sample(other, self.size, self.fit) for other in others]
+            sample["neighbours"] = torch.stack([other["image"] for other in others])
             sample["neighbour_from_camera"] = torch.from_numpy(entry["poses"]).float()
         return sample
+
+    def stored(self) -> str:
+        return f"8 bit, range in metres * {255 / self.metres_at_255:g}; 0 unknown"
 
     def read_range(self, path: Path) -> np.ndarray:
         raw = read_image(path).astype(np.float32)

@@ -84,8 +84,13 @@ def evaluate(
 def set_world_seed(dataset: dict[str, Any], seed: int) -> None:
     """Give a generated data set another seed: as many scenes as before, none of them ever trained on.
 
-    A range of scene seeds moves to ``10**9 + 10**5 * seed``, far above what recipes train on; a plain ``seed`` is replaced.
+    A range of scene seeds moves to ``10**9 + 10**5 * seed``, far above what recipes train on; a plain ``seed`` is replaced; a `Concat`
+    passes the seed on to its parts.
     """
+    if "datasets" in dataset:
+        for part in dataset["datasets"]:
+            set_world_seed(part, seed)
+        return
     if "seeds" not in dataset:
         dataset["seed"] = seed
         return

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.base import Evaluator, format_rows
+from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
 from perception.evaluation.greedy import greedy_assign, pairs_of_groups, rank_in_group
 from perception.evaluation.registry import register_evaluator
 from perception.io.kitti import KittiLabels, read_labels
@@ -284,7 +284,7 @@ class KittiEvaluator(Evaluator):
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[KittiLabels, KittiLabels]:
         offset = sample.get("camera_offset")
-        offset = (0.0, 0.0, 0.0) if offset is None else np.asarray(offset, np.float64)
+        offset = (0.0, 0.0, 0.0) if offset is None else to_numpy(offset).astype(np.float64)
         truth = sample.get("kitti_labels")
         truth = kitti_truth(sample, self.classes, offset) if truth is None else truth
         found = kitti_prediction(prediction, self.classes, offset)
@@ -297,6 +297,9 @@ class KittiEvaluator(Evaluator):
 
     def table(self) -> dict[str, Any]:
         """The full table of `KittiProtocol.evaluate`."""
+        return self.once(self._evaluate)
+
+    def _evaluate(self) -> dict[str, Any]:
         records = self.ordered()
         return KittiProtocol([r[0] for r in records], [r[1] for r in records]).evaluate(self.classes, self.overlaps)
 
@@ -337,8 +340,6 @@ def format_ap(table: Mapping[str, Any], frames: int) -> str:
 
 def kitti_truth(sample: Mapping[str, Any], classes: Sequence[str], offset: Any = (0.0, 0.0, 0.0)) -> KittiLabels:
     """KITTI rows from the boxes of a sample of any data set; difficulties need ``truncation`` and ``occlusion``, else all is in full view."""
-    from perception.evaluation.base import to_numpy
-
     boxes2d = sample.get("boxes2d_full")
     boxes2d = sample.get("boxes2d") if boxes2d is None else boxes2d
     if boxes2d is None or sample.get("boxes3d") is None:
@@ -362,8 +363,6 @@ def kitti_truth(sample: Mapping[str, Any], classes: Sequence[str], offset: Any =
 
 def kitti_prediction(prediction: Any, classes: Sequence[str], offset: Sequence[float]) -> KittiLabels:
     """Turn one prediction (see `KittiEvaluator`) into result rows. Raises `InputError`."""
-    from perception.evaluation.base import take, to_numpy
-
     if isinstance(prediction, KittiLabels):
         return prediction
     held = take(prediction, "boxes3d")

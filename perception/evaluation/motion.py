@@ -45,8 +45,8 @@ def summarise(errors: Mapping[str, Any]) -> dict[str, float]:
 class MotionEvaluator(Evaluator):
     """Motion of the camera to neighbouring frames, over a data set.
 
-    The truth is ``neighbour_from_camera`` (T, 4, 4; neighbour <- reference) of the batch; predictions hold ``neighbour_from_camera`` (T, 4, 4), or ``motion`` (T, 6): axis-angle
-    and translation. Lengths are compared after ONE factor for the whole set (least squares), since motion learned from video has a free scale.
+    The truth is ``neighbour_from_camera`` (T, 4, 4) of the batch; predictions hold the same, or ``motion`` (T, 6): axis-angle and
+    translation. Lengths are compared after ONE factor for the whole set (least squares), since motion learned from video has a free scale.
     """
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> dict[str, np.ndarray]:

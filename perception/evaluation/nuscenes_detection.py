@@ -87,13 +87,32 @@ class DetectionResult:
         """nuScenes detection score."""
         return float((5.0 * self.mean_ap + self.scores.sum()) / 10.0)
 
+    def of_present(self) -> tuple[float, float]:
+        """mAP and NDS over the classes that occur. The official figures count a class without truth as AP 0 and errors 1 (small splits suffer)."""
+        there = self.truths > 0
+        if not there.any():
+            return float("nan"), float("nan")
+        held = self.label_errors[there]
+        known = ~np.isnan(held)
+        count = known.sum(0)
+        errors = np.where(count > 0, np.where(known, held, 0).sum(0) / np.maximum(count, 1), 1.0)
+        mean_ap = float(self.label_ap[there].mean())
+        return mean_ap, float((5.0 * mean_ap + np.maximum(0.0, 1.0 - errors).sum()) / 10.0)
+
     def metrics(self) -> dict[str, float]:
         named = dict(zip(("mate", "mase", "maoe", "mave", "maae"), map(float, self.errors), strict=True))
         ap = {f"ap/{name}": float(v) for name, v in zip(DETECTION_CLASSES, self.label_ap.mean(1), strict=True)}
-        return {"nds": self.nds, "map": self.mean_ap, **named, **ap}
+        mean_ap, nds = self.of_present()
+        return {"nds": self.nds, "map": self.mean_ap, **named, **ap, "present/nds": nds, "present/map": mean_ap}
 
     def text(self) -> str:
         lines = [f"nuScenes detection: NDS {self.nds:.4f}, mAP {self.mean_ap:.4f}; errors at {TP_THRESHOLD:g} m"]
+        absent = [name for name, count in zip(DETECTION_CLASSES, self.truths, strict=True) if count == 0]
+        if absent:
+            mean_ap, nds = self.of_present()
+            lines.append(
+                f"no truth for {', '.join(absent)}: officially AP 0 and errors 1; over the other classes NDS {nds:.4f}, mAP {mean_ap:.4f}"
+            )
         rows = {
             name: {
                 "AP": float(self.label_ap[i].mean()),

@@ -25,7 +25,7 @@ from perception.geometry.transforms import rigid, rotation_from_quaternion
 from perception.io.atomic import atomic_path
 from perception.io.nuscenes_results import ATTRIBUTES, DETECTION_CLASSES, RACK, NuScenesBoxes, NuScenesSamples
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 TABLES = (
     "scene",
     "sample",
@@ -64,7 +64,7 @@ _VAL_RANGES = (
     "3 12-18 35 36 38 39 92-110 221 268-278 329-332 344-346 519-524 552-565 625-627 629 630 632-638 770 771 775 777 778 "
     "780-784 794-800 802 904-917 919-931 962 963 966-969 971 972 1059-1073"
 )
-_MINI_VAL = (103, 916)
+_MINI_TRAIN, _MINI_VAL = (61, 553, 655, 757, 796, 1077, 1094, 1100), (103, 916)
 MAX_VELOCITY_GAP = 1.5  # seconds between two annotations of which a velocity is made (twice that with both neighbours)
 
 
@@ -82,7 +82,7 @@ class NuScenesIndex:
 
     scene_token, scene_name (C,); sample_token (S,), sample_scene (S,), sample_time (S,)
     channel (K,) names; key_data (S, K) row of the key-frame record of each channel, -1 where there is none
-    data_file (D,), data_time (D,), data_channel (D,), data_prev (D,) row or -1, data_size (D, 2) width, height, data_key (D,) bool,
+    data_file (D,) bytes (UTF-8; `file` gives the text), data_time (D,), data_channel (D,), data_prev (D,) row or -1, data_size (D, 2) width, height, data_key (D,) bool,
     data_calibration (D,), data_translation (D, 3), data_rotation (D, 4): the ego pose at the record's time
     calibration_translation (B, 3), calibration_rotation (B, 4), calibration_intrinsic (B, 3, 3; zeros unless a camera)
     box_sample (A,), box_instance (A,), box_category (A,) into category_name, box_xyz (A, 3), box_wlh (A, 3), box_rotation (A, 4), box_lidar,
@@ -125,6 +125,10 @@ class NuScenesIndex:
     def __post_init__(self) -> None:
         self.channels = {str(name): i for i, name in enumerate(self.channel)}
         self.box_start = np.searchsorted(self.box_sample, np.arange(len(self.sample_token) + 1))
+
+    def file(self, record: int) -> str:
+        """Path of the record's file below the data root."""
+        return bytes(self.data_file[record]).decode()
 
     def record(self, sample: int, channel: str) -> int:
         """Row of the key-frame record of `channel` at sample row `sample`, or -1."""
@@ -195,7 +199,7 @@ def _official_scenes(split: str, names: list[str], listed: dict) -> set[str]:
         "val": {name for name, n in number.items() if n in val},
         "train": {name for name, n in number.items() if n not in val},
         "mini_val": {name for name, n in number.items() if n in _MINI_VAL},
-        "mini_train": {name for name, n in number.items() if n not in _MINI_VAL},
+        "mini_train": {name for name, n in number.items() if n in _MINI_TRAIN},
     }
     if split not in rules:
         known = [*listed, *rules]
@@ -311,6 +315,12 @@ def _texts(values: Iterable[str]) -> np.ndarray:
     return np.array(held, dtype=np.str_) if held else np.zeros(0, dtype="U1")
 
 
+def _names(values: Iterable[str]) -> np.ndarray:
+    """Millions of file names: one byte a letter, where NumPy's text takes four."""
+    held = [value.encode() for value in values]
+    return np.array(held, dtype=np.bytes_) if held else np.zeros(0, dtype="S1")
+
+
 def _sensor_arrays(folder: Path, sample_row: dict[str, int]) -> dict[str, np.ndarray]:
     sensors = _table(folder, "sensor")
     names = [row["channel"] for row in sensors]
@@ -335,7 +345,7 @@ def _sensor_arrays(folder: Path, sample_row: dict[str, int]) -> dict[str, np.nda
     return {
         "channel": _texts(names),
         "key_data": key_data,
-        "data_file": _texts(row["filename"] for row in records),
+        "data_file": _names(row["filename"] for row in records),
         "data_time": np.array([row["timestamp"] for row in records], np.int64),
         "data_channel": channel,
         "data_prev": np.array([row_of.get(row["prev"], -1) for row in records], np.int64),

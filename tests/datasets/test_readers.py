@@ -334,6 +334,10 @@ def test_panosuncg_paths(tmp_path) -> None:
     assert [e["image"].name for e in data.entries] == ["1_color.png"]  # frame 3 stands still: no frame beside it counts
     item = data[0]
     assert item["neighbours"][:, 0, 0, 0].tolist() == [0, 20] and item["depth"][0, 0] == pytest.approx(2.0)
+    small = PanoSUNCG(tmp_path, split="train", offsets=(-1, 1), size=(4, 8))[0]
+    assert small["neighbours"].shape == (2, 3, 4, 8) and small["image"].shape == (3, 4, 8)
+    with pytest.raises(DatasetError, match="single panoramas"):
+        PanoSUNCG(tmp_path, tmp_path / "rotated/train.txt", offsets=(1,))
     poses = camera_from_world_along(places)
     ahead = poses[1, :3, :3] @ (places[2] - places[1])
     np.testing.assert_allclose(ahead, [0, 0, 1], atol=1e-12)
@@ -353,7 +357,12 @@ def test_the_check_of_panoramas_compares_with_what_is_known(tmp_path) -> None:
     put(tmp_path / f"area_5a/pano/rgb/{stem}_rgb.png", picture(8, 16))
     put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw)
     text = Stanford2D3D(tmp_path, "test").check().text()
-    assert "OmniFusion test 373" in text and "(356, 3156, 65535)" in text and "warning" not in text
+    assert (
+        "metres * 512" in text
+        and "OmniFusion test 373" in text
+        and "(356, 3156, 65535)" in text
+        and "warning" not in text
+    )
     put(tmp_path / f"area_5a/pano/depth/{stem}_depth.png", raw // 20)
     report = Stanford2D3D(tmp_path, "test").check()
     assert report.ok and "another preparation" in report.text() and "check the stored unit" in report.text()

@@ -58,3 +58,8 @@ def test_every_named_test_exists(number: int) -> None:
     if tests and not runs.startswith("open"):
         fast = [name for file, name in tests if not slow_by_name(ROOT / file)[name]]
         assert bool(fast) == (runs == "make test"), "a promise with a fast test is kept by `make test`"
+
+
+def test_every_other_test_that_is_named_exists() -> None:
+    for file, name in NAME.findall(TABLE.read_text(encoding="utf-8")):
+        assert name in slow_by_name(ROOT / file), f"{file} has no {name}"

@@ -11,6 +11,7 @@ import torch
 from perception.engine.recipe import load_recipe
 from perception.engine.schema import check_recipe
 from perception.errors import DatasetError, RecipeError
+from perception.inference.loading import without_downloads
 from perception.models.registry import build_model
 from tests.engine.helpers import ROOT
 
@@ -25,7 +26,7 @@ def test_recipe_builds_its_model_and_names_real_data_sets(path: Path) -> None:
     recipe = load_recipe(path)
     check_recipe(recipe)
     with torch.device("meta"):  # shapes without memory: large models too are built in a moment
-        model = build_model({**recipe["model"], **({"pretrained": False} if "pretrained" in recipe["model"] else {})})
+        model = build_model(without_downloads(recipe["model"]))
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         dataset = (recipe.get(key) or {}).get("dataset")

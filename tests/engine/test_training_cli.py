@@ -64,7 +64,7 @@ def test_resume_is_bit_equal_inside_an_epoch(finished: Path, tmp_path: Path) -> 
     first = torch.load(finished / "iter_16.pth", weights_only=True)
     second = torch.load(tmp_path / "iter_16.pth", weights_only=True)
     assert {"state_dict", "ema_state_dict", "optimizer", "param_schedulers", "rng"} <= first.keys()
-    assert differences(first, second) == ["/meta/time"]
+    assert set(differences(first, second)) <= {"/meta/time"}  # none within one second
     assert curve(finished)[iteration:] == curve(tmp_path)
 
 

@@ -73,6 +73,18 @@ def test_perfect_predictions() -> None:
     )
 
 
+def test_classes_that_do_not_occur_are_told_apart() -> None:
+    """Cars and pedestrians alone, found perfectly: officially 2 of 10 classes; over those that occur everything is right."""
+    truth, samples = world()
+    some = truth[np.isin(truth.label, [0, 5])]
+    result = evaluate_detection(some, some, samples)
+    assert result.mean_ap == pytest.approx(0.2) and result.nds < 0.4
+    assert result.of_present() == (pytest.approx(1.0), pytest.approx(1.0))
+    assert "no truth for truck, bus" in result.text() and "NDS 1.0000" in result.text()
+    whole = evaluate_detection(truth, truth, samples)
+    assert whole.of_present() == (whole.mean_ap, whole.nds) and "no truth" not in whole.text()
+
+
 def test_detection_equals_a_plain_loop() -> None:
     """Crowded: many near predictions compete for few objects; matched one by one as the rules say."""
     truth, samples = world(1, 4, 30, 3)

@@ -119,7 +119,7 @@ class DiesOnce(Worker):
         return super().predict(file, folder)
 
 
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(600)
 def test_ray_does_each_input_once_although_a_worker_is_killed(
     model: str, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

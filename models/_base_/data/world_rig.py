@@ -26,7 +26,11 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 val_evaluator = [dict(type="NuScenesDetectionEvaluator", name="nuscenes"), dict(type="OccupancyEvaluator")]
-test_evaluator = val_evaluator
+test_evaluator = [
+    dict(type="NuScenesDetectionEvaluator", name="nuscenes"),
+    dict(type="OccupancyEvaluator"),
+    dict(type="NuScenesTrackingEvaluator", name="tracking", tracker={}),
+]
 batch_transform = [
     dict(type="RigPhotometric", strength=0.3),
     dict(type="RigImageFlip", p=0.5),

@@ -83,7 +83,9 @@ class Mono3DAugment:
     """Mirrors, crops and mixes the pictures of a batch.
 
     Args:
-        flip: probability to mirror left to right. The calibration is mirrored too, so that boxes project exactly.
+        flip: probability to mirror left to right.
+        mirror_camera: mirror the calibration, too, so that the mirrored scene is seen exactly. Otherwise the calibration stays and objects are moved aside to
+            where it projects them onto their mirrored pictures, as the official code does (its camera's centre is not the picture's middle).
         crop: probability to take a window of another size and place.
         scale, shift: standard deviations of the window's relative size and of its middle (fractions of the picture); sizes are cut at one deviation,
             shifts at two, as in the paper.
@@ -100,9 +102,10 @@ class Mono3DAugment:
         shift: float = 0.05,
         scale_depth: bool = True,
         mixup: float = 0.0,
+        mirror_camera: bool = True,
     ) -> None:
         self.flip, self.crop, self.scale, self.shift = flip, crop, scale, shift
-        self.scale_depth, self.mixup = scale_depth, mixup
+        self.scale_depth, self.mixup, self.mirror_camera = scale_depth, mixup, mirror_camera
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return a new batch; needs ``image`` (B, 3, H, W), ``intrinsics``, ``boxes3d``, ``labels3d`` and moves ``boxes2d`` where it is there.
@@ -138,13 +141,15 @@ class Mono3DAugment:
         origin = torch.stack((flip.float() * width, torch.zeros_like(window)), -1)
         batch["image"] = _warp(image, sign, origin, middle, window)
         intrinsics = torch.stack([torch.as_tensor(k) for k in batch["intrinsics"]]).clone()
-        centre = (intrinsics[:, :2, 2] * sign + origin - middle) / window[:, None] + size / 2
-        intrinsics[:, :2, 2] = centre.to(intrinsics.dtype)
+        mirrored = intrinsics[:, :2, 2] * sign + origin
+        kept = mirrored if self.mirror_camera else intrinsics[:, :2, 2]
+        aside = (mirrored - kept)[:, 0] / intrinsics[:, 0, 0]  # of objects, metres for each metre of distance
+        intrinsics[:, :2, 2] = ((kept - middle) / window[:, None] + size / 2).to(intrinsics.dtype)
         if not self.scale_depth:
             intrinsics[:, 0, 0] /= window
             intrinsics[:, 1, 1] /= window
         batch["intrinsics"] = intrinsics
-        batch["boxes3d"] = [self._boxes(b, flip[i], window[i]) for i, b in enumerate(batch["boxes3d"])]
+        batch["boxes3d"] = [self._boxes(b, flip[i], window[i], aside[i]) for i, b in enumerate(batch["boxes3d"])]
         for name in ("boxes2d", "boxes2d_full"):
             if name not in batch:
                 continue
@@ -156,15 +161,16 @@ class Mono3DAugment:
             batch[name] = boxes2d
         return batch
 
-    def _boxes(self, boxes: Tensor, flip: Tensor, window: Tensor) -> Tensor:
+    def _boxes(self, boxes: Tensor, flip: Tensor, window: Tensor, aside: Tensor) -> Tensor:
         x, y, z, length, width, height, yaw = boxes.unbind(-1)
         x = torch.where(flip, -x, x)
         yaw = torch.where(flip, math.pi - yaw, yaw)
+        # What the picture shows is the view of the object, its angle to the ray; the ray turns, and the yaw with it.
+        view = yaw + torch.atan2(x, z)
+        x = x + aside * z
         if self.scale_depth:
-            # What the picture shows is the view of the object, its angle to the ray; the ray turns, and the yaw with it.
-            view = yaw + torch.atan2(x, z)
             z = z * window
-            yaw = view - torch.atan2(x, z)
+        yaw = view - torch.atan2(x, z)
         yaw = torch.remainder(yaw + math.pi, 2 * math.pi) - math.pi
         return torch.stack((x, y, z, length, width, height, yaw), -1)
 

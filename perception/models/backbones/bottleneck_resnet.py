@@ -6,11 +6,14 @@ their last ReLU. Both layouts keep the stride in the 3x3 convolution and use bat
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import RecipeError
+from perception.models.backbones.timm_weights import load_timm
 from perception.models.layers.conv import ConvNorm
 
 _DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -42,6 +45,7 @@ class BottleneckResNet(nn.Module):
         blocks: blocks a stage, in place of those of `depth`.
         return_stem: also return the stem's map (Cityscapes models): first where it has stride 2; after stage 2, whose stride 4 it shares, where it
             is max-pooled. That is the order in which the official pixel decoders take them, deep to shallow and reversed.
+        pretrained: name of a timm ResNet whose published weights to start from, such as "resnet50.a1_in1k".
     """
 
     activation = "relu"
@@ -58,6 +62,7 @@ class BottleneckResNet(nn.Module):
         blocks: tuple[int, ...] | None = None,
         return_stem: bool = False,
         in_channels: int = 3,
+        pretrained: str | bool = False,
     ) -> None:
         super().__init__()
         if blocks is None and depth not in _DEPTHS:
@@ -79,6 +84,8 @@ class BottleneckResNet(nn.Module):
         if return_stem:
             self.channels.insert(int(stem_pool), width)
             self.strides.insert(int(stem_pool), 4 if stem_pool else 2)
+        if pretrained:
+            load_timm(self, str(pretrained), _from_timm)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map normalised pictures (B, 3, H, W) to maps of strides 4, 8, 16, 32 (with the stem's if asked for)."""
@@ -96,3 +103,13 @@ class BottleneckResNet(nn.Module):
         if self.return_stem:
             features.insert(int(self.stem_pool), stem)
         return features
+
+
+def _from_timm(key: str) -> str | None:
+    """Our key of a timm ResNet's; None for its classifier."""
+    if key.startswith("fc."):
+        return None
+    key = re.sub(r"^conv1\.", "stem.conv.", re.sub(r"^bn1\.", "stem.norm.", key))
+    key = re.sub(r"^layer(\d)\.", lambda m: f"stages.{int(m[1]) - 1}.", key)
+    key = re.sub(r"\.downsample\.0\.", ".shortcut.conv.", re.sub(r"\.downsample\.1\.", ".shortcut.norm.", key))
+    return re.sub(r"\.bn(\d)\.", r".conv\1.norm.", re.sub(r"(\d)\.conv(\d)\.", r"\1.conv\2.conv.", key))

@@ -104,4 +104,5 @@ def write_table(names: list[str]) -> None:
 if __name__ == "__main__":
     import perception.models.backbones  # noqa: F401  (registers ours)
 
-    write_table(adapter.list_backbones(sys.argv[1] if len(sys.argv) > 1 else "*"))
+    patterns = sys.argv[1:] or ["*"]
+    write_table([name for pattern in patterns for name in adapter.list_backbones(pattern)])

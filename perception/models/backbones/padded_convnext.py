@@ -6,12 +6,15 @@ whose value on the zero border is its bias. There are no norms on the outputs. P
 
 from __future__ import annotations
 
+import re
+
 import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import RecipeError, nearest
+from perception.models.backbones.timm_weights import load_timm
 from perception.models.layers.conv import ChannelLayerNorm
 
 # size -> (blocks a stage, channels a stage)
@@ -69,6 +72,7 @@ class PaddedConvNeXt(nn.Module):
         size: a key of `SIZES`.
         drop_path: largest stochastic depth; it grows linearly with depth from 0.
         return_stem: also return the stem's map (stride 4), first (Cityscapes models).
+        pretrained: name of a timm ConvNeXt whose published weights to start from, such as "convnext_tiny.fb_in22k".
     """
 
     activation = "gelu"
@@ -84,6 +88,7 @@ class PaddedConvNeXt(nn.Module):
         drop_path: float = 0.0,
         return_stem: bool = False,
         in_channels: int = 3,
+        pretrained: str | bool = False,
     ) -> None:
         super().__init__()
         if size not in SIZES:
@@ -92,7 +97,7 @@ class PaddedConvNeXt(nn.Module):
         self.return_stem = return_stem
         self.downsample = nn.ModuleList([_Stem(in_channels, widths[0])])
         self.downsample.extend(_Downsample(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        rates = torch.linspace(0, drop_path, sum(depths)).tolist()
+        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").tolist()
         self.stages = nn.ModuleList()
         for depth, width in zip(depths, widths, strict=True):
             self.stages.append(nn.Sequential(*(ConvNeXtBlock(width, rates.pop(0)) for _ in range(depth))))
@@ -105,6 +110,8 @@ class PaddedConvNeXt(nn.Module):
         if return_stem:
             self.channels.insert(0, widths[0])
             self.strides.insert(0, 4)
+        if pretrained:
+            load_timm(self, str(pretrained), _from_timm)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map normalised pictures (B, 3, H, W) to maps of strides 4, 8, 16, 32 (the stem first if asked for)."""
@@ -116,3 +123,16 @@ class PaddedConvNeXt(nn.Module):
             x = stage(x)
             features.append(x)
         return features
+
+
+def _from_timm(key: str) -> str | None:
+    """Our key of a timm ConvNeXt's; None for its head."""
+    if key.startswith(("head.", "norm_pre.")):
+        return None
+    key = re.sub(r"^stem\.0\.", "downsample.0.conv.", re.sub(r"^stem\.1\.", "downsample.0.norm.", key))
+    key = re.sub(
+        r"^stages\.(\d)\.downsample\.(\d)\.", lambda m: f"downsample.{m[1]}.{'conv' if m[2] == '1' else 'norm'}.", key
+    )
+    for theirs, ours in (("conv_dw", "depthwise"), ("mlp.fc1", "expand"), ("mlp.fc2", "project"), ("gamma", "scale")):
+        key = re.sub(rf"(stages\.\d\.)blocks\.(\d+\.){re.escape(theirs)}", rf"\1\2{ours}", key)
+    return re.sub(r"(stages\.\d\.)blocks\.", r"\1", key)

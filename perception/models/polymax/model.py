@@ -36,6 +36,8 @@ class PolyMaX(DenseModel):
         depth_space: "metric": depths between `depth_range`, by sigmoid. "canonical": log canonical depth, to which the global scale and
             the vertical prior are added; works with any camera.
         depth_range: (nearest, farthest) metres of "metric"; of "canonical" only the ratio to the prior, exp(+-`log_range`).
+        depth_focal: focal length in network pixels at which the range of "metric" holds; at another the result is scaled by focal / depth_focal,
+            so that zooming augmentations stay consistent with one camera's data. None: depths do not depend on the camera.
         log_range: largest difference of a cluster's log depth from the prior.
         separate_heads: each task groups the pixels in its own way in the final prediction; otherwise one grouping serves all.
         mask_channels: width of the space in which pixels meet clusters.
@@ -59,6 +61,7 @@ class PolyMaX(DenseModel):
         variant: str = "tf",
         depth_space: str = "metric",
         depth_range: Sequence[float] = (1e-3, 10.0),
+        depth_focal: float | None = None,
         log_range: float = 3.0,
         separate_heads: bool = True,
         mask_channels: int = 128,
@@ -77,6 +80,7 @@ class PolyMaX(DenseModel):
         if depth_space not in ("metric", "canonical"):
             raise RecipeError(f"depth_space is 'metric' or 'canonical', found {depth_space!r}")
         self.depth_space, self.depth_range, self.log_range = depth_space, tuple(depth_range), log_range
+        self.depth_focal = depth_focal
         self.deep_weight, self.out_stride = deep_weight, out_stride
         self.thing_classes, self.thresholds = tuple(thing_classes), PanopticThresholds(**(thresholds or {}))
         self.segments = "panoptic" in self.tasks
@@ -153,12 +157,12 @@ class PolyMaX(DenseModel):
         outputs: dict[str, Any] = {"focal": focal_of(intrinsics)}
         if token:
             outputs["scene_logits"] = token["scene_logits"]
-        outputs |= self._values(self._by_task(final), visible, token, size, out_size)
+        outputs |= self._values(self._by_task(final), visible, token, size, out_size, outputs["focal"])
         if self.segments:
             group = self._by_task(final)["segmentation"]
             outputs |= {key: group[key] for key in ("mask_logits", "class_logits", "pixel_feature")}
         if self.training and self.deep_weight > 0:
-            outputs["layers"] = [self._layer(layer, visible, token, size) for layer in layers]
+            outputs["layers"] = [self._layer(layer, visible, token, size, outputs["focal"]) for layer in layers]
         return outputs
 
     # --- from clusters to maps --------------------------------------------------------------------------------------------
@@ -172,10 +176,12 @@ class PolyMaX(DenseModel):
                 groups.setdefault(task, {})[leaf] = value
         return groups
 
-    def _layer(self, layer: Prediction, visible: Tensor, token: Mapping[str, Tensor], size) -> dict[str, Any]:
+    def _layer(
+        self, layer: Prediction, visible: Tensor, token: Mapping[str, Tensor], size: tuple[int, int], focal: Tensor
+    ) -> dict[str, Any]:
         """The outputs of one decoder layer at its own resolution."""
         groups = {task: layer for task in ("depth", "normals", "segmentation")}
-        outputs = self._values(groups, visible, token, size, tuple(layer["mask_logits"].shape[-2:]))
+        outputs = self._values(groups, visible, token, size, tuple(layer["mask_logits"].shape[-2:]), focal)
         if self.segments:
             outputs |= {key: layer[key] for key in ("mask_logits", "class_logits", "pixel_feature")}
         return outputs
@@ -187,6 +193,7 @@ class PolyMaX(DenseModel):
         token: Mapping[str, Tensor],
         size: tuple[int, int],
         out_size: tuple[int, int],
+        focal: Tensor,
     ) -> dict[str, Tensor]:
         """Aggregate the clusters' values, then enlarge to `out_size`."""
         outputs: dict[str, Tensor] = {}
@@ -195,6 +202,8 @@ class PolyMaX(DenseModel):
             if self.depth_space == "metric":
                 near, far = self.depth_range
                 values = near + (far - near) * raw.float().sigmoid()
+                if self.depth_focal is not None:
+                    values = values * (focal / self.depth_focal).view(-1, 1, 1)
                 outputs["depth"] = resize(aggregate(groups["depth"]["mask_logits"], values), out_size)
             else:
                 values = self.log_range * raw.float().tanh()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.models.polymax import official
 
 _PIXEL = "sem_seg_head.pixel_decoder."
 _PREDICTOR = "sem_seg_head.predictor."
@@ -102,7 +104,27 @@ def translate_key(key: str) -> str:
 
 
 def convert(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
-    """Rename an official PyTorch state dict. Normalisation constants are dropped; they belong to the architecture."""
+    """Rename an official state: a PyTorch state dict, or the variables of a TensorFlow checkpoint (names with slashes).
+
+    The PyTorch port's normalisation constants are left out; they belong to the architecture.
+    """
+    if _is_tensorflow(state):
+        return convert_tensorflow(state)
+    return _renamed(state)
+
+
+def model_config(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Any]:
+    """Return the configuration of the `KMaXDeepLab` that an official state of either kind belongs to. Raises `WeightsError`."""
+    if _is_tensorflow(state):
+        return official.model_config({key: tuple(v.shape) for key, v in _port_state(state).items()}, "tf")
+    return official.model_config({key: tuple(value.shape) for key, value in state.items()}, "torch")
+
+
+def _is_tensorflow(state: Mapping[str, Any]) -> bool:
+    return any(key.startswith("transformer_decoder/") for key in state)
+
+
+def _renamed(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
     return {
         translate_key(key): torch.as_tensor(value)
         for key, value in state.items()
@@ -285,18 +307,26 @@ def convert_tensorflow(
         class_order: where our class i stands among the checkpoint's (void excluded, it is last in both). TensorFlow orders
             ADE20K and Cityscapes things first, then stuff; COCO's order is the same. None keeps the order.
     """
-    official: dict[str, np.ndarray] = {}
-    for name, value in variables.items():
-        if not _IGNORED_TF.search(name):
-            key = tf_variable_to_key(name)
-            official[key] = np.ascontiguousarray(tf_layout_to_torch(key, np.asarray(value)))
+    port = _port_state(variables)
     if class_order is not None:
         order = list(class_order)
-        for key, value in official.items():
+        for key, value in port.items():
             if "_transformer_class_head" in key:
                 if sorted(order) != list(range(value.shape[0] - 1)):
                     raise WeightsError(
                         f"class_order must be a permutation of 0..{value.shape[0] - 2}; found {len(order)} entries"
                     )
-                official[key] = value[[*order, value.shape[0] - 1]]
-    return convert(official)
+                port[key] = value[[*order, value.shape[0] - 1]]
+    converted = _renamed(port)
+    counters = [key.replace("running_mean", "num_batches_tracked") for key in converted if key.endswith("running_mean")]
+    return converted | {key: torch.zeros((), dtype=torch.int64) for key in counters}
+
+
+def _port_state(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """TensorFlow variables under the PyTorch port's names and in its layout, as views."""
+    port = {}
+    for name, value in variables.items():
+        if not _IGNORED_TF.search(name):
+            key = tf_variable_to_key(name)
+            port[key] = tf_layout_to_torch(key, np.asarray(value))
+    return port

@@ -34,19 +34,21 @@ def numbers(flip, window, moved):
     return torch.tensor([flip]), torch.tensor([window]), torch.tensor([moved])
 
 
-@pytest.mark.parametrize("scale_depth", [True, False])
+@pytest.mark.parametrize("scale_depth,mirror_camera", [(True, True), (False, True), (True, False), (False, False)])
 @pytest.mark.parametrize(
     "flip,window,moved", [(True, 1.0, [0.0, 0.0]), (False, 1.05, [0.1, -0.07]), (True, 0.96, [-0.05, 0.03])]
 )
-def test_boxes_move_with_their_pixels(scale_depth, flip, window, moved):
+def test_boxes_move_with_their_pixels(scale_depth, mirror_camera, flip, window, moved):
     data = batch(1)
-    out = Mono3DAugment(scale_depth=scale_depth).apply(data, *numbers(flip, window, moved))
+    out = Mono3DAugment(scale_depth=scale_depth, mirror_camera=mirror_camera).apply(data, *numbers(flip, window, moved))
     before = centres(data["boxes3d"][0], K)
     size = torch.tensor([160.0, 80.0])
     mirrored = torch.stack((160 - before[:, 0], before[:, 1]), 1) if flip else before
     expected = (mirrored - (0.5 + torch.tensor(moved)) * size) / window + size / 2
     after = centres(out["boxes3d"][0], out["intrinsics"][0])
     torch.testing.assert_close(after, expected, atol=1e-3, rtol=1e-5)
+    if window == 1.0:
+        assert out["intrinsics"][0][0, 2].item() == pytest.approx(90.0 if mirror_camera else 70.0)
     if scale_depth:
         torch.testing.assert_close(out["boxes3d"][0][:, 2], data["boxes3d"][0][:, 2] * window)
     # what is seen of the object, its angle to the ray, stays (or is mirrored)

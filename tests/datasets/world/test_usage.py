@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ from perception.geometry import boxes3d
 from perception.geometry.cameras import Equirectangular, Pinhole
 from perception.results import Prediction
 
+ROOT = Path(__file__).parents[3]
 CAMERA = Pinhole.from_fov(120, 80, 80)
 EVERYTHING = ("depth", "normals", "semantic", "instance", "panoptic", "boxes")
 
@@ -74,7 +78,7 @@ def test_a_video_has_the_rate_that_was_asked_for(world):
         (lambda w: w.render(CAMERA, truth=("occupancy",)), "occupancy .* a rig"),
         (lambda w: w.render("pinhole", truth=("disparity",)), "disparity .* stereo"),
         (lambda w: w.views(1, (0, 320)), "size .* must be .*height, width"),
-        (lambda w: w.render({"type": "pinhole", "width": 0}), "picture size"),
+        (lambda w: w.render({"type": "pinhole", "width": 0}), "picture size .* found 0x240"),
         (lambda w: list(w.video("pinhole", 0.0, 2)), "rate_hz must be"),
     ],
 )
@@ -82,3 +86,17 @@ def test_errors_are_one_sentence(world, call, message):
     with pytest.raises(InputError, match=message) as caught:
         call(world)
     assert "\n" not in str(caught.value)
+
+
+def test_sheets_and_benchmarks_are_found_by_name(tmp_path, capsys):
+    from perception.datasets.world import sheets
+
+    tool = runpy.run_path(str(ROOT / "tools/benchmark.py"))
+    assert "world" in tool["benchmarks"]()
+    assert tool["main"](["wrld"]) == 2 and "Did you mean 'world'" in capsys.readouterr().err
+    with pytest.raises(InputError, match="sheet 'street' is not known.*'streets'"):
+        sheets.write("street", tmp_path)
+    for name in sheets.SHEETS:
+        assert (ROOT / f"docs/pictures/world_{name}.jpg").stat().st_size < 600_000
+    tiles = [np.full((4, 6, 3), k, np.uint8) for k in range(3)]
+    assert sheets._grid(tiles, 2).shape == (12, 16, 3)

@@ -115,3 +115,22 @@ def test_the_backbone_of_another_model_is_a_start(tiny, tmp_path):
         tiny("resnet14t", pretrained=str(tmp_path / "dense.pth"))
     with pytest.raises(WeightsError, match="neither"):
         tiny("resnet10t", pretrained="no such model")
+
+
+def test_the_command_line_takes_a_calibration_file(tiny, calibration, tmp_path, capsys):
+    from perception.cli import main
+    from perception.io.images import write_image
+    from tests.models.monodetr.conftest import TINY
+
+    model = sized(tiny())
+    config = {**TINY, "backbone": "toy", "score_threshold": 0.0}
+    torch.save({"model_config": config, "state_dict": model.state_dict()}, tmp_path / "detector.pth")
+    write_image(tmp_path / "street.png", picture())
+    arguments = ["predict", str(tmp_path / "street.png"), "--model", str(tmp_path / "detector.pth")]
+    assert main([*arguments, "--calib", str(calibration), "--out", str(tmp_path / "out")]) == 0
+    folder = tmp_path / "out" / "street"
+    for name in ("boxes3d.json", "boxes3d_bev.png", "boxes3d_preview.png", "kitti.txt"):
+        assert (folder / name).stat().st_size > 0, name
+    assert "outside the picture" in capsys.readouterr().err
+    assert main([*arguments, "--calib", str(tmp_path / "missing.txt"), "--out", str(tmp_path / "out")]) == 1
+    assert "missing.txt" in capsys.readouterr().err

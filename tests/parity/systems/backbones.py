@@ -100,7 +100,7 @@ def cvt(case: Case) -> Iterator[Check]:
 def hornet(case: Case) -> Iterator[Check]:
     config = _config(case)
     own = dict(HORNET_SIZES.get(case.reference["entry"].rsplit(".", 1)[-1], {}))
-    own |= {key: config[key] for key in ("depths", "base_dim", "orders") if key in config}
+    own |= {key: config[key] for key in ("depths", "base_dim", "orders", "spectra") if key in config}
     if "scale" in config:
         own["scale"] = float(Fraction(str(config["scale"])))
     yield from _compare(case, HorNet(**own))
@@ -126,8 +126,24 @@ def transnext(case: Case) -> Iterator[Check]:
 
 
 def rmt(case: Case) -> Iterator[Check]:
-    names = {"T3": "rmt_tiny", "S": "rmt_small", "M2": "rmt_base", "L6": "rmt_large"}
-    yield from _compare(case, RMT(**RMT_SIZES[names[case.reference["entry"].rsplit("RMT_", 1)[-1]]]))
+    sizes = {"T3": "rmt_tiny", "S": "rmt_small", "M2": "rmt_base", "L6": "rmt_large"}
+    own = dict(RMT_SIZES.get(sizes.get(case.reference["entry"].rsplit("RMT_", 1)[-1], ""), {}))
+    config = _config(case)
+    names = {
+        "init_values": "decay_strength",
+        "heads_ranges": "decay_spread",
+        "chunkwise_recurrents": "decomposed",
+    }
+    own |= _arguments(RMT, config, names)
+    if "layerscales" in config:
+        own["layer_scale"] = [config.get("layer_init_values", 1e-6) if used else None for used in config["layerscales"]]
+    yield from _compare(case, RMT(**own))
+
+
+def soft(case: Case) -> Iterator[Check]:
+    own = dict(SOFT_SIZES.get(case.reference["entry"].rsplit(".", 1)[-1], {}))
+    own |= _arguments(SOFT, _config(case), {"newton_max_iter": "iterations", "sr_ratios": "reductions"})
+    yield from _compare(case, SOFT(**own), lambda model, image, final: final[:, 0])
 
 
 def sret(case: Case) -> Iterator[Check]:
@@ -141,12 +157,6 @@ def sret(case: Case) -> Iterator[Check]:
     if "perm" in case.inputs:
         model.set_order(torch.from_numpy(case.inputs["perm"]))
     yield from _compare(case, model)
-
-
-def soft(case: Case) -> Iterator[Check]:
-    own = dict(SOFT_SIZES[case.reference["entry"].rsplit(".", 1)[-1]])
-    own["iterations"] = _config(case).get("newton_max_iter", 20)
-    yield from _compare(case, SOFT(**own), lambda model, image, final: final[:, 0])
 
 
 KINDS: dict[str, Callable[[Case], Iterator[Check]]] = {

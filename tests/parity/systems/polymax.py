@@ -9,50 +9,15 @@ import numpy as np
 import torch
 
 from perception.models.polymax.kmax import KMaXNetwork
+from perception.models.polymax.official import network_config
 from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
 from tests.parity.runner import Case, Check
 
 
-def _backbone(case: Case) -> dict:
-    """The trunk, from the state's shapes."""
-    shapes = {key: tuple(spec["shape"]) for key, spec in case.manifest["state"].items()}
-    with_stem = len({k.split(".")[3] for k in shapes if "._in_norms." in k}) == 5
-    if "backbone.stem.conv1.weight" in shapes:
-        blocks = [len({k.split(".")[2] for k in shapes if k.startswith(f"backbone.res{s}.")}) for s in range(2, 6)]
-        width = shapes["backbone.stem.conv1.weight"][0]
-        return {"type": "BottleneckResNet", "blocks": blocks, "width": width, "return_stem": with_stem}
-    depths = [len({k.split(".")[3] for k in shapes if k.startswith(f"backbone.stages.{s}.")}) for s in range(4)]
-    widths = [shapes[f"backbone.stages.{s}.0.dwconv.weight"][0] for s in range(4)]
-    return {"type": "PaddedConvNeXt", "depths": depths, "widths": widths, "return_stem": with_stem}
-
-
 def _network(case: Case, variant: str) -> KMaXNetwork:
     """Build the case's network, sizes taken from the state, and load the official weights."""
-    state = case.manifest["state"]
-    predictor = "sem_seg_head.predictor."
-    decoder = "sem_seg_head.pixel_decoder._stages."
-    channels, queries = state[f"{predictor}_cluster_centers.weight"]["shape"]
-    classes = state[f"{predictor}_predcitor._transformer_class_head.conv.weight"]["shape"][0] - 1
-    stages = len({k[len(decoder) :].split(".")[0] for k in state if k.startswith(decoder)})
-    blocks = [
-        len({k[len(decoder) :].split(".")[2] for k in state if k.startswith(f"{decoder}{s}.")}) for s in range(stages)
-    ]
-    axial = [
-        f"{decoder}{s}._blocks.0._attention._height_axis.qkv_transform.conv.weight" in state for s in range(stages)
-    ]
-    widths = [state[f"{decoder}{s}._blocks.0._conv3_bn.conv.weight"]["shape"][0] // 4 for s in range(stages)]
-    auxiliary = [k for k in state if "_auxiliary_semantic_predictor" in k]
-    head = None if not auxiliary else "aspp" if any("_aspp." in k for k in auxiliary) else "cityscapes"
-    layers = len({m[1] for k in state if (m := re.search(r"_kmax_transformer_layers\.(\d+)", k))})
-    network = KMaXNetwork(
-        _backbone(case),
-        num_classes=classes,
-        variant=variant,
-        mask_channels=state[f"{predictor}_predcitor._transformer_mask_head.conv.weight"]["shape"][0],
-        semantic_head=head,
-        pixel_decoder={"widths": widths, "blocks": blocks, "axial": axial},
-        decoder={"channels": channels, "num_queries": queries, "layers": (layers // 3,) * 3},
-    )
+    shapes = {key: tuple(spec["shape"]) for key, spec in case.manifest["state"].items()}
+    network = KMaXNetwork(**network_config(shapes, variant))
     variables = case.reference.get("tf_variables")
     if variables:
         weights = convert_tensorflow(

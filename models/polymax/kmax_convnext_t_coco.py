@@ -1,0 +1,13 @@
+"""kMaX-DeepLab with ConvNeXt-Tiny on COCO panoptic, after the PyTorch port (arXiv 2207.04044)."""
+
+_base_ = ["./kmax_r50_coco.py"]
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type="PaddedConvNeXt",
+        size="tiny",
+        drop_path=0.3,
+        pretrained="convnext_tiny.fb_in22k_ft_in1k_384",
+    )
+)
