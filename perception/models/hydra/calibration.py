@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from perception.errors import InputError
+from perception.models.layers.precision import full_precision
 
 CONVENTIONS = ("exact", "official")
 
@@ -102,6 +103,7 @@ class Calibration:
             for a, b in zip(self.tensors(), other.tensors(), strict=True)
         )
 
+    @full_precision
     def frustum(
         self, axis: DepthAxis, image_size: tuple[int, int], cells: tuple[int, int], convention: str = "exact"
     ) -> Tensor:
@@ -132,6 +134,7 @@ class Calibration:
         ray = _rotate(turn, ray)[:, :, None]  # (B, N, 1, h, w, 3)
         return torch.addcmul(origin[:, :, None, None, None], ray, depth.view(-1, 1, 1, 1))
 
+    @full_precision
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P, 3) points of the BEV frame -> (B, N, P, 2) pixels of the network's input and (B, N, P) depth along the axis, metres.
 

@@ -37,6 +37,7 @@ from perception.models.hydra.preprocess import rig_inputs
 from perception.models.hydra.radar import BevRadar, PerspectiveRadar, pad_points
 from perception.models.hydra.temporal import TemporalFusion
 from perception.models.hydra.visible import VisibleCells
+from perception.models.layers.precision import full_precision
 from perception.models.registry import register_model
 from perception.ops.constants import is_tracing
 from perception.ops.lift_splat import LiftPlan, VoxelGrid, flatten_height, lift_splat, plan_lift
@@ -476,6 +477,7 @@ def move_boxes(boxes: Tensor, velocity: Tensor, turn: Tensor) -> tuple[Tensor, T
     )
 
 
+@full_precision
 def _in_bev(past_from_now: Tensor, bev_from_ego: Tensor) -> Tensor:
     """The motion between two ego frames as one between their BEV frames, (B, 4, 4)."""
     outer = torch.eye(4, dtype=past_from_now.dtype, device=past_from_now.device).repeat(len(past_from_now), 1, 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.models.hydra.bev import conv_block
+from perception.models.layers.precision import full_precision
 from perception.ops.lift_splat import VoxelGrid
 
 IGNORE = 255
@@ -38,10 +39,12 @@ class OccupancyHead(nn.Module):
     def forward(self, bev: Tensor, bev_from_ego: Tensor) -> Tensor:
         """(B, C, Y, X), (B, 3, 3) -> (B, classes, Z, Y', X') logits in the EGO frame (the BEV augmentation is undone)."""
         x = self.before(bev)
-        places = self._places(bev_from_ego).to(x.dtype)
-        x = self.after(F.grid_sample(x, places, mode="bilinear", padding_mode="zeros", align_corners=False))
+        places = self._places(bev_from_ego)  # in float32, whatever x is
+        x = F.grid_sample(x.float(), places, mode="bilinear", padding_mode="zeros", align_corners=False).to(x.dtype)
+        x = self.after(x)
         return self.logits(x).unflatten(1, (self.classes, self.grid.shape[0]))
 
+    @full_precision
     def _places(self, bev_from_ego: Tensor) -> Tensor:
         _, rows, columns = self.grid.shape
         options = {"dtype": torch.float32, "device": bev_from_ego.device}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.models.hydra.calibration import Calibration, DepthAxis
+from perception.models.layers.precision import full_precision
 from perception.ops.lift_splat import VoxelGrid
 from perception.ops.pillars import pillar_cells, pillar_reduce
 
@@ -27,6 +28,11 @@ def pad_points(points: list[Tensor], device: torch.device) -> tuple[Tensor, Tens
         out[i, : len(cloud)] = cloud
         mask[i, : len(cloud)] = True
     return out.to(device), mask.to(device)
+
+
+@full_precision
+def _turned(points: Tensor, matrix: Tensor) -> Tensor:
+    return points @ matrix.mT
 
 
 class PointNet(nn.Module):
@@ -94,7 +100,7 @@ class PerspectiveRadar(nn.Module):
         """(B, P, 8), (B, P) -> (B N, C, D, W) features and (B N, D, W) bool occupied cells."""
         cameras = calibration.intrinsics.shape[1]
         height, width = image_size
-        in_bev = points[..., :3] @ calibration.bev_from_ego.mT
+        in_bev = _turned(points[..., :3], calibration.bev_from_ego)
         uv, depth = calibration.project(in_bev)  # (B, N, P, 2), (B, N, P)
         u, v = uv[..., 0] / width, uv[..., 1] / height
         seen = mask[:, None] & (depth > 0.1) & (u >= 0) & (u < 1) & (v > -1) & (v < 2)
@@ -140,8 +146,8 @@ class BevRadar(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor, bev_from_ego: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P, 8), (B, P), (B, 3, 3) -> (B, C, Y, X) features and (B, Y, X) bool occupied cells."""
-        places = points[..., :3] @ bev_from_ego.mT
-        velocity = F.pad(points[..., 4:6], (0, 1)) @ bev_from_ego.mT
+        places = _turned(points[..., :3], bev_from_ego)
+        velocity = _turned(F.pad(points[..., 4:6], (0, 1)), bev_from_ego)
         offsets = []
         for axis, (lower, _, size) in enumerate((self.grid.x, self.grid.y)):
             at = ((places[..., axis] - lower) / size).clamp(-1e4, 1e4)

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.models.hydra.bev import conv_block
+from perception.models.layers.precision import full_precision
 from perception.ops.lift_splat import VoxelGrid
 
 
+@full_precision
 def align_bev(past: Tensor, past_from_now: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
     """Resample the BEV of another vehicle pose.
 
@@ -33,10 +35,9 @@ def align_bev(past: Tensor, past_from_now: Tensor, grid: VoxelGrid) -> tuple[Ten
     there = here @ plane.mT  # (B, YX, 2)
     lower, extent = there.new_tensor([x0, y0]), there.new_tensor([x1 - x0, y1 - y0])
     places = (2 * (there - lower) / extent - 1).view(-1, rows, columns, 2)  # -1 and 1 are the outer edges of the map
-    aligned = F.grid_sample(past, places.to(past.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
-    reach = F.grid_sample(
-        torch.ones_like(past[:, :1]), places.to(past.dtype), padding_mode="zeros", align_corners=False
-    )
+    sampling = {"mode": "bilinear", "padding_mode": "zeros", "align_corners": False}
+    aligned = F.grid_sample(past.float(), places, **sampling).to(past.dtype)
+    reach = F.grid_sample(torch.ones_like(past[:, :1], dtype=torch.float32), places, **sampling).to(past.dtype)
     return aligned, reach
 
 

@@ -181,3 +181,15 @@ def test_attributes_follow_class_and_speed() -> None:
         "cycle.without_rider",
         "",
     ]
+
+
+def test_geometry_keeps_its_precision_under_autocast() -> None:
+    rig = calibration()
+    axis = DepthAxis(1, 57, 0.5)
+    motion = torch.eye(4)[None].clone()
+    motion[0, 0, 3] = 0.37
+    past = torch.rand(1, 2, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        points, (aligned, _) = rig.frustum(axis, (32, 64), (4, 8)), align_bev(past, motion, GRID)
+    torch.testing.assert_close(points, rig.frustum(axis, (32, 64), (4, 8)), rtol=0, atol=0)
+    torch.testing.assert_close(aligned, align_bev(past, motion, GRID)[0], rtol=0, atol=0)
