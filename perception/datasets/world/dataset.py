@@ -16,6 +16,9 @@ from perception.datasets.registry import register_dataset
 from perception.datasets.world import classes
 from perception.datasets.world.cache import prerender
 from perception.datasets.world.plan import make_plan
+from perception.datasets.world.render import TRUTH
+from perception.datasets.world.rig_samples import moment_sample
+from perception.datasets.world.rigs import build_rig
 from perception.datasets.world.truth import Boxes
 from perception.errors import RecipeError, nearest
 
@@ -32,6 +35,8 @@ class WorldDataset(torch.utils.data.Dataset):
     box_classes: category names; labels3d index them and other objects are left out; None = every thing, labelled by semantic id; "kitti" =
     KITTI's Pedestrian 0, Car 1 (vans too) and Cyclist 2 (bicycles that are ridden), with ``kitti_labels``, the `KittiLabels` that the exporter
     would write, in the camera's own frame. viewpoint: of `Plan`.
+    rig: None, or a rig's name or options (`rigs.build_rig`): samples then hold all its sensors, see `rig_samples.moment_sample`;
+    views_per_scene counts key times, `period` seconds apart, size and camera do not matter, truth may hold all names of `render.TRUTH`.
     min_visibility, min_pixels, max_distance: boxes less visible or farther (metres) are left out. transform: function of the sample.
     cache: folder; None renders each frame when asked for. workers, max_gigabytes, progress: of `cache.prerender`.
     """
@@ -48,6 +53,8 @@ class WorldDataset(torch.utils.data.Dataset):
         camera: str = "pinhole",
         degrees: tuple[float, float] = (42.0, 92.0),
         viewpoint: str | None = None,
+        rig: str | dict | None = None,
+        period: float = 0.5,
         truth: Iterable[str] = ("depth", "normals", "semantic", "instance", "boxes"),
         effects: bool = True,
         labels: str = "classes",
@@ -74,6 +81,17 @@ class WorldDataset(torch.utils.data.Dataset):
         for name in box_classes or ():
             if name not in classes.ID:
                 raise RecipeError(f"box class {name!r} is not one of the world's.{nearest(name, classes.ID)}")
+        truth = tuple(truth)
+        plain = ("depth", "normals", "semantic", "instance", "boxes")
+        for name in truth:
+            if name not in (plain if rig is None else TRUTH):
+                raise RecipeError(
+                    f"truth of the World data set must be among {plain} (with a rig: {TRUTH}), found {name!r}.{nearest(str(name), TRUTH)}"
+                )
+        if rig is not None and cache is not None:
+            raise RecipeError("the World data set caches pictures, not rigs; leave cache out, or take type 'WorldRig'")
+        self.rig = None if rig is None else build_rig(rig)
+        self.period = float(period)
         self.plan = make_plan(
             seeds,
             kind=kind,
@@ -130,8 +148,29 @@ class WorldDataset(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return the sample `index`; raises `IndexError` outside the data set."""
         index = index + len(self) if index < 0 else index
-        sample = self._from_cache(index) if self.rendered is not None else self._rendered_now(index)
+        if self.rig is not None:
+            sample = self._moment(index)
+        else:
+            sample = self._from_cache(index) if self.rendered is not None else self._rendered_now(index)
         return self.transform(sample) if self.transform is not None else sample
+
+    def _moment(self, index: int) -> dict[str, Any]:
+        scene, number = self.plan.locate(index)
+        world = self.plan.posed_world(scene)
+        moment = world.render(self.rig, number * self.period, self.plan.truth, effects=self.plan.effects)
+        limits = {name: getattr(self, name) for name in ("min_visibility", "min_pixels", "max_distance")}
+        sample = moment_sample(world, moment, self.rig, self._box_label, limits)
+        if self.labels == "groups" and "semantic" in sample:
+            sample["semantic"] = torch.from_numpy(classes.GROUP_OF.astype(np.int64))[sample["semantic"]]
+        first = self.rig.cameras[0].model
+        meta = {"width": first.width, "height": first.height, "index": index, "seed": world.seed, "time": moment.time}
+        sample["meta"] = {
+            "name": f"world-{world.kind}-{world.seed}-{number}",
+            "kind": world.kind,
+            "style": world.style,
+            **meta,
+        }
+        return sample
 
     def _rendered_now(self, index: int) -> dict[str, Any]:
         frame = self.plan.frame(index)

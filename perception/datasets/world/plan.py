@@ -90,6 +90,10 @@ class Plan:
         kind = "street" if self.is_wide(scene // self.block) else self.kind
         return rendering.World(self.first_seed + scene, kind, self.style, self.weather)
 
+    def posed_world(self, scene: int) -> rendering.World:
+        """`world`, kept while its key times are asked for one after the other."""
+        return _world(self, scene)
+
     def views(self, world: rendering.World, scene: int) -> list[View]:
         """Return all viewpoints of a scene number."""
         size = self.block_size(scene // self.block)
@@ -115,6 +119,11 @@ class Plan:
     def digest(self) -> str:
         """Twelve hex digits that name the plan and the version of the world."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=2)
+def _world(plan: Plan, scene: int) -> rendering.World:
+    return plan.world(scene)
 
 
 @lru_cache(maxsize=2)

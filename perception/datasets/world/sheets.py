@@ -49,7 +49,7 @@ def night(seed: int) -> np.ndarray:
 def weathers(seed: int) -> np.ndarray:
     """One street in every weather."""
     world = World(seed + 4, "street")
-    return _grid([_driver(World(world.seed, "street", weather=name), (168, 300)) for name in WEATHERS], 4)
+    return _grid([_driver(World(world.seed, "street", weather=name), (168, 300)) for name in WEATHERS], 3)
 
 
 def surround(seed: int) -> np.ndarray:
