@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,15 @@ from perception.engine.checkpoint import delete_old, list_checkpoints, newest_lo
 from perception.errors import WeightsError
 from perception.io.checkpoints import read_checkpoint
 from tests.engine.helpers import Child, curve, differences, train_here
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread, as in the forked children (`helpers.Child`): sums of another number of threads differ in their last bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _save_for_ever(folder: Path, number: int, size: int, report: int) -> NoReturn:
