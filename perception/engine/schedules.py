@@ -22,6 +22,11 @@ class _FractionLR(_ParamScheduler):
         """Return the multiplier after the warm-up; `progress` goes from 0 to 1."""
         raise NotImplementedError
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the step from a checkpoint; length and shape stay the recipe's, so that a resumed run may be made longer or shorter."""
+        keep = {"max_iters", "warmup", "warmup_factor", "end_factor", "power", "gamma", "milestones", "edges"}
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in keep})
+
     def _get_value(self) -> list[float]:
         step = self.last_step
         if step < self.warmup:
