@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from perception.models.hydra.centerpoint import BRANCHES, CenterGeometry
+from perception.models.layers.gaussian_focal import gaussian_focal_loss
 
 CODE_WEIGHTS = (1.0,) * 10
 
@@ -109,17 +109,6 @@ def center_targets(
         out.append(CenterTargets(maps.view(len(boxes), len(task), rows, columns), sample[own], cell, values[own]))
         first += len(task)
     return out
-
-
-def gaussian_focal_loss(logits: Tensor, target: Tensor, alpha: float = 2.0, beta: float = 4.0) -> Tensor:
-    """CornerNet's focal loss for maps of Gaussians, summed and divided by the number of peaks (at least 1)."""
-    positive = target == 1
-    log_yes, log_no = F.logsigmoid(logits), F.logsigmoid(-logits)
-    probability = logits.sigmoid()
-    loss = torch.where(
-        positive, -((1 - probability) ** alpha) * log_yes, -(probability**alpha) * (1 - target) ** beta * log_no
-    )
-    return loss.sum() / positive.sum().clamp(min=1)
 
 
 def center_losses(
