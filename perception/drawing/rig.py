@@ -76,7 +76,7 @@ def draw_cameras(
 def draw_bev_of_rig(
     rig: Any, boxes: Any | None = None, *, reference: Any | None = None, extent: float = 52.0, height: int = 640
 ) -> np.ndarray:
-    """Bird's-eye view with boxes, velocities and radar points; a radar point has a line for one second of its motion."""
+    """Bird's-eye view with boxes, velocities, track ids and radar points; a radar point has a line for one second of its motion."""
     points = rig.radar_points
     out = draw_bev(
         boxes,
@@ -86,6 +86,7 @@ def draw_bev_of_rig(
         frame="ego",
         extent=(extent, -extent, extent),
         height=height,
+        ids=True,
     )
     if points is not None and len(points):
         scale = out.shape[0] / (2 * extent)

@@ -82,6 +82,44 @@ def rig_from_json(path: str | Path, max_pixels: int | None = None) -> Rig:
         raise InputError(f"the rig {path.name!r} holds a value of the wrong kind: {error}") from None
 
 
+def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig") -> Path:
+    """Write a rig as ``<name>.json`` beside its pictures (PNG), for `rig_from_json`; return the path of the JSON file."""
+    from perception.io import atomic_write, write_image
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cameras, radars = [], []
+    for number, camera in enumerate(rig.cameras):
+        picture = write_image(folder / f"{name}_{number}.png", camera.image)
+        cameras.append(
+            {
+                "image": picture.name,
+                "name": camera.name or f"camera {number}",
+                "intrinsics": camera.camera.matrix.tolist(),
+                "ego_from_camera": camera.ego_from_camera.tolist(),
+            }
+        )
+    points = rig.radar_points
+    for lag in [] if points is None else np.unique(points[:, 7]):
+        own = points[points[:, 7] == lag].astype(float).round(4)
+        radars.append(
+            {
+                "points": own[:, :3].tolist(),
+                "rcs": own[:, 3].tolist(),
+                "velocity": own[:, 4:6].tolist(),
+                "lag": float(lag),
+            }
+        )
+    values: dict[str, Any] = {"cameras": cameras, "radars": radars, "scene": rig.scene}
+    if rig.global_from_ego is not None:
+        values["global_from_ego"] = np.asarray(rig.global_from_ego).tolist()
+    if rig.time is not None:
+        values["time"] = float(rig.time)
+    with atomic_write(folder / f"{name}.json") as file:
+        file.write(json.dumps(values).encode())
+    return folder / f"{name}.json"
+
+
 def _rig(path: Path, values: Any, max_pixels: int | None) -> Rig:
     if not isinstance(values, dict) or not isinstance(values.get("cameras"), list) or not values["cameras"]:
         raise InputError(f"the rig {str(path)!r} needs a list 'cameras' with at least one camera")
