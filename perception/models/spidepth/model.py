@@ -101,9 +101,7 @@ class SPIdepth(nn.Module):
             self.encoder: nn.Module = PyramidUNet(backbone, channels, dim, strides, pretrained)
         else:
             self.encoder = ResNetUNet(backbone, width, dim, pretrained)
-        self.decoder = SelfQueryLayer(
-            dim, patch, queries, bins, min_depth, max_depth, ffn_dim=ffn_dim, dropout=dropout
-        )
+        self.decoder = SelfQueryLayer(dim, patch, queries, bins, min_depth, max_depth, ffn_dim=ffn_dim, dropout=dropout)
         self.pose = PoseNet(pose_backbone, pretrained=pretrained) if supervision == "video" else None
 
     def inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
