@@ -82,15 +82,15 @@ def rig_from_json(path: str | Path, max_pixels: int | None = None) -> Rig:
         raise InputError(f"the rig {path.name!r} holds a value of the wrong kind: {error}") from None
 
 
-def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig") -> Path:
-    """Write a rig as ``<name>.json`` beside its pictures (PNG), for `rig_from_json`; return the path of the JSON file."""
+def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig", suffix: str = ".png") -> Path:
+    """Write a rig as ``<name>.json`` beside its pictures, for `rig_from_json`; return the path of the JSON file. suffix: kind of the pictures."""
     from perception.io import atomic_write, write_image
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     cameras, radars = [], []
     for number, camera in enumerate(rig.cameras):
-        picture = write_image(folder / f"{name}_{number}.png", camera.image)
+        picture = write_image(folder / f"{name}_{number}{suffix}", camera.image)
         cameras.append(
             {
                 "image": picture.name,
