@@ -1,9 +1,9 @@
 """The self query layer of SQLdepth (arXiv 2309.00526, section 3): a picture is compared with a few summaries of its own patches.
 
-    embeddings of the pixels -> patch tokens -> transformer -> Q queries
-    energy of (query, pixel) = their dot product           the "self-cost volume": relative distances within the picture
-    energies -> summary of each query -> depth bins of this picture;   energies -> probability of each bin at each pixel
-    depth = expected bin centre
+embeddings of the pixels -> patch tokens -> transformer -> Q queries
+energy of (query, pixel) = their dot product           the "self-cost volume": relative distances within the picture
+energies -> summary of each query -> depth bins of this picture;   energies -> probability of each bin at each pixel
+depth = expected bin centre
 """
 
 from __future__ import annotations
