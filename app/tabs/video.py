@@ -25,7 +25,7 @@ from app.components import (
 from app.jobs import video as jobs
 from app.jobs.cameras import FROM_FOV, FROM_PICTURE, CameraEntry
 from app.jobs.photo import COLORMAPS, checked_look
-from app.services import HEAVY, Services
+from app.services import HEAVY, QUIET, Services
 
 TITLE = "Video"
 FIRST, FIRST_FOV = "drive.mp4", 80.0

@@ -28,6 +28,7 @@ SYSTEMS: dict[str, str] = {
     "omnifusion": "omnifusion",
     "hydra": "hydra",
     "spidepth": "spidepth",
+    "croco": "croco",
 }
 State = dict[str, torch.Tensor]
 

@@ -29,6 +29,8 @@ _HOMES: dict[str, str] = {
     "OmniFusion": "perception.models.omnifusion",
     "Video360": "perception.models.video360",
     "SPIdepth": "perception.models.spidepth",
+    "CroCo": "perception.models.croco",
+    "CroCoCompletion": "perception.models.croco",
     "HyDRa": "perception.models.hydra",
     "RegisterDistillation": "perception.models.registers",
 }

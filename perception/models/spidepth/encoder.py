@@ -7,12 +7,13 @@ with the up-sampling blocks of AdaBins (arXiv 2011.14141).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.models.backbones import Backbone
+from perception.models.backbones.factory import build_backbone
 
 PYRAMID = (4, 8, 16, 32)
 RESNET = (2, 4, 8, 16, 32)
@@ -34,20 +35,20 @@ class PyramidUNet(nn.Module):
     """U-Net over a backbone of the zoo; pictures enter as they are, RGB 0..1.
 
     Args:
-        backbone: name for `Backbone`. strides: of its maps. channels: of the decoder's blocks, deep to shallow: a block for each finer map, then
+        backbone: name or options for `build_backbone`. strides: of its maps. channels: of the decoder's blocks, deep to shallow: a block for each finer map, then
             one that doubles the resolution without one. dim: channels of the result. pretrained: load timm's weights.
     """
 
     def __init__(
         self,
-        backbone: str,
+        backbone: str | dict[str, Any],
         channels: Sequence[int],
         dim: int,
         strides: Sequence[int] = PYRAMID,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone, out_strides=tuple(strides), pretrained=pretrained)
+        self.backbone = build_backbone(backbone, out_strides=tuple(strides), pretrained=pretrained)
         deep_first = self.backbone.channels[::-1]
         skips = [*deep_first[1:], 0]
         before = [deep_first[0], *channels[:-1]]
@@ -77,9 +78,9 @@ class ResNetUNet(nn.Module):
     The 1x1 bottleneck convolution pads, so its map is larger than its input by two: what the published weights were trained with.
     """
 
-    def __init__(self, backbone: str, width: int, dim: int, pretrained: bool = False) -> None:
+    def __init__(self, backbone: str | dict[str, Any], width: int, dim: int, pretrained: bool = False) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone, out_strides=RESNET, pretrained=pretrained)
+        self.backbone = build_backbone(backbone, out_strides=RESNET, pretrained=pretrained)
         *skips, deep = self.backbone.channels
         self.bottleneck = nn.Conv2d(deep, width, 1, padding=1)
         self.blocks = nn.ModuleList(

@@ -39,7 +39,7 @@ class SPIdepth(nn.Module):
     """Depth from one picture.
 
     Args:
-        backbone: name for `Backbone`. encoder: "unet" (`PyramidUNet`) or "resnet" (`ResNetUNet`, the first SQLdepth models). pretrained: timm's weights.
+        backbone: name or options for `build_backbone`. encoder: "unet" (`PyramidUNet`) or "resnet" (`ResNetUNet`, the first SQLdepth models). pretrained: timm's weights.
         size: (H, W) of the picture in the network, multiples of 32. dim: channels of the embeddings.
         channels: of the U-Net's decoder. strides: of the backbone's maps. width: of the ResNet decoder.
         patch, queries, bins, min_depth, max_depth, ffn_dim, dropout: of `SelfQueryLayer`.
@@ -54,7 +54,7 @@ class SPIdepth(nn.Module):
 
     def __init__(
         self,
-        backbone: str = "convnextv2_huge.fcmae_ft_in22k_in1k_384",
+        backbone: str | dict[str, Any] = "convnextv2_huge.fcmae_ft_in22k_in1k_384",
         *,
         encoder: str = "unet",
         pretrained: bool = False,
@@ -71,7 +71,7 @@ class SPIdepth(nn.Module):
         ffn_dim: int = 1024,
         dropout: float = 0.1,
         supervision: str = "video",
-        pose_backbone: str = "resnet18",
+        pose_backbone: str | dict[str, Any] = "resnet18",
         offsets: Sequence[int] = (-1, 1),
         scale_motion: bool | None = None,
         metres_per_unit: float | None = None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from perception.models.backbones import Backbone
+from perception.models.backbones.factory import build_backbone
 from perception.models.video360.view_synthesis import rotation_from_axis_angle
 
 SCALE = 0.01  # motions start small, so that the first warps stay inside the picture
@@ -17,9 +19,9 @@ class PoseNet(nn.Module):
     SPIdepth's finding is that a stronger pose network (`backbone`, or weights trained before) gives better depth.
     """
 
-    def __init__(self, backbone: str = "resnet18", width: int = 256, pretrained: bool = False) -> None:
+    def __init__(self, backbone: str | dict[str, Any] = "resnet18", width: int = 256, pretrained: bool = False) -> None:
         super().__init__()
-        self.encoder = Backbone(backbone, out_strides=(32,), in_channels=6, pretrained=pretrained)
+        self.encoder = build_backbone(backbone, out_strides=(32,), in_channels=6, pretrained=pretrained)
         deep = self.encoder.channels[0]
         self.squeeze = nn.Conv2d(deep, width, 1)
         self.hidden = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
