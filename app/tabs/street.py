@@ -168,7 +168,7 @@ def build(services: Services) -> None:
     asked = [picture, model, score, *camera.inputs]
     viewer.after(run.click(predict, asked, [ticket, *drawn], api_visibility="private", **HEAVY))
     viewer.after(samples.click(show_example, samples, [picture, score, ticket, *drawn], **QUIET, **HEAVY))
-    viewer.after(score.release(redraw, [ticket, score], drawn, **QUIET))
+    viewer.after(score.input(redraw, [ticket, score], drawn, trigger_mode="always_last", **QUIET))
     views.select(make_files, [ticket, score], files, api_visibility="private")
     current_tab().select(open_first, ticket, [picture, score, ticket, *drawn], **QUIET, **HEAVY)
 

@@ -240,8 +240,10 @@ def build(services: Services) -> None:
     viewer.connect(views, "3D", draw_shape, [ticket, *chosen])
     asked = [source, seed, weather, moments, archive, model, score]
     viewer.after(run.click(predict, asked, outputs, api_visibility="private", **HEAVY))
-    changes = [moment.release, score.release, side.input]
-    viewer.after(gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], **QUIET))
+    changes = [moment.input, score.input, side.input]
+    viewer.after(
+        gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], trigger_mode="always_last", **QUIET)
+    )
     views.select(make_files, [ticket, score], files, api_visibility="private")
     current_tab().select(open_first, [ticket, model], outputs, **QUIET, **HEAVY)
 
