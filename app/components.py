@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.context import Context
+from gradio.data_classes import FileData
 
 from app.jobs.cameras import FROM_FOV, FROM_LENS, FROM_MATRIX, FROM_PICTURE, MODES, CameraEntry
 from app.jobs.common import read_picture
@@ -35,6 +36,15 @@ class VideoInput(gr.Video):
 
     def preprocess(self, payload: Any) -> str | None:
         return None if payload is None else payload.path
+
+
+class VideoView(gr.Video):
+    """`gr.Video` that shows a file as it is: ours play in browsers (VP9), so nothing is converted, with or without ffmpeg."""
+
+    is_template = True
+
+    def postprocess(self, value: Any) -> FileData | None:
+        return None if value is None else FileData(path=str(value), orig_name=Path(value).name)
 
 
 def facts_html(facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> str:
@@ -103,6 +113,11 @@ class CameraControls:
     inputs: list[gr.components.Component]
     readout: gr.HTML
 
+    @property
+    def preset(self) -> list[gr.components.Component]:
+        """What an example sets: its mode and field of view, as ``(FROM_FOV, degrees)``."""
+        return self.inputs[:2]
+
     def connect(self, picture: PictureInput, services: Services) -> None:
         """Keep the read-out right when the picture or a number changes."""
 
@@ -115,6 +130,7 @@ class CameraControls:
                 text = str(error)
             return f'<p class="hint">{html.escape(text)}</p>'
 
+        picture.upload(lambda: FROM_PICTURE, None, self.inputs[0], **QUIET)  # an example's camera is not the visitor's
         gr.on(
             [picture.change, *(part.change for part in self.inputs)],
             read,

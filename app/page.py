@@ -18,7 +18,10 @@ def build_page(services: Services) -> gr.Blocks:
     with gr.Blocks(
         title="perception3d", analytics_enabled=False, delete_cache=(max(1, int(keep / 3)), max(1, int(keep)))
     ) as page:
-        gr.Markdown("# perception3d\nMetric 3D from pictures.", elem_id="title")
+        gr.HTML(
+            "<h1>perception3d</h1><p>Metric 3D from pictures: depth, surfaces, objects, surroundings.</p>",
+            elem_id="title",
+        )
         with gr.Tabs(elem_id="tabs"):
             for name in TABS:
                 if importlib.util.find_spec(f"app.tabs.{name}") is None:

@@ -28,6 +28,7 @@ from app.services import HEAVY, QUIET, Services
 
 TITLE = "Compare"
 FIRST = ("motorcycle.jpg", "palace.jpg", "coffee.jpg")
+FIRST_FOV = 55.0  # degrees, a guess of what a compact camera sees
 
 
 def build(services: Services) -> None:
@@ -127,12 +128,12 @@ def build(services: Services) -> None:
         return shown(*services.run(lambda: compared(picture, first, second, variation, entry, say)))
 
     def example(number: int) -> tuple[jobs.Comparison, str]:
-        file, entry = EXAMPLES / FIRST[number], CameraEntry(mode=FROM_FOV, fov=55.0)
+        file, entry = EXAMPLES / FIRST[number], CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
         quiet = lambda share, text: None  # noqa: E731
         return services.once(("compare", file.name), lambda: compared(file, names[0], names[-1], usual, entry, quiet))
 
     def show_example(number: int) -> tuple[Any, ...]:
-        return str(EXAMPLES / FIRST[number]), *shown(*example(number))
+        return str(EXAMPLES / FIRST[number]), FROM_FOV, FIRST_FOV, *shown(*example(number))
 
     def redraw(ticket: str | None, part: str) -> tuple[Any, ...]:
         if not ticket:
@@ -146,14 +147,14 @@ def build(services: Services) -> None:
 
     def opened(ticket: str | None) -> tuple[Any, ...]:
         """The finished example, for who comes here first."""
-        return tuple(gr.skip() for _ in outputs) if ticket else shown(*example(0))
+        return tuple(gr.skip() for _ in range(len(outputs) + 3)) if ticket else show_example(0)
 
     camera.connect(picture, services)
     run.click(compare, [picture, first, second, variation, *camera.inputs], outputs, api_visibility="private", **HEAVY)
-    samples.click(show_example, samples, [picture, *outputs], api_visibility="private", **HEAVY)
+    samples.click(show_example, samples, [picture, *camera.preset, *outputs], api_visibility="private", **HEAVY)
     what.input(redraw, [ticket, what], shown_parts, **QUIET)
     views.select(make_files, ticket, files, api_visibility="private")
-    current_tab().select(opened, ticket, outputs, api_visibility="private", **HEAVY)
+    current_tab().select(opened, ticket, [picture, *camera.preset, *outputs], api_visibility="private", **HEAVY)
 
     def compare_models(image: str, first: str, second: str, variation: str, fov: float) -> tuple[str, dict[str, Any]]:
         """Predict a picture with two models; returns a ZIP of both results with difference maps, and a summary.

@@ -166,7 +166,7 @@ def build(services: Services) -> None:
         )
 
     def show_example(number: int) -> tuple[Any, ...]:
-        return str(EXAMPLES / FIRST[number]), *shown(example(number))
+        return str(EXAMPLES / FIRST[number]), FROM_FOV, FIRST_FOV, *shown(example(number))
 
     def redraw(ticket: str | None, *values: Any) -> tuple[Any, ...]:
         if not ticket:
@@ -222,7 +222,7 @@ def build(services: Services) -> None:
     viewer.connect(views, "3D", draw_shape, [ticket, style, *look])
     camera.connect(picture, services)
     viewer.after(run.click(predict, [picture, model, *camera.inputs], outputs, api_visibility="private", **HEAVY))
-    viewer.after(samples.click(show_example, samples, [picture, *outputs], **QUIET, **HEAVY))
+    viewer.after(samples.click(show_example, samples, [picture, *camera.preset, *outputs], **QUIET, **HEAVY))
     views.select(make_files, [ticket, *look], files, api_visibility="private")
     changes = [colormap.input, hide.input, near.release, far.release, confidence.release]
     viewer.after(gr.on(changes, redraw, [ticket, *look], [slider, code, files], **QUIET))
@@ -231,7 +231,9 @@ def build(services: Services) -> None:
         reset.click(defaults, ticket, look, **QUIET).then(redraw, [ticket, *look], [slider, code, files], **QUIET)
     )
     ruler.select(measure, [ticket, clicks], [ruler, reading, clicks], **QUIET)
-    gr.context.Context.root_block.load(lambda: shown(example(0)), None, outputs, **QUIET, **HEAVY)
+    gr.context.Context.root_block.load(
+        lambda: show_example(0), None, [picture, *camera.preset, *outputs], **QUIET, **HEAVY
+    )
 
     def predict_photo(image: str, model: str, fov: float, intrinsics: str) -> tuple[str, dict[str, Any]]:
         """Predict a picture; returns a ZIP of all results and a summary.
