@@ -13,7 +13,7 @@ from tests.app import tiny_models
 from tests.app.test_browser import FLAGS, HARMLESS, SCREENS, browser  # noqa: F401
 
 gradio_client = pytest.importorskip("gradio_client")
-EXAMPLES = Path(__file__).resolve().parents[2] / "app" / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "app" / "examples" / "scenes"
 PHOTO, PANORAMA = "dpt-world-tiny", "panorama-dpt-world-tiny"
 LONG = 240_000  # milliseconds: a browser without a GPU, models and the world on one busy core
 
