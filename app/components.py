@@ -17,6 +17,7 @@ from app.jobs.common import read_picture
 from app.services import HEAVY, QUIET, Services
 
 EXAMPLES = Path(__file__).parent / "examples"
+SCENES = EXAMPLES / "scenes"  # rendered by the world; not among the photos that `perception predict app/examples` takes
 VIEW_HEIGHT = 520  # pixels of the large pictures and of the 3D view
 
 

@@ -41,6 +41,7 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
             ssr_mode=False,
             prevent_thread_lock=True,
             footer_links=["api"],
+            _frontend=False,  # Gradio would ask itself for the page and give up after three seconds, which busy machines need
         )
         print(f"app: serving on {public or local}", flush=True)
         if block:

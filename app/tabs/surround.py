@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import (
-    EXAMPLES,
+    SCENES,
     Viewer,
     current_tab,
     endpoint,
@@ -27,7 +27,7 @@ FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
 ANY_WEATHER = "as the seed decides"
 FIRST_SEED = 5
 SCORE = 0.3
-EXAMPLE_RIG = EXAMPLES / "rig.zip"
+EXAMPLE_RIG = SCENES / "rig.zip"
 FORMAT = """One JSON file a moment, and the pictures it names, in one ZIP (at most 12 moments of 12 cameras):
 
 ```json
@@ -240,8 +240,8 @@ def build(services: Services) -> None:
     viewer.connect(views, "3D", draw_shape, [ticket, *chosen])
     asked = [source, seed, weather, moments, archive, model, score]
     viewer.after(run.click(predict, asked, outputs, api_visibility="private", **HEAVY))
-    changes = [moment.release, score.release, side.input]
-    viewer.after(gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], **QUIET))
+    changes = [moment.input, score.input, side.input]
+    viewer.after(gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], trigger_mode="always_last", **QUIET))
     views.select(make_files, [ticket, score], files, api_visibility="private")
     current_tab().select(open_first, [ticket, model], outputs, **QUIET, **HEAVY)
 

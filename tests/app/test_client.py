@@ -26,7 +26,7 @@ def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (
 def test_the_contract(client) -> None:
     """Programs depend on these names: change them only with a new major version."""
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/predict_photo"}
+    assert "/predict_photo" in endpoints  # those of the scenes are pinned in test_scenes.py
     parameters = endpoints["/predict_photo"]["parameters"]
     assert [item["parameter_name"] for item in parameters] == ["image", "model", "fov", "intrinsics"]
     assert len(endpoints["/predict_photo"]["returns"]) == 2
