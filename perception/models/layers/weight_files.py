@@ -48,6 +48,12 @@ def rename(state: Mapping[str, Tensor], rules: list[tuple[str, str | None]]) -> 
 
 def load_strictly(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a converted state. Raises `WeightsError` that lists the first missing, unexpected or misshapen entries."""
+    check_fit(model, state)
+    model.load_state_dict(state)
+
+
+def check_fit(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise the `WeightsError` of `load_strictly` without loading."""
     own = model.state_dict()
     complaints = []
     for title, keys in (
@@ -66,4 +72,3 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             complaints.append(f"{len(keys)} {title} ({', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''})")
     if complaints:
         raise WeightsError(f"the weights do not fit this {type(model).__name__}: entries {'; '.join(complaints)}")
-    model.load_state_dict(state)
