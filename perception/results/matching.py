@@ -62,7 +62,9 @@ class DisparityResult(Result):
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         return f"DisparityResult({self.shape[0]}x{self.shape[1]}, {low:.3g}..{high:.3g} pixels, {self.valid.mean():.1%} valid)"
 
-    def to_depth(self, baseline: float, camera: Pinhole | None = None, offset: float = 0.0, least: float = 0.1) -> DepthResult:
+    def to_depth(
+        self, baseline: float, camera: Pinhole | None = None, offset: float = 0.0, least: float = 0.1
+    ) -> DepthResult:
         """Metric depth z = fx baseline / (disparity + offset), metres; disparities below `least` pixels are too far to measure and become invalid.
 
         baseline: metres between the cameras. camera: the left one, if the result does not know it. offset: principal point of the right camera minus that of the

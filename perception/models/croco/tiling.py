@@ -48,9 +48,7 @@ def predict_tiled(
     `window` (h, w). batch: tiles in one run. Returns values (1, C, H, W) and the mean raw confidence (1, H, W).
     """
     height, width = first.shape[-2:]
-    places = [
-        (y, x) for y in tile_starts(height, window[0], overlap) for x in tile_starts(width, window[1], overlap)
-    ]
+    places = [(y, x) for y in tile_starts(height, window[0], overlap) for x in tile_starts(width, window[1], overlap)]
     weigh = certainty(blending)
     total, weight = None, first.new_full((height, width), 1e-16, dtype=torch.float32)
     for start in range(0, len(places), batch):

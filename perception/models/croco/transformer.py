@@ -107,7 +107,9 @@ class CroCoTransformer(nn.Module):
         grid: (rows, columns) of patches that the cosine tables are for.
     """
 
-    def __init__(self, size: str | Mapping[str, int] = "vitl-base", positions: str = "RoPE100", grid: Any = None) -> None:
+    def __init__(
+        self, size: str | Mapping[str, int] = "vitl-base", positions: str = "RoPE100", grid: Any = None
+    ) -> None:
         """Raises `RecipeError` for sizes and positions that do not exist or do not fit."""
         super().__init__()
         names = ("enc_dim", "enc_depth", "enc_heads", "dec_dim", "dec_depth", "dec_heads")

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.io.checkpoints import read_checkpoint, state_dict_of
 from perception.models.croco.transformer import SIZES
 from perception.models.layers.weight_files import load_strictly, rename, state_of
 
@@ -111,7 +112,17 @@ def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None
 
 
 def load_completion(model: nn.Module, file_or_state: str | Path | Mapping) -> None:
-    """Start a downstream `CroCo` from a pre-trained one: all of its transformer, strictly; the head stays as it is. Raises `WeightsError`."""
-    state = convert(state_of(file_or_state))
+    """Start a downstream `CroCo` from a pre-trained one: all of its transformer, strictly; the head stays as it is.
+
+    Takes official files, and what `CroCoCompletion` was published or saved as here. Raises `WeightsError`.
+    """
+    state = file_or_state
+    if not isinstance(state, Mapping):
+        path = Path(state)
+        state = read_checkpoint(path / "model.safetensors" if path.is_dir() else path)
+    state = state_dict_of(state, ("ema_state_dict", "state_dict", "model"))
+    if not any(key.startswith("transformer.") for key in state):
+        state = convert(state)
+    state = {key: value.float() for key, value in state.items()}
     prefix = "transformer."
     load_strictly(model.transformer, {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
