@@ -26,6 +26,7 @@ class Entry:
 
     `address` is "bundled", an https address, or ``hub:<repository>/<file>``; `model` is the configuration that rebuilds the network
     (None for bundled models, whose ``config.json`` holds it); `file` is the name of the weights file, where the address does not end with it; `converter` names the module whose ``convert`` maps official keys to ours.
+    `more_files` lie beside the address's own file; the converter's ``read_folder`` reads them together.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Entry:
     sha256: str = ""
     card: str = ""
     file: str = ""
+    more_files: tuple[str, ...] = ()
 
     @property
     def bundled(self) -> bool:

@@ -1,5 +1,6 @@
 """Names, addresses, and what happens when weights are not there."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,33 @@ def test_device_and_dtype_names() -> None:
 
 def _no_network(*_, **__):
     raise OSError("no network")
+
+
+def test_weights_of_several_files_are_read_together(tmp_path: Path, monkeypatch) -> None:
+    """SPIdepth publishes three files in a folder of its repository."""
+    import torch
+
+    from perception.models.registry import build_model
+    from perception.models.spidepth import weights
+    from tests.models.configs import CASES
+
+    asked = []
+
+    def download(repository: str, file_name: str, cache_dir: str) -> str:
+        asked.append((repository, file_name))
+        place = tmp_path / "hub" / file_name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        return str(place)
+
+    config = CASES["spidepth"].config
+    state = build_model(config).state_dict()
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr(weights, "read_folder", lambda folder, trust: {"folder": folder, **state})
+    monkeypatch.setattr(weights, "convert", lambda entries: {k: v for k, v in entries.items() if k != "folder"})
+    row = dataclasses.replace(entry("spidepth-kitti"), name="small", model=config)
+    monkeypatch.setattr("perception.inference.loading.entry", lambda name: row)
+    model = load("small", device="cpu").model
+    assert asked == [("MykolaL/SPIdepth", f"kitti/{part}.pth") for part in ("encoder", "depth", "pose")]
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
