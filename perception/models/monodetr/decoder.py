@@ -126,7 +126,7 @@ class DepthGuidedDecoder(nn.Module):
         Returns:
             For each layer the states (B, Q, dim) and the boxes (B, Q, 6), fractions.
         """
-        x = self.content[:queries].expand(len(memory), -1, -1)
+        x = self.content[:queries].expand(memory.shape[0], -1, -1)  # len() would fix an export to its batch
         references = self.start(queries)
         states, boxes = [], []
         for index, (layer, box_head) in enumerate(zip(self.layers, box_heads, strict=True)):
