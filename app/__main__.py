@@ -14,9 +14,7 @@ from perception.errors import PerceptionError
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the flags and serve until interrupted; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m app", description="Depth, normals and segments of your photos in a web page."
-    )
+    parser = argparse.ArgumentParser(prog="python -m app", description="Metric 3D from pictures in a web page.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--share", action="store_true", help="open a public tunnel through Gradio's servers")
@@ -29,12 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--max-pixels", type=float, default=24.0, metavar="MEGAPIXELS", help="largest picture (default 24)"
     )
+    parser.add_argument("--queue", type=int, default=32, help="how many requests may wait (default 32)")
+    parser.add_argument(
+        "--keep-minutes", type=float, default=30.0, metavar="MINUTES", help="results are deleted after (default 30)"
+    )
     options = parser.parse_args(arguments)
 
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        from app.server import Settings, serve
+        from app.server import serve
+        from app.settings import Settings
 
         serve(Settings.from_options(options))
     except PerceptionError as error:

@@ -43,6 +43,8 @@ _HOMES: dict[str, str] = {
     "PanoSUNCG": "perception.datasets.panosuncg",
     "PanoramaFolder": "perception.datasets.panorama",
     "WorldPanoramaVideo": "perception.datasets.panorama_video",
+    "WorldVideo": "perception.datasets.world_video",
+    "WorldPairs": "perception.datasets.world_pairs",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

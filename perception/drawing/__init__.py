@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from perception.drawing.boxes import draw_bev, draw_boxes3d
 from perception.drawing.colors import COLORMAPS, apply_colormap, color_of, colormap, palette
-from perception.drawing.maps import colorize_depth, depth_limits, draw_depth, draw_inverse_depth, draw_normals
+from perception.drawing.maps import (
+    colorize_depth,
+    depth_limits,
+    draw_depth,
+    draw_inverse_depth,
+    draw_normals,
+    draw_values,
+    rounded_up,
+)
+from perception.drawing.motion import draw_disparity, draw_flow
 from perception.drawing.segmentation import colorize_ids, draw_segmentation
 from perception.drawing.sheet import contact_sheet
 
@@ -20,8 +29,12 @@ __all__ = [
     "draw_bev",
     "draw_boxes3d",
     "draw_depth",
+    "draw_disparity",
+    "draw_flow",
     "draw_inverse_depth",
     "draw_normals",
     "draw_segmentation",
+    "draw_values",
     "palette",
+    "rounded_up",
 ]

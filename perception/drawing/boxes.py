@@ -132,8 +132,9 @@ def draw_bev(
     frame: str | None = None,
     extent: tuple[float, float, float] | None = None,
     height: int = 640,
+    ids: bool = False,
 ) -> np.ndarray:
-    """Bird's-eye view, forward is up: a `Boxes3DResult`, (N, 3) points and `reference` boxes (ground truth, white).
+    """Bird's-eye view, forward is up: a `Boxes3DResult`, (N, 3) points and `reference` boxes (ground truth, white). ids: write the boxes' track ids beside them.
 
     extent: (half width, from, to) metres, by default around what there is. height: of the picture in pixels; its width follows.
     Boxes in the "global" frame are shown around their mean.
@@ -160,6 +161,11 @@ def draw_bev(
     for group, plain in ((reference, (235, 235, 235)), (boxes, None)):
         if group is not None and len(group):
             _footprints(out, group, pixel, frame, plain, max(1, height // 400))
+    if ids and boxes is not None and boxes.track_ids is not None and len(boxes):
+        size = max(9, height // 56)
+        for (x, y), number in zip(pixel(_plane(boxes.centres.astype(np.float64), frame)), boxes.track_ids, strict=True):
+            if number >= 0 and 0 <= x < width and 0 <= y < height:
+                canvas.write_text(out, f"#{number}", x + 4, y + 2, size, color=color_of(int(number)), back=None)
     return out
 
 

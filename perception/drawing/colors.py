@@ -14,8 +14,18 @@ _SPECTRAL = (
     (158, 1, 66), (213, 62, 79), (244, 109, 67), (253, 174, 97), (254, 224, 139), (255, 255, 191),
     (230, 245, 152), (171, 221, 164), (102, 194, 165), (50, 136, 189), (94, 79, 162),
 )  # fmt: skip
+# Blue over white to red, for differences.
+_BALANCE = (
+    (23, 68, 140),
+    (74, 134, 199),
+    (166, 203, 229),
+    (247, 247, 247),
+    (244, 178, 148),
+    (214, 96, 77),
+    (150, 15, 38),
+)
 _OPENCV = ("turbo", "magma", "inferno", "plasma", "viridis", "cividis", "bone")
-COLORMAPS = ("spectral", "gray", *_OPENCV)
+COLORMAPS = ("spectral", "balance", "gray", *_OPENCV)
 
 
 @lru_cache(maxsize=32)
@@ -24,11 +34,10 @@ def colormap(name: str) -> np.ndarray:
     base = name.removesuffix("_r")
     if base not in COLORMAPS:
         raise InputError(f"colour map {name!r} is not one of {', '.join(COLORMAPS)}.{nearest(base, COLORMAPS)}")
-    if base == "spectral":
-        at = np.linspace(0, len(_SPECTRAL) - 1, 256)
-        table = np.stack(
-            [np.interp(at, np.arange(len(_SPECTRAL)), channel) for channel in zip(*_SPECTRAL, strict=True)], -1
-        )
+    anchors = {"spectral": _SPECTRAL, "balance": _BALANCE}.get(base)
+    if anchors is not None:
+        at = np.linspace(0, len(anchors) - 1, 256)
+        table = np.stack([np.interp(at, np.arange(len(anchors)), c) for c in zip(*anchors, strict=True)], -1)
         table = np.rint(table).astype(np.uint8)
     elif base == "gray":
         table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)

@@ -108,6 +108,41 @@ def draw_inverse_depth(
     return out
 
 
+def draw_values(
+    values: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    limits: tuple[float, float],
+    unit: str = "",
+    cmap: str = "balance",
+    legend: bool = True,
+) -> np.ndarray:
+    """(H, W) numbers -> (H, W, 3) uint8, coloured linearly between `limits` = (low, high), with a legend; unknown pixels are dark grey.
+
+    Differences: limits (-x, x) and the colour map "balance": blue is below 0, white 0, red above. Raises `InputError` for another shape or limits.
+    """
+    values = np.asarray(values)
+    low, high = map(float, limits)
+    if values.ndim != 2:
+        raise InputError(f"a map of values must have shape (H, W); found {values.shape}")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"the limits for colouring values must be low < high; found {limits}")
+    known = np.isfinite(values) if valid is None else np.isfinite(values) & np.asarray(valid, bool)
+    out = apply_colormap((np.where(known, values, low) - low) / (high - low), cmap)
+    out[~known] = INVALID
+    if legend and out.shape[1] >= 160 and out.shape[0] >= 96:
+        middle = (low + high) / 2
+        sign = "+" if low < 0 else ""
+        marks = [(0.0, f"{low:g}"), (1.0, f"{sign}{high:g}" + (f" {unit}" if unit else "")), (0.5, f"{middle:g}")]
+        _bar(out, cmap.removesuffix("_r") if cmap.endswith("_r") else f"{cmap}_r", marks)  # low on the left
+    return out
+
+
+def rounded_up(value: float) -> float:
+    """The next 1, 1.5, 2, 3, 5, 7 times a power of ten: a limit for colours that stays the same for like pictures. 1 for what is not positive."""
+    return _nice(float(value), down=False) if math.isfinite(value) and value > 0 else 1.0
+
+
 def _legend(image: np.ndarray, limits: tuple[float, float], unit: str, cmap: str) -> None:
     near, far = limits
     ticks = [near, far, *_ticks(near, far)]  # the ends first, then whatever fits between them

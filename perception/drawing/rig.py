@@ -37,6 +37,18 @@ def draw_rig(
 
     boxes: `Boxes3DResult` in the ego frame; reference: true boxes, drawn white from above. extent: metres to each side from above.
     """
+    sheet = draw_cameras(rig, boxes, tile_width=tile_width, radar_in_pictures=radar_in_pictures, labels=labels)
+    side = max(sheet.shape[0], 360)
+    bev = draw_bev_of_rig(rig, boxes, reference=reference, extent=extent, height=side)
+    if sheet.shape[0] < side:
+        sheet = np.concatenate([sheet, np.full((side - sheet.shape[0], sheet.shape[1], 3), 24, np.uint8)])
+    return np.concatenate([sheet, bev], 1)
+
+
+def draw_cameras(
+    rig: Any, boxes: Any | None = None, *, tile_width: int = 480, radar_in_pictures: bool = True, labels: bool = True
+) -> np.ndarray:
+    """(H, W, 3) uint8 sheet of a rig's pictures alone, with the boxes (ego frame) drawn in."""
     order = _around(rig)
     tiles = []
     for index in order:
@@ -58,17 +70,13 @@ def draw_rig(
     for number, tile in enumerate(tiles):
         top, left = number // columns * height, number % columns * tile_width
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    side = max(sheet.shape[0], 360)
-    bev = draw_bev_of_rig(rig, boxes, reference=reference, extent=extent, height=side)
-    if sheet.shape[0] < side:
-        sheet = np.concatenate([sheet, np.full((side - sheet.shape[0], sheet.shape[1], 3), 24, np.uint8)])
-    return np.concatenate([sheet, bev], 1)
+    return sheet
 
 
 def draw_bev_of_rig(
     rig: Any, boxes: Any | None = None, *, reference: Any | None = None, extent: float = 52.0, height: int = 640
 ) -> np.ndarray:
-    """Bird's-eye view with boxes, velocities and radar points; a radar point has a line for one second of its motion."""
+    """Bird's-eye view with boxes, velocities, track ids and radar points; a radar point has a line for one second of its motion."""
     points = rig.radar_points
     out = draw_bev(
         boxes,
@@ -78,6 +86,7 @@ def draw_bev_of_rig(
         frame="ego",
         extent=(extent, -extent, extent),
         height=height,
+        ids=True,
     )
     if points is not None and len(points):
         scale = out.shape[0] / (2 * extent)

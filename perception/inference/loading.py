@@ -59,6 +59,10 @@ def load(
         from perception.inference.rig_predictor import RigPredictor
 
         kind = RigPredictor
+    elif getattr(model, "camera_kind", "pinhole") == "pair":
+        from perception.inference.pair_predictor import PairPredictor
+
+        kind = PairPredictor
     return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
 
 

@@ -13,6 +13,7 @@ Only ``cameras`` is needed. Instead of ``intrinsics`` a camera may have ``fov`` 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,37 +67,84 @@ def rig_from_world(seed: int = 0, frame: int = 0, size: tuple[int, int] = (256, 
     return rig_from_sample(dataset[frame])
 
 
-def rig_from_json(path: str | Path) -> Rig:
-    """Read the file described above. Raises `InputError` that names the file and what is wrong with it."""
+def rig_from_json(path: str | Path, max_pixels: int | None = None) -> Rig:
+    """Read the file described above; `max_pixels`: refuse larger pictures. Raises `InputError` that names the file and what is wrong with it."""
     path = Path(path)
     if path.is_dir():
         path = path / "rig.json"
     try:
         values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"the rig {str(path)!r} cannot be read: {error}") from None
+    try:
+        return _rig(path, values, max_pixels)
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputError(f"the rig {path.name!r} holds a value of the wrong kind: {error}") from None
+
+
+def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig", suffix: str = ".png") -> Path:
+    """Write a rig as ``<name>.json`` beside its pictures, for `rig_from_json`; return the path of the JSON file. suffix: kind of the pictures."""
+    from perception.io import atomic_write, write_image
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cameras, radars = [], []
+    for number, camera in enumerate(rig.cameras):
+        picture = write_image(folder / f"{name}_{number}{suffix}", camera.image)
+        cameras.append(
+            {
+                "image": picture.name,
+                "name": camera.name or f"camera {number}",
+                "intrinsics": camera.camera.matrix.tolist(),
+                "ego_from_camera": camera.ego_from_camera.tolist(),
+            }
+        )
+    points = rig.radar_points
+    for lag in [] if points is None else np.unique(points[:, 7]):
+        own = points[points[:, 7] == lag].astype(float).round(4)
+        radars.append(
+            {
+                "points": own[:, :3].tolist(),
+                "rcs": own[:, 3].tolist(),
+                "velocity": own[:, 4:6].tolist(),
+                "lag": float(lag),
+            }
+        )
+    values: dict[str, Any] = {"cameras": cameras, "radars": radars, "scene": rig.scene}
+    if rig.global_from_ego is not None:
+        values["global_from_ego"] = np.asarray(rig.global_from_ego).tolist()
+    if rig.time is not None:
+        values["time"] = float(rig.time)
+    with atomic_write(folder / f"{name}.json") as file:
+        file.write(json.dumps(values).encode())
+    return folder / f"{name}.json"
+
+
+def _rig(path: Path, values: Any, max_pixels: int | None) -> Rig:
     if not isinstance(values, dict) or not isinstance(values.get("cameras"), list) or not values["cameras"]:
         raise InputError(f"the rig {str(path)!r} needs a list 'cameras' with at least one camera")
-    cameras = [_json_camera(path, i, entry) for i, entry in enumerate(values["cameras"])]
+    cameras = [_json_camera(path, i, entry, max_pixels) for i, entry in enumerate(values["cameras"])]
     clouds = [_json_radar(path, i, entry) for i, entry in enumerate(values.get("radars") or [])]
-    pose = values.get("global_from_ego")
+    pose, time = values.get("global_from_ego"), values.get("time")
+    if time is not None and (isinstance(time, bool) or not math.isfinite(float(time))):
+        raise InputError(f"the time of {path.name} must be a number of seconds; found {time!r}")
     return Rig(
         cameras,
         radar_points=np.concatenate(clouds) if clouds else None,
         global_from_ego=None if pose is None else checked_pose(pose, f"global_from_ego of {path.name}"),
-        time=values.get("time"),
+        time=None if time is None else float(time),
         scene=str(values.get("scene", "")),
         name=path.stem if path.stem != "rig" else path.parent.name,
     )
 
 
-def _json_camera(path: Path, number: int, entry: Any) -> RigCamera:
-    from perception.io.images import load_image
+def _json_camera(path: Path, number: int, entry: Any, max_pixels: int | None) -> RigCamera:
+    from perception.io.images import MAX_PIXELS, load_image
 
     what = f"camera {number} of {path.name}"
     if not isinstance(entry, dict) or "image" not in entry or "ego_from_camera" not in entry:
         raise InputError(f"{what} needs 'image' and 'ego_from_camera', and 'intrinsics' or 'fov'")
-    picture = load_image(path.parent / str(entry["image"])).pixels
+    picture = load_image(path.parent / str(entry["image"]), max_pixels=max_pixels or MAX_PIXELS).pixels
     height, width = picture.shape[:2]
     if entry.get("intrinsics") is not None:
         camera = Pinhole.from_matrix(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
+from perception.geometry import transforms
 from perception.io.atomic import atomic_write
 
 _FLIP = np.array([1, -1, -1], np.float32)
@@ -70,11 +71,12 @@ def write_glb(
     uv: np.ndarray | None = None,
     texture: np.ndarray | None = None,
     flip: bool = True,
+    double_sided: bool = True,
 ) -> Path:
     """Write (N, 3) points (camera frame, metres) as a cloud, or as a mesh with (M, 3) triangles, atomically.
 
     colors: (N, 3) uint8 RGB. normals: (N, 3). uv: (N, 2) in 0..1, (0, 0) at the texture's upper left corner, with texture (H, W, 3) uint8.
-    flip: turn from our camera frame into glTF's. Raises `InputError` for NaN, wrong shapes, or triangles that point outside.
+    flip: turn from our camera frame into glTF's. double_sided: draw triangles from behind too; without, one looks through a room's nearer walls from outside. Raises `InputError` for NaN, wrong shapes, or triangles that point outside.
     """
     path = Path(path)
     points = np.asarray(points, np.float32)
@@ -104,7 +106,7 @@ def write_glb(
         attributes["COLOR_0"] = buffer.accessor(linear, _UINT16, "VEC4", _VERTICES, normalized=True)
     material: dict[str, Any] = {
         "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},
-        "doubleSided": True,
+        "doubleSided": double_sided,
         "extensions": {"KHR_materials_unlit": {}},
     }
     if uv is not None:
@@ -136,8 +138,13 @@ def write_glb(
     return _write(path, document, buffer)
 
 
-def write_mesh_glb(path: str | Path, mesh: Any, texture: np.ndarray | None = None) -> Path:
-    """Write a `geometry.mesh.Mesh`: with `texture` (H, W, 3) uint8 over its uv, else with its vertex colours."""
+def camera_axes(points: np.ndarray, frame: str) -> np.ndarray:
+    """(N, 3) points of a vehicle's or the global frame (x forward, y left, z up) on camera axes (x right, y down, z forward), as the writer takes them."""
+    return np.asarray(points) if frame == "camera" else transforms.apply(transforms.CAMERA_FROM_EGO, np.asarray(points))
+
+
+def write_mesh_glb(path: str | Path, mesh: Any, texture: np.ndarray | None = None, double_sided: bool = True) -> Path:
+    """Write a `geometry.mesh.Mesh` in camera axes: with `texture` (H, W, 3) uint8 over its uv, else with its vertex colours."""
     use = texture is not None and mesh.uv is not None
     return write_glb(
         path,
@@ -146,6 +153,7 @@ def write_mesh_glb(path: str | Path, mesh: Any, texture: np.ndarray | None = Non
         colors=None if use else mesh.colors,
         uv=mesh.uv if use else None,
         texture=texture if use else None,
+        double_sided=double_sided,
     )
 
 

@@ -114,14 +114,27 @@ def _capture(source: str | Path | int, every: int, max_pixels: int | None) -> It
         capture.release()
 
 
+def frame_count(source: str | Path) -> int | None:
+    """Number of frames that a video file says it has, or None where it says nothing. Files may be wrong about it: it is for progress alone."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(source))
+    try:
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+    finally:
+        capture.release()
+    return int(count) if 0 < count < 1e9 else None
+
+
 class VideoWriter:
     """MP4 out, as a context manager: ``with VideoWriter("out.mp4", fps=10) as video: video.write(rgb)``.
 
-    The first frame sets the size; the file takes its name when the block ends without an error.
+    codec: "mp4v" is fast and plays in most players, "vp09" plays in web browsers too; where OpenCV lacks it, "mp4v" is written. The first frame
+    sets the size; the file takes its name when the block ends without an error.
     """
 
-    def __init__(self, path: str | Path, fps: float = 10.0) -> None:
-        self.path, self.fps = Path(path), float(fps)
+    def __init__(self, path: str | Path, fps: float = 10.0, codec: str = "mp4v") -> None:
+        self.path, self.fps, self.codec = Path(path), float(fps), codec
         if self.path.suffix.lower() != ".mp4" or not self.fps > 0:
             raise InputError(
                 f"a video needs a name that ends in .mp4 and a positive frame rate; found {self.path.name}, {fps}"
@@ -147,7 +160,11 @@ class VideoWriter:
         height, width = (side - side % 2 for side in image.shape[:2])
         if self._writer is None:
             self._size = (width, height)
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*"mp4v"), self.fps, self._size)
+            for codec in dict.fromkeys((self.codec, "mp4v")):
+                code = cv2.VideoWriter.fourcc(*codec)
+                self._writer = cv2.VideoWriter(str(self._temporary), code, self.fps, self._size)
+                if self._writer.isOpened():
+                    break
             if not self._writer.isOpened():
                 raise InputError(f"{self.path.name} cannot be written: this OpenCV has no MP4 encoder")
         if self._size != (width, height):

@@ -164,6 +164,15 @@ class Boxes3DResult(Result):
             )
         return geometry.image_boxes(self.boxes, camera)
 
+    def mesh(self, width: float = 0.06) -> Any:
+        """The boxes' edges as bars of that width (metres), coloured by class or track: a `geometry.mesh.Mesh` in `frame`. A cross marks the front."""
+        from perception.drawing.colors import color_of
+        from perception.geometry.box_mesh import boxes_mesh
+
+        numbers = self.labels if self.track_ids is None else self.track_ids
+        colors = np.array([color_of(int(i)) for i in numbers], np.uint8).reshape(-1, 3)
+        return boxes_mesh(self.boxes, self.frame, colors, width)
+
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def preview(self, image: np.ndarray | None = None) -> np.ndarray:
@@ -227,14 +236,18 @@ class Boxes3DResult(Result):
         return format_labels(rows)
 
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
-        """Write boxes3d.json, boxes3d_bev.png and, where an image and a camera are known, boxes3d_preview.png."""
+        """Write boxes3d.json, boxes3d_bev.png, boxes3d.glb (where there are boxes) and, where an image and a camera are known, boxes3d_preview.png."""
         from perception.drawing import draw_bev
-        from perception.io import images
+        from perception.io import glb, images
 
         folder = output_folder(folder)
         paths = {"boxes3d_json": folder / "boxes3d.json", "boxes3d_bev": folder / "boxes3d_bev.png"}
         self.to_json(paths["boxes3d_json"])
         images.write_image(paths["boxes3d_bev"], draw_bev(self))
+        if len(self):
+            mesh = self.mesh()
+            upright = glb.camera_axes(mesh.vertices, self.frame)
+            paths["boxes3d_glb"] = glb.write_glb(folder / "boxes3d.glb", upright, colors=mesh.colors, faces=mesh.faces)
         if image is not None and self.camera is not None and self.frame == "camera":
             paths["boxes3d_preview"] = images.write_image(folder / "boxes3d_preview.png", self.preview(image))
         return paths

@@ -128,7 +128,7 @@ class OccupancyResult(Result):
         }
 
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
-        """Write occupancy.npz (``semantics``, as Occ3D), occupancy.ply and occupancy.glb (coloured voxels), occupancy.png, occupancy.json."""
+        """Write occupancy.npz (``semantics``, as Occ3D), occupancy.ply and occupancy.glb (coloured voxels; the GLB stands upright), .png, .json."""
         from perception.io import atomic_path, glb, images, ply
 
         folder = output_folder(folder)
@@ -138,7 +138,7 @@ class OccupancyResult(Result):
         points, triangles, colors = self.mesh()
         if len(points):
             ply.write_ply(paths["ply"], points, colors=colors, faces=triangles)
-            glb.write_glb(paths["glb"], points, colors=colors, faces=triangles)
+            glb.write_glb(paths["glb"], glb.camera_axes(points, "ego"), colors=colors, faces=triangles)
         else:
             del paths["ply"], paths["glb"]
         images.write_image(paths["png"], self.preview())

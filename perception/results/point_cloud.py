@@ -80,13 +80,15 @@ class PointCloud(Result):
         from perception.io import glb, ply
 
         path = Path(folder)
-        writers = {".ply": ply.write_ply, ".glb": glb.write_glb}
-        if path.suffix.lower() in writers:
-            return {"points": writers[path.suffix.lower()](path, self.points, colors=self.colors)}
+        upright = glb.camera_axes(self.points, self.frame)
+        if path.suffix.lower() == ".glb":
+            return {"points": glb.write_glb(path, upright, colors=self.colors)}
+        if path.suffix.lower() == ".ply":
+            return {"points": ply.write_ply(path, self.points, colors=self.colors)}
         path = output_folder(path)
         return {
             "points_ply": ply.write_ply(path / "points.ply", self.points, colors=self.colors),
-            "points_glb": glb.write_glb(path / "points.glb", self.points, colors=self.colors),
+            "points_glb": glb.write_glb(path / "points.glb", upright, colors=self.colors),
         }
 
     def to_dict(self) -> dict[str, Any]:

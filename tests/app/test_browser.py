@@ -91,7 +91,8 @@ def test_photo_to_depth(page) -> None:
         page.get_by_role("tab", name=tab, exact=True).click()
         page.wait_for_selector(f"#{tab.lower()} img")
         page.screenshot(path=SCREENS / f"photo_{tab.lower()}.png")
-    assert page.locator("#archive a").count() > 0
+    page.get_by_role("tab", name="Files", exact=True).click()
+    page.wait_for_function("document.querySelector('#files').innerText.includes('results.zip')", timeout=90_000)
 
 
 def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_the_contract(client) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert set(endpoints) == {"/predict_photo"}
     parameters = endpoints["/predict_photo"]["parameters"]
-    assert [item["parameter_name"] for item in parameters] == ["image", "model", "fov"]
+    assert [item["parameter_name"] for item in parameters] == ["image", "model", "fov", "intrinsics"]
     assert len(endpoints["/predict_photo"]["returns"]) == 2
 
 

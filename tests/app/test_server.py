@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 import pytest
-import torch
 
-from app import jobs, server
+from app import server
+from app.services import Services, offered_models
+from app.settings import Settings
+from app.workspace import Workspace
 from perception.errors import InputError
 
 
-def settings(**changes: object) -> server.Settings:
-    return server.Settings(**({"device": "cpu"} | changes))
+def settings(**changes: object) -> Settings:
+    return Settings(**({"device": "cpu"} | changes))
+
+
+@pytest.fixture
+def services():
+    workspace = Workspace()
+    yield Services.of(settings(), workspace)
+    workspace.close()
 
 
 def served_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict:
@@ -48,7 +57,7 @@ def test_public_without_a_password_is_warned_about(monkeypatch, capsys) -> None:
 def test_uploads_and_queue_are_bounded(monkeypatch) -> None:
     seen = served_with(monkeypatch, max_upload=3)
     assert seen["max_file_size"] == "3mb"
-    assert seen["page"]._queue.max_size == 32 and seen["page"]._queue.default_concurrency_limit == 1
+    assert seen["page"]._queue.max_size == 32
 
 
 def test_only_results_and_examples_may_be_fetched(monkeypatch) -> None:
@@ -58,49 +67,89 @@ def test_only_results_and_examples_may_be_fetched(monkeypatch) -> None:
     assert not any(path in root.parents or path == root for path in allowed)
 
 
-def test_a_fault_inside_is_one_sentence_outside(monkeypatch, tmp_path: Path) -> None:
-    def broken(*_, **__):
+def test_a_fault_inside_is_one_sentence_outside(services: Services) -> None:
+    def broken() -> None:
         raise RuntimeError("secret /srv/path in a trace")
 
-    captured: dict = {}
-    monkeypatch.setattr(server, "build_page", lambda names, photo, first: captured.update(photo=photo, names=names))
-    monkeypatch.setattr(jobs, "predict_photo", broken)
-    workspace = server.Workspace()
-    server.build(settings(), workspace)
     with pytest.raises(gr.Error) as caught:
-        captured["photo"]("x.png", captured["names"][0], 0)
+        services.run(broken)
     assert "logged" in str(caught.value) and "secret" not in str(caught.value)
-    workspace.close()
 
 
-def test_names_of_models_are_checked() -> None:
+def test_errors_of_the_library_keep_their_sentence(services: Services) -> None:
+    def wrong() -> None:
+        raise InputError("the picture is empty")
+
+    with pytest.raises(gr.Error, match="The picture is empty\\."):
+        services.run(wrong)
+
+
+def test_one_heavy_job_at_a_time_a_device(services: Services) -> None:
+    import threading
+    import time
+
+    inside, most = [], []
+
+    def job() -> None:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+
+    threads = [threading.Thread(target=services.run, args=(job,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+
+
+def test_an_example_is_made_once(services: Services) -> None:
+    made = []
+    for _ in range(3):
+        assert services.once("key", lambda: made.append(1) or "done") == "done"
+    assert made == [1]
+
+
+def test_every_heavy_event_shares_the_device(services: Services) -> None:
+    """Events that predict wait in one queue; the others, which only draw, do not."""
+    from app.page import build_page
+
+    page = build_page(services)
+    heavy = [fn for fn in page.fns.values() if fn.concurrency_id == "device"]
+    assert heavy and all(fn.concurrency_limit == 1 for fn in heavy)
+    public = [fn for fn in page.fns.values() if fn.api_visibility == "public"]
+    assert public and all(fn.concurrency_id == "device" for fn in public)
+
+
+def test_names_of_models_are_checked(services: Services) -> None:
     with pytest.raises(Exception, match="Did you mean"):
-        server.offered_models(settings(models=("dpt-world-tini",)))
+        offered_models(settings(models=("dpt-world-tini",)))
+    with pytest.raises(InputError, match="not offered"):
+        services.predictor("../../etc/passwd")
 
 
-class Fussy:
-    """A model whose device has memory for `limit` pixels only."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.sizes = limit, []
-
-    def __call__(self, image, **_):
-        from perception.io import load_image
-
-        size = load_image(image).pixels.shape[:2]
-        self.sizes.append(size)
-        if size[0] * size[1] > self.limit:
-            raise torch.cuda.OutOfMemoryError("no memory")
-        return size
+def test_models_are_sorted_by_task() -> None:
+    found = offered_models(settings(models=("dpt-world-tiny", "monodetr-r50-kitti")))
+    assert found["photo"] == ("dpt-world-tiny",) and found["boxes3d"] == ("monodetr-r50-kitti",)
+    assert "panorama-dpt-world-tiny" in found["panorama"]
 
 
-def test_out_of_memory_is_tried_once_more_at_half_the_size(tmp_path: Path) -> None:
-    from PIL import Image
+def options(**changes: object) -> argparse.Namespace:
+    values = dict(
+        host="127.0.0.1", port=1, share=False, auth=None, models=None, device="cpu", max_upload=1, max_pixels=1,
+        queue=3, keep_minutes=1,
+    )  # fmt: skip
+    return argparse.Namespace(**(values | changes))
 
-    file = tmp_path / "picture.png"
-    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(file)
-    assert jobs._with_smaller_retry(Fussy(2000), file, None, 10**6) == (30, 40)
-    hopeless = Fussy(10)
-    with pytest.raises(InputError, match="too large for the memory"):
-        jobs._with_smaller_retry(hopeless, file, None, 10**6)
-    assert hopeless.sizes == [(60, 80), (30, 40)]
+
+@pytest.mark.parametrize("auth", ["", "name", ":secret", "name:"])
+def test_auth_needs_a_name_and_a_password(auth: str) -> None:
+    with pytest.raises(InputError, match="USER:PASSWORD"):
+        Settings.from_options(options(auth=auth))
+
+
+@pytest.mark.parametrize("flag", ["max_upload", "max_pixels", "queue", "keep_minutes"])
+def test_limits_must_be_positive(flag: str) -> None:
+    with pytest.raises(InputError, match=f"--{flag.replace('_', '-')} must be positive"):
+        Settings.from_options(options(**{flag: 0}))

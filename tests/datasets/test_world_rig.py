@@ -113,3 +113,22 @@ def test_rigs_from_samples_and_json(dataset, tmp_path) -> None:
     (tmp_path / "rig.json").write_text("{}")
     with pytest.raises(InputError, match="at least one camera"):
         rig_from_json(tmp_path)
+    good = {"cameras": [entry]}
+    for part, expected in (
+        ({"time": "noon"}, "wrong kind"),
+        ({"time": float("nan")}, "number of seconds"),
+        ({"radars": [{"points": [[1, 2, 3], [4]]}]}, "wrong kind"),
+        ({"radars": {"points": 3}}, "needs 'points'"),
+        ({"global_from_ego": [[1, 2]]}, r"shape \(4, 4\)"),
+        ({"cameras": [{**entry, "intrinsics": [[1, 0], "x"]}]}, "wrong kind|3x3"),
+        ({"cameras": [{**entry, "intrinsics": None, "fov": "wide"}]}, "wrong kind"),
+    ):
+        (tmp_path / "rig.json").write_text(json.dumps({**good, **part}))
+        with pytest.raises(InputError, match=expected):
+            rig_from_json(tmp_path)
+    (tmp_path / "rig.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="cannot be read"):
+        rig_from_json(tmp_path)
+    (tmp_path / "rig.json").write_text(json.dumps(good))
+    with pytest.raises(InputError, match="pixels"):
+        rig_from_json(tmp_path, max_pixels=50)

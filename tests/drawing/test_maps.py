@@ -138,3 +138,25 @@ def test_contact_sheet_places_every_picture() -> None:
             contact_sheet(bad)
     with pytest.raises(InputError, match="titles"):
         contact_sheet(pictures, titles=["a"])
+
+
+def test_differences_are_white_at_zero_blue_below_and_red_above() -> None:
+    from perception.drawing import draw_values
+
+    values = np.array([[-3.0, -1.0, 0.0, 1.0, 3.0, np.nan]])
+    red, green, blue = draw_values(values, limits=(-1, 1), unit="m")[0].astype(int).T
+    assert blue[0] > red[0] + 50 and red[3] > blue[3] + 50
+    assert min(red[2], green[2], blue[2]) > 240
+    assert (red[0], blue[0]) == (red[1], blue[1]) and (red[3], blue[3]) == (red[4], blue[4])  # clipped at the limits
+    assert (red[5], green[5], blue[5]) == INVALID
+
+
+def test_the_legend_of_values_has_its_low_end_on_the_left() -> None:
+    from perception.drawing import draw_values
+
+    picture = draw_values(np.zeros((200, 400)), limits=(-2, 2), unit="m")
+    rows, columns = np.nonzero((picture[..., 2].astype(int) - picture[..., 0]) > 60)  # blue
+    reds = np.nonzero((picture[..., 0].astype(int) - picture[..., 2]) > 60)[1]
+    assert columns.size and reds.size and columns.max() < reds.min()
+    with pytest.raises(InputError, match="low < high"):
+        draw_values(np.zeros((3, 3)), limits=(1, 1))

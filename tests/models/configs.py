@@ -101,6 +101,15 @@ def video_batch(count: int, height: int, width: int) -> dict[str, Any]:
     return {"image": batch["image"], "neighbours": torch.stack(frames, 1), "meta": batch["meta"]}
 
 
+def driving_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random pictures with the frames before and after."""
+    batch = dense_batch(count, height, width)
+    frames = [batch["image"].roll(shift, -1) for shift in (-2, 2)]
+    return {**batch, "neighbours": torch.stack(frames, 1)}
+
+
+_SPIDEPTH = {"size": [64, 96], "dim": 16, "patch": 8, "queries": 8, "bins": 12, "ffn_dim": 32, "dropout": 0.0}
+
 CASES: dict[str, ModelCase] = {
     "omnifusion-official": ModelCase(
         {"type": "OmniFusion", "backbone": _TRUNK, "size": [64, 96], "patch": 32, "depth": 1}, dense_batch
@@ -135,6 +144,29 @@ CASES: dict[str, ModelCase] = {
             "pose_widths": [8, 8, 16],
         },
         video_batch,
+    ),
+    "spidepth": ModelCase(
+        {
+            "type": "SPIdepth",
+            "backbone": "convnextv2_atto",
+            "channels": [16, 16, 8, 8],
+            "pose_backbone": "resnet10t",
+            **_SPIDEPTH,
+        },
+        driving_batch,
+    ),
+    "spidepth-resnet-metric": ModelCase(
+        {
+            "type": "SPIdepth",
+            "backbone": "resnet10t",
+            "encoder": "resnet",
+            "width": 64,
+            "supervision": "depth",
+            "metres_per_unit": 1.0,
+            "flip_average": True,
+            **_SPIDEPTH,
+        },
+        dense_batch,
     ),
     "monodetr": ModelCase(
         {

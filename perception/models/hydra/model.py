@@ -71,8 +71,9 @@ class HyDRa(nn.Module):
         history: past frames that are fused.
         widths: channels: image, mid (depth net), context, radar, bev, encoder (list), out, shared, head.
         tasks: classes of the CenterPoint head, grouped; classes: names of the data set's labels, in their order.
-        occupancy: None, or {"x": ..., "y": ..., "z": (lower, upper, voxel), "classes": 18, "counts": [...], "channels": 32, "losses": {...}}.
-        loss_weights, code_weights: of the losses. nms_radius: circle NMS, by class name or a number a task.
+        occupancy: None, or {"x": ..., "y": ..., "z": (lower, upper, voxel), "classes": 18, "channels": 32, "losses": {...}}, and either
+            "counts" (voxels of each class in the training set: weights 1 / log) or "weights" of the classes in the focal loss.
+        loss_weights, code_weights: of the losses; box_class_weights: how much objects of a class count in them, 1 where not named. nms_radius: circle NMS, by class name or a number a task.
     """
 
     tasks = ("boxes3d", "occupancy")
@@ -114,6 +115,7 @@ class HyDRa(nn.Module):
         occupancy: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         code_weights: Sequence[float] = CODE_WEIGHTS,
+        box_class_weights: Mapping[str, float] | None = None,
         overlap: float = 0.1,
         min_radius: int = 2,
         nms_radius: Sequence[float] | Mapping[str, float] = (4, 12, 10, 1, 0.85, 0.175),
@@ -188,6 +190,13 @@ class HyDRa(nn.Module):
         unknown = [name for name in self.head.classes if name not in self.classes]
         if unknown:
             raise RecipeError(f"the head's class {unknown[0]!r} is not one of the data set's {self.classes}")
+        wanted = dict(box_class_weights or {})
+        unknown = [name for name in wanted if name not in self.head.classes]
+        if unknown:
+            raise RecipeError(f"box_class_weights: {unknown[0]!r} is not one of the head's classes {self.head.classes}")
+        self.box_class_weights = None
+        if wanted:
+            self.box_class_weights = [[float(wanted.get(name, 1.0)) for name in task] for task in self.head.tasks]
         self.geometry = CenterGeometry(self.grid.lower[:2], self.grid.size[:2], tuple(self.grid.shape[1:]))
         self.occupancy = None
         if occupancy is not None:
@@ -196,6 +205,10 @@ class HyDRa(nn.Module):
             self.voxels = VoxelGrid.of({axis: about[axis] for axis in "xyz"})
             self.occupancy = OccupancyHead(w["out"], self.grid, self.voxels, number, int(about.get("channels", 32)))
             weights = class_weights(about["counts"]) if "counts" in about else torch.ones(number)
+            if "weights" in about:
+                weights = torch.tensor([float(v) for v in about["weights"]])
+            if len(weights) != number:
+                raise RecipeError(f"HyDRa's occupancy has {number} classes; found {len(weights)} counts or weights")
             self.register_buffer("occupancy_weights", weights, persistent=False)
             self.occupancy_losses = dict(about.get("losses", OCCUPANCY_LOSSES))
         self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
@@ -398,7 +411,7 @@ class HyDRa(nn.Module):
         targets = center_targets(
             boxes, labels, speeds, self.head.tasks, self.geometry, self.overlap, self.min_radius, self.device
         )
-        found = center_losses(outputs["heads"], targets, 1.0, self.code_weights)
+        found = center_losses(outputs["heads"], targets, 1.0, self.code_weights, self.box_class_weights)
         losses = {name: self.loss_weights[name] * value for name, value in found.items()}
         if "camera_depth" in batch and self.loss_weights["depth"]:
             truth = batch["camera_depth"].to(self.device).float()

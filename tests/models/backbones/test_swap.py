@@ -14,7 +14,7 @@ from perception.geometry import Equirectangular, Pinhole
 from perception.geometry.rig import Rig
 from perception.inference.predictor import Predictor
 from perception.inference.rig_predictor import RigPredictor
-from perception.models.registry import build_model, list_architectures
+from perception.models.registry import _HOMES, build_model
 from tests.models.backbones.test_architectures import SMALL
 from tests.models.configs import CASES
 from tests.models.hydra.conftest import TINY as HYDRA
@@ -51,9 +51,11 @@ HEADS = (
     "monodetr",
     "omnifusion-official",
     "omnifusion-passes-log",
+    "spidepth",
     "hydra",
 )
-# Heads that are made of one network: MonoDINO-DETR and Depth Anything V2 of DINOv2's ViT and its depth head, 360 video of its own encoder.
+# Made of one network: MonoDINO-DETR and Depth Anything V2 of DINOv2's ViT and its depth head, 360 video and CroCo of encoders of their own.
+ONE_NETWORK = {"MonoDINODETR", "DepthAnythingV2", "Video360", "CroCo", "CroCoCompletion", "RegisterDistillation"}
 FAST = ("native pyramid", "plain ViT", "patch 14", "registers", "clustered tokens", "cswin_tiny_224", "cvt_13_224")
 QUICK_HEADS = ("dpt", "monodetr")  # with all of FAST in every run; the others with one
 
@@ -131,6 +133,5 @@ def test_swap(head: str, family: str) -> None:
 
 def test_every_head_that_takes_a_trunk_is_swapped() -> None:
     """A new head joins the test above, or says here that it is made of one network."""
-    one_network = {"MonoDINODETR", "DepthAnythingV2", "Video360", "RegisterDistillation"}
     swapped = {configuration(head, "plain ViT")["type"] for head in HEADS}
-    assert swapped | one_network == set(list_architectures()) - {"TinyDepth"}
+    assert swapped | ONE_NETWORK == set(_HOMES)

@@ -1,0 +1,220 @@
+"""Video: a clip in; depth (or boxes) out as MP4 and as frames, with one range of colours for the whole clip, in constant memory.
+
+The first pass predicts frame by frame and writes every depth map to disk as a 16-bit PNG; the second one knows the range of all of them, and draws.
+Other colours are a second pass only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.jobs.cameras import CameraEntry
+from app.jobs.common import Facts, Say, camera_text, model_facts, silent
+from app.jobs.photo import Look
+from perception.drawing import depth_limits, draw_depth, draw_values
+from perception.errors import InputError
+from perception.inference import Predictor
+from perception.io import stream
+from perception.io.depth_files import read_depth_png, write_depth_png
+from perception.io.images import LoadedImage, read_png, write_image
+from perception.io.video import VideoWriter, frame_count
+
+MAX_FRAMES = 240
+MAX_SIDE = 832  # pixels; larger frames are made smaller first
+DEPTH_ONLY, SIDE_BY_SIDE = "Result", "Picture and result"
+LAYOUTS = (SIDE_BY_SIDE, DEPTH_ONLY)
+LIMITS = f"At most {MAX_FRAMES} frames are predicted, made smaller to {MAX_SIDE} pixels; take every n-th frame of longer clips."
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoAnswer:
+    """The frames in `folder`: picture/*.png, depth/*.png (16 bit, with their scale) or result/*.png. fps: of the frames taken. near, far: metres."""
+
+    folder: Path
+    count: int
+    fps: float
+    kind: str
+    near: float
+    far: float
+    facts: Facts
+    notes: tuple[str, ...]
+    name: str = ""
+    intrinsics: tuple[float, ...] = ()  # fx, fy, cx, cy of the clip's own frames
+
+
+def predict_video(
+    file: str | Path | None,
+    model: Predictor,
+    folder: Path,
+    *,
+    every: int = 1,
+    camera: CameraEntry | None = None,
+    max_pixels: int = 24_000_000,
+    say: Say = silent,
+) -> VideoAnswer:
+    """Predict every n-th frame of a clip into `folder`, which must be fresh; one frame is in memory at a time.
+
+    Raises `InputError` for what is no clip, or a model whose results cannot be drawn.
+    """
+    if not file:
+        raise InputError("there is no clip yet; choose one or take the example")
+    entry, start = camera or CameraEntry(), time.perf_counter()
+    total = frame_count(file)
+    expected = min(MAX_FRAMES, -(-total // every)) if total else None
+    ranges: list[tuple[float, float]] = []
+    notes: dict[str, None] = {}
+    count, times, used, kind = 0, [], None, ""
+    for frame in stream(file, every=every, max_pixels=max_pixels):
+        if count == MAX_FRAMES:
+            notes[f"the clip is longer: only its first {MAX_FRAMES} frames were predicted"] = None
+            break
+        say(
+            0.05 + 0.75 * count / (expected or MAX_FRAMES),
+            f"Frame {count + 1}" + (f" of {expected}" if expected else ""),
+        )
+        whole = LoadedImage(frame.pixels, Path(file).name)
+        own = entry.camera(whole) or whole.camera()
+        small, used = _smaller(frame.pixels, own)
+        result = model(small, used)
+        notes |= dict.fromkeys(result.notes)
+        write_image(folder / "picture" / f"{count:06d}.png", small)
+        if result.depth is not None:
+            kind = result.depth.kind
+            write_depth_png(folder / "depth" / f"{count:06d}.png", result.depth.depth, result.depth.valid, kind=kind)
+            ranges.append(_limits(result.depth))
+        else:
+            part = next(iter(result.parts.values()), None)
+            if part is None:
+                raise InputError(f"{model.name} says nothing about pictures that a video could show")
+            write_image(folder / "result" / f"{count:06d}.png", part.preview(small))
+            if result.boxes3d is not None:
+                (folder / "result" / f"{count:06d}.json").write_text(json.dumps(result.boxes3d.summary(), default=str))
+        times.append(frame.time)
+        count += 1
+    rate = (count - 1) / (times[-1] - times[0]) if count > 1 and times[-1] > times[0] else 10.0
+    fps = float(np.clip(rate, 0.5, 60))
+    near, far = _range(ranges) if ranges else (0.0, 0.0)
+    facts: Facts = [("Frames", f"{count}, {fps:.3g} a second, {small.shape[1]} x {small.shape[0]}")]
+    if hasattr(used, "fx"):
+        facts.append(("Camera", camera_text(used)))
+    if far and kind != "inverse":
+        facts.append(("Range of the colours", f"{near:g} to {far:g} m, the same in every frame"))
+    return VideoAnswer(
+        folder,
+        count,
+        fps,
+        kind,
+        near,
+        far,
+        facts + model_facts(model, time.perf_counter() - start),
+        tuple(notes),
+        Path(file).name,
+        (own.fx, own.fy, own.cx, own.cy),
+    )
+
+
+def _smaller(pixels: np.ndarray, camera: Any) -> tuple[np.ndarray, Any]:
+    """The frame with its longer side at most `MAX_SIDE` and even sides, and its camera."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    ratio = min(1.0, MAX_SIDE / max(width, height))
+    size = tuple(max(2, round(side * ratio) // 2 * 2) for side in (width, height))
+    if size == (width, height):
+        return pixels, camera
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), camera.resize(*size)
+
+
+def _limits(depth: Any) -> tuple[float, float]:
+    if depth.kind != "inverse":
+        return depth_limits(depth.depth, depth.valid)
+    values = depth.depth[depth.valid]
+    low, high = np.percentile(values, (1, 99)) if values.size else (0.0, 1.0)
+    return float(low), float(high)
+
+
+def _range(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+    """One range for the clip: most frames' limits lie inside. Frames whose range is far from the others do not widen it."""
+    near = float(np.percentile([low for low, _ in ranges], 10, method="inverted_cdf"))
+    far = float(np.percentile([high for _, high in ranges], 90, method="inverted_cdf"))
+    return (near, far) if far > near else (near, max(near * 2, near + 1e-3))
+
+
+def look_of(answer: VideoAnswer) -> Look:
+    """The colours that suit the whole clip."""
+    return Look(near=answer.near, far=answer.far)
+
+
+def frame_view(answer: VideoAnswer, number: int, look: Look) -> np.ndarray:
+    """(H, W, 3) uint8: the result of one frame, coloured by `look`. Depth alike has the same colour in every frame."""
+    name = f"{number:06d}.png"
+    if not answer.kind:
+        return read_png(answer.folder / "result" / name)[0]
+    if answer.kind == "inverse":
+        values, valid = read_depth_png(answer.folder / "depth" / name)
+        return draw_values(values, valid, limits=(answer.near, answer.far), cmap=look.colormap)
+    depth, valid = read_depth_png(answer.folder / "depth" / name)
+    if look.hide and look.limits is not None:
+        valid = valid & (depth >= look.limits[0]) & (depth <= look.limits[1])
+    unit = "m" if answer.kind in ("metric", "range") else ""
+    return draw_depth(depth, valid, unit=unit, limits=look.limits, cmap=look.colormap)
+
+
+def draw_video(answer: VideoAnswer, look: Look, out: Path, layout: str = SIDE_BY_SIDE, say: Say = silent) -> Path:
+    """Write the clip's MP4 into the folder `out`; no model runs. Raises `InputError` for an unknown layout."""
+    if layout not in LAYOUTS:
+        raise InputError(f"the video can show {', '.join(LAYOUTS)}; found {layout!r}")
+    path = out / "result.mp4"
+    with VideoWriter(path, answer.fps, codec="vp09") as video:
+        for number in range(answer.count):
+            say(0.8 + 0.2 * number / answer.count, f"Drawing frame {number + 1} of {answer.count}")
+            view = frame_view(answer, number, look)
+            if layout == SIDE_BY_SIDE:
+                picture = read_png(answer.folder / "picture" / f"{number:06d}.png")[0]
+                tall = picture.shape[0] > picture.shape[1]
+                view = np.concatenate([picture, view], 1 if tall or picture.shape[1] < 2.2 * picture.shape[0] else 0)
+            video.write(view)
+    return path
+
+
+def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
+    """One ZIP with a 16-bit depth PNG and a coloured PNG a frame, and clip.json with rate, range and camera; written frame by frame."""
+    import cv2
+
+    path = out / "frames.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:  # PNG is compressed already
+        for number in range(answer.count):
+            for folder in ("depth", "result"):
+                for file in sorted((answer.folder / folder).glob(f"{number:06d}.*")):
+                    bundle.write(file, f"{folder}/{file.name}")
+            if answer.kind:
+                coloured = frame_view(answer, number, look)[..., ::-1]
+                bundle.writestr(f"preview/{number:06d}.png", cv2.imencode(".png", coloured)[1].tobytes())
+        about = {"frames": answer.count, "fps": answer.fps, "kind": answer.kind, "colours": dataclasses.asdict(look)}
+        about |= {"facts": dict(answer.facts), "notes": list(answer.notes)}
+        bundle.writestr("clip.json", json.dumps(about, indent=2))
+    return path
+
+
+def snippet(name: str, model: str, arguments: str, every: int, device: str = "auto") -> str:
+    """The Python lines that predict the same frames."""
+    where = "" if device == "auto" else f", device={device!r}"
+    return "\n".join(
+        [
+            "import perception",
+            "from perception.io import stream",
+            "",
+            f"model = perception.load({model!r}{where})",
+            f"for frame in stream({name!r}, every={every}, limit={MAX_FRAMES}):  # the clip's path",
+            f"    result = model(frame.pixels{arguments})",
+            '    result.save(f"out/{frame.name}")',
+            "",
+        ]
+    )

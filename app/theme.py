@@ -1,0 +1,39 @@
+"""How the page looks: one typeface, two weights, one accent, much air; light and dark."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+THEME = gr.themes.Base(
+    primary_hue="teal",
+    neutral_hue="slate",
+    font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+    radius_size=gr.themes.sizes.radius_md,
+).set(
+    button_primary_background_fill="*primary_700",  # white text is read well on it
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_600",
+    button_large_text_weight="600",
+    block_label_text_size="*text_xs",
+    block_title_text_weight="500",
+    body_text_color_subdued="*neutral_500",
+    body_text_color_subdued_dark="*neutral_400",
+)
+CSS = """
+.gradio-container { width: 100% !important; max-width: 1360px !important; margin: 0 auto !important; padding: 20px 24px !important; }
+#title { padding: 0; }
+#title h1 { display: inline; font-size: 1.35rem; font-weight: 600; margin: 0 14px 0 0; }
+#title p { display: inline; font-size: 0.95rem; color: var(--body-text-color-subdued); margin: 0; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 10px 24px; margin: 0; }
+.facts dt { font-size: 0.78rem; color: var(--body-text-color-subdued); }
+.facts dd { margin: 0; font-size: 0.9rem; overflow-wrap: anywhere; }
+.notes p, p.hint { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
+p.hint { margin: 0; }
+footer { opacity: 0.7; }
+@media (max-width: 640px) {
+  .gradio-container { padding: 10px !important; }
+  #title p { display: block; margin-top: 2px; }
+}
+"""

@@ -1,0 +1,139 @@
+"""What the Photo tab does with a picture, without a server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.jobs import photo as jobs
+from app.jobs.cameras import FROM_FOV, CameraEntry
+from app.jobs.common import predictor
+from perception.errors import InputError
+
+MODEL = "dpt-world-tiny"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("job")
+    source = Path(__file__).resolve().parents[2] / "app" / "examples" / "palace.jpg"
+    Image.open(source).resize((192, 128)).save(folder / "upload.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answer(folder: Path) -> jobs.PhotoAnswer:
+    return jobs.predict_photo(folder / "upload.png", predictor(MODEL, "cpu"), CameraEntry(mode=FROM_FOV, fov=60))
+
+
+def test_the_facts_tell_picture_camera_depth_and_model(answer: jobs.PhotoAnswer) -> None:
+    summary = jobs.summary(answer)
+    assert summary["picture"] == "192 x 128" and summary["model"] == MODEL
+    assert summary["camera"].startswith("60°") and "field of view" in summary["camera"]
+    assert " m, median" in summary["depth"]
+    json.dumps(summary)
+
+
+def test_every_file_and_one_archive_of_them_all(answer: jobs.PhotoAnswer, tmp_path: Path) -> None:
+    archive, *files = jobs.write_files(answer.result, jobs.Look(), tmp_path)
+    with zipfile.ZipFile(archive) as bundle:
+        assert bundle.testzip() is None
+        names = set(bundle.namelist())
+    assert {"depth.npy", "depth.png", "normals.npy", "points.ply", "mesh.glb", "preview.png", "result.json"} <= names
+    assert {path.name for path in files} == names
+
+
+def test_what_is_left_out_is_gone_from_picture_shape_and_files(answer: jobs.PhotoAnswer, tmp_path: Path) -> None:
+    depth = answer.result.depth
+    middle = float(np.median(depth.depth[depth.valid]))
+    look = jobs.Look(near=0.1, far=middle, hide=True)
+    left = jobs.kept(answer.result, look).depth
+    assert 0 < left.valid.sum() < depth.valid.sum()
+    assert (left.valid == (depth.valid & (depth.depth <= np.float32(middle)))).all()
+    jobs.write_files(answer.result, look, tmp_path)
+    saved = np.load(tmp_path / "results" / "depth.npy")
+    assert saved.max() <= middle + 1e-6 and (saved > 0).sum() == left.valid.sum()
+    whole, cut = (jobs.shape_file(answer.result, one, tmp_path, "Points").stat().st_size for one in (jobs.Look(), look))
+    assert cut < whole
+    assert jobs.kept(answer.result, dataclasses.replace(look, hide=False)) is answer.result  # colours only
+
+
+def test_confidence_leaves_pixels_out(answer: jobs.PhotoAnswer) -> None:
+    depth = answer.result.depth
+    graded = answer.result.with_parts(
+        depth=dataclasses.replace(depth, confidence=np.linspace(0, 1, depth.depth.size).reshape(depth.shape))
+    )
+    left = jobs.kept(graded, jobs.Look(confidence=0.75)).depth.valid
+    assert not left[:90].any() and (left[100:] == depth.valid[100:]).all()
+    assert jobs.kept(answer.result, jobs.Look(confidence=0.75)) is answer.result  # this model gives none
+
+
+def test_colours_follow_the_look(answer: jobs.PhotoAnswer) -> None:
+    plain = jobs.depth_view(answer.result, jobs.Look())
+    assert plain.shape == (128, 192, 3) and plain.dtype == np.uint8
+    assert (jobs.depth_view(answer.result, jobs.Look(*("gray", *answer.range))) != plain).any()
+    depth = answer.result.depth
+    far = jobs.depth_view(answer.result, jobs.Look("gray", 100, 200))
+    assert (far[:60][depth.valid[:60]] == 255).all()  # all is nearer than the near end: one colour, above the legend
+    with pytest.raises(InputError, match="near limit"):
+        jobs.checked_look("gray", 5, 3, False, 0)
+    with pytest.raises(InputError, match="colour map"):
+        jobs.checked_look("../../etc", 1, 3, False, 0)
+
+
+@pytest.mark.parametrize("style", ["Points", "Mesh"])
+def test_the_shape_stands_upright(answer: jobs.PhotoAnswer, tmp_path: Path, style: str) -> None:
+    """What is lower in the picture is lower in the viewer, whose y points up, at the same scale: metres."""
+    data = jobs.shape_file(answer.result, jobs.Look(), tmp_path, style).read_bytes()
+    document = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    low, high = next((item["min"], item["max"]) for item in document["accessors"] if item["type"] == "VEC3")
+    cloud = answer.result.depth.points()[answer.result.depth.valid]
+    assert low[1] == pytest.approx(-cloud[:, 1].max(), rel=0.05)
+    assert high[0] == pytest.approx(cloud[:, 0].max(), rel=0.05)
+    assert low[2] == pytest.approx(-cloud[:, 2].max(), rel=0.05)
+
+
+def test_clicks_measure_in_space(answer: jobs.PhotoAnswer) -> None:
+    result = answer.result
+    rows, columns = np.nonzero(result.depth.valid)
+    first, second = (columns[0], rows[0]), (columns[-1], rows[-1])
+    assert f"{result.depth.depth[rows[0], columns[0]]:.2f} m" in jobs.depth_at(result, *first)
+    rays = result.camera.rays()
+    a, b = (rays[y, x] / rays[y, x, 2] * result.depth.depth[y, x] for x, y in (first, second))
+    assert f"{np.linalg.norm(a - b):.2f} m" in jobs.distance_between(result, first, second)
+    assert jobs.depth_at(result, -5, 3) == "no depth there"
+
+
+def test_clicked_points_are_drawn(answer: jobs.PhotoAnswer) -> None:
+    image = answer.result.image
+    one, two = jobs.ruler_view(image, [(40, 30)]), jobs.ruler_view(image, [(40, 30), (150, 100)])
+    assert (one[30, 40] == 255).all() and (one[100, 150] == image[100, 150]).all()
+    assert (two[65, 95] != image[65, 95]).any()  # the line between them
+
+
+def test_the_snippet_reproduces_the_result(answer: jobs.PhotoAnswer, folder: Path, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    depth = answer.result.depth
+    look = jobs.Look(near=0.5, far=float(np.median(depth.depth[depth.valid])), hide=True)
+    lines = jobs.snippet(answer, look, "cpu")
+    names: dict = {}
+    exec(lines.replace('result.save("out")', "pass").replace("print(result)", "pass"), names)
+    assert np.array_equal(names["result"].depth.depth, depth.depth)
+    assert (names["depth"] > 0).sum() == pytest.approx(jobs.kept(answer.result, look).depth.valid.sum(), abs=3)
+
+
+def test_without_a_picture_there_is_a_sentence() -> None:
+    with pytest.raises(InputError, match="no picture yet"):
+        jobs.predict_photo(None, predictor(MODEL, "cpu"))
+
+
+def test_limits_hold(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 300)).save(tmp_path / "large.png")
+    with pytest.raises(InputError, match="pixels"):
+        jobs.predict_photo(tmp_path / "large.png", predictor(MODEL, "cpu"), max_pixels=100_000)

@@ -1,0 +1,115 @@
+"""The Surround tab's work: scenes of the world with their truth, a model over time, tracks, voxels, files that can be uploaded again."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.jobs import surround
+from app.jobs.surround import MODEL, TRUTH
+from perception.errors import InputError
+from perception.inference import load
+from perception.results import RigPrediction
+from tests.app import tiny_models
+
+
+@pytest.fixture(scope="module")
+def scene() -> surround.Scene:
+    return surround.world_scene(5, moments=2)
+
+
+@pytest.fixture(scope="module")
+def perfect(scene) -> surround.SurroundAnswer:
+    """A model that finds the truth, all but its last box."""
+    results = [
+        RigPrediction(boxes3d=truth[:-1], occupancy=voxels, rig=rig)
+        for truth, voxels, rig in zip(scene.truth, scene.voxels, scene.rigs, strict=True)
+    ]
+    return surround.SurroundAnswer(scene, results, "perfect", 0.0, [("Scene", scene.name)])
+
+
+def test_scenes_are_made_once(scene) -> None:
+    assert surround.world_scene(5, moments=2) is scene
+    assert len(scene.rigs) == 2 and len(scene.rigs[0].cameras) == 6 and len(scene.rigs[0].radar_points) > 20
+    for wrong in (-1, 1.5, 10**10, float("nan"), "x"):
+        with pytest.raises(InputError, match="seed"):
+            surround.world_scene(wrong)
+    with pytest.raises(InputError, match="1 to 6 moments"):
+        surround.world_scene(5, moments=7)
+
+
+def test_the_answer_is_measured_against_the_truth(perfect) -> None:
+    hit, true, found = surround.found_share(perfect, 1, 0.3)
+    assert (hit, found) == (true - 1, true - 1)
+    moved = [result.boxes3d.boxes + np.array([3, 0, 0, 0, 0, 0, 0], np.float32) for result in perfect.results]
+    worse = dataclasses.replace(
+        perfect,
+        results=[
+            result.with_parts(boxes3d=dataclasses.replace(result.boxes3d, boxes=boxes))
+            for result, boxes in zip(perfect.results, moved, strict=True)
+        ],
+    )
+    assert surround.found_share(worse, 1, 0.3)[0] < hit / 2
+    assert any("found within 2 m" in value for _, value in surround.facts(perfect, 1, 0.3, MODEL))
+
+
+def test_trails_follow_what_moves_over_the_ground(perfect) -> None:
+    """Parked cars stay where they are in the global frame, so their trails have no length in this moment's frame."""
+    lines = surround.trails(perfect, 1, 0.0, TRUTH)
+    truth = perfect.scene.truth[1]
+    speeds = {int(n): float(np.hypot(*v)) for n, v in zip(truth.track_ids, truth.velocity, strict=True)}
+    lengths = {n: float(np.linalg.norm(line[-1] - line[0])) for n, line in lines.items()}
+    assert len(lines) > 5
+    for number, length in lengths.items():
+        assert length == pytest.approx(0.5 * speeds[number], abs=0.3)
+
+
+def test_views_show_boxes_and_radar(perfect) -> None:
+    truth, model = (surround.cameras_view(perfect, 1, 0.3, side) for side in (TRUTH, MODEL))
+    assert truth.shape == model.shape and (truth != model).any()
+    bev = surround.bev_view(perfect, 1, 0.3, MODEL)
+    assert bev.shape == (640, 640, 3) and (bev == (255, 140, 0)).all(2).sum() > 20  # radar
+    rows = surround.table(perfect, 1, 0.3, TRUTH)
+    assert [row[3] for row in rows] == sorted(row[3] for row in rows) and rows[0][1].startswith("#")
+
+
+def test_files_can_be_uploaded_again(perfect, tmp_path: Path) -> None:
+    from app.jobs.common import pack
+
+    archive, *files = surround.write_files(perfect, 0.3, tmp_path)
+    assert archive.exists() and {"cameras.png", "bev.png", "boxes3d.json", "occupancy.glb", "surround.glb"} <= {
+        path.name for path in files
+    }
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    again = surround.uploaded_scene(pack(tmp_path / "results" / "rig", tmp_path / "rig.zip"), inner)
+    for new, old in zip(again.rigs, perfect.scene.rigs, strict=True):
+        np.testing.assert_allclose(new.global_from_ego, old.global_from_ego)
+        assert new.time == old.time and new.scene == old.scene
+        assert all((a.image == b.image).all() for a, b in zip(new.cameras, old.cameras, strict=True))
+        order = np.argsort(old.radar_points[:, 7], kind="stable")  # a radar of the file holds the points of one age
+        np.testing.assert_allclose(new.radar_points, old.radar_points[order], atol=1e-3)
+    with pytest.raises(InputError, match="no truth to show"):
+        surround.predict_surround(again, None)
+
+
+def test_without_a_model_the_truth_is_shown(scene, tmp_path: Path) -> None:
+    answer = surround.predict_surround(scene, None)
+    assert answer.sides == [TRUTH] and "exact truth" in surround.notes(answer, 0)[0]
+    assert surround.shape_file(answer, 1, 0.3, TRUTH, tmp_path).stat().st_size > 100_000
+    assert surround.summary(answer, 0.3)["shown"] == "truth"
+
+
+def test_a_model_of_random_weights_goes_all_the_way(scene, tmp_path: Path) -> None:
+    model = load(tiny_models.hydra(tmp_path), device="cpu")
+    answer = surround.predict_surround(scene, model)
+    assert answer.sides == [MODEL, TRUTH]
+    assert all(result.boxes3d.track_ids is not None for result in answer.results)
+    for side in answer.sides:
+        assert surround.shape_file(answer, 1, 0.0, side, tmp_path).exists()
+        assert surround.bev_view(answer, 1, 0.0, side).shape == (640, 640, 3)
+    assert len(surround.summary(answer, 0.0)["moments"]) == 2
+    compile(surround.snippet(answer, 0.3), "snippet", "exec")

@@ -1,0 +1,139 @@
+"""What the Video tab does, without a server."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.jobs import video as jobs
+from app.jobs.photo import Look
+from perception.errors import InputError
+from perception.io import stream
+from perception.io.images import read_png
+from perception.io.video import VideoWriter, frame_count
+from perception.results import DepthResult, Prediction
+
+
+class Steps:
+    """A model that sees a plane: nearer from frame to frame."""
+
+    name, tasks, about = "steps", ("depth",), {}
+    device = type("Device", (), {"type": "cpu"})()
+
+    def __init__(self, kind: str = "metric") -> None:
+        self.calls, self.kind = 0, kind
+
+    def __call__(self, image, camera=None, **_):
+        self.calls += 1
+        height, width = image.shape[:2]
+        depth = np.linspace(2, 20, height * width, dtype=np.float32).reshape(height, width) / (1 + 0.1 * self.calls)
+        return Prediction(depth=DepthResult(depth, kind=self.kind, camera=camera), image=image, model=self.name)
+
+
+def clip(path: Path, frames: int, size: tuple[int, int] = (96, 160), fps: float = 8) -> Path:
+    rng = np.random.default_rng(0)
+    with VideoWriter(path, fps) as video:
+        for _ in range(frames):
+            video.write(rng.integers(0, 255, (*size, 3), dtype=np.uint8))
+    return path
+
+
+def fresh(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> jobs.VideoAnswer:
+    folder = tmp_path_factory.mktemp("video")
+    return jobs.predict_video(clip(folder / "in.mp4", 7), Steps(), fresh(folder / "frames"))
+
+
+def test_a_clip_becomes_a_clip_of_the_same_rate_and_length(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
+    assert answer.count == 7 and answer.fps == pytest.approx(8)
+    movie = jobs.draw_video(answer, jobs.look_of(answer), tmp_path)
+    frames = list(stream(movie))
+    assert len(frames) == 7 and frames[1].time == pytest.approx(1 / 8, abs=1e-3)
+    assert frames[0].pixels.shape == (96, 320, 3)  # the picture and its depth, side by side
+    alone = list(stream(jobs.draw_video(answer, jobs.look_of(answer), tmp_path, jobs.DEPTH_ONLY)))
+    assert alone[0].pixels.shape == (96, 160, 3)
+
+
+def test_the_same_depth_has_the_same_colour_in_every_frame(answer: jobs.VideoAnswer) -> None:
+    look = jobs.look_of(answer)
+    assert 0 < look.near < 2 and 10 < look.far <= 20
+    colours: dict[float, tuple] = {}
+    for number in range(answer.count):
+        view = jobs.frame_view(answer, number, look)
+        stored = read_png(answer.folder / "depth" / f"{number:06d}.png")[0] / 1000
+        for row, column in ((5, 5), (30, 100), (50, 20)):
+            key = round(float(stored[row, column]), 2)
+            colours.setdefault(key, tuple(view[row, column]))
+            assert np.abs(np.int32(colours[key]) - view[row, column]).max() <= 6
+    fixed = Look(near=1, far=100)
+    assert (jobs.frame_view(answer, 0, fixed) != jobs.frame_view(answer, 0, look)).any()  # redrawn, no model
+
+
+def test_relative_depth_keeps_one_range_too(tmp_path: Path) -> None:
+    answer = jobs.predict_video(clip(tmp_path / "in.mp4", 3), Steps("inverse"), fresh(tmp_path / "frames"))
+    assert jobs.frame_view(answer, 2, jobs.look_of(answer)).shape == (96, 160, 3)
+
+
+def test_frames_come_as_sixteen_bit_depth_and_colours(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
+    with zipfile.ZipFile(jobs.write_frames(answer, jobs.look_of(answer), tmp_path)) as bundle:
+        names = set(bundle.namelist())
+        about = json.loads(bundle.read("clip.json"))
+        bundle.extract("depth/000003.png", tmp_path)
+    assert {f"{kind}/{i:06d}.png" for kind in ("depth", "preview") for i in range(7)} | {"clip.json"} == names
+    assert about["frames"] == 7 and about["fps"] == pytest.approx(8)
+    stored, text = read_png(tmp_path / "depth" / "000003.png")
+    assert stored.dtype == np.uint16 and float(text["depth_scale"]) == 1000
+
+
+def test_every_nth_frame_and_the_limit(tmp_path: Path, monkeypatch) -> None:
+    source = clip(tmp_path / "in.mp4", 12)
+    assert frame_count(source) == 12
+    model = Steps()
+    answer = jobs.predict_video(source, model, fresh(tmp_path / "a"), every=3)
+    assert answer.count == model.calls == 4 and answer.fps == pytest.approx(8 / 3)
+    monkeypatch.setattr(jobs, "MAX_FRAMES", 5)
+    cut = jobs.predict_video(source, Steps(), fresh(tmp_path / "b"))
+    assert cut.count == 5 and "only its first 5 frames" in cut.notes[-1]
+
+
+def test_large_frames_are_made_smaller_with_their_camera(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "MAX_SIDE", 80)
+    answer = jobs.predict_video(clip(tmp_path / "in.mp4", 2), Steps(), fresh(tmp_path / "a"))
+    assert read_png(answer.folder / "picture" / "000000.png")[0].shape == (48, 80, 3)
+    assert answer.intrinsics[2:] == (80, 48)  # of the clip's own frames, 160 x 96
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
+    peaks = []
+    for frames in (6, 24):
+        source = clip(tmp_path / f"{frames}.mp4", frames, (192, 320))
+        tracemalloc.start()
+        answer = jobs.predict_video(source, Steps(), fresh(tmp_path / f"f{frames}"))
+        jobs.draw_video(answer, jobs.look_of(answer), fresh(tmp_path / f"o{frames}"))
+        jobs.write_frames(answer, jobs.look_of(answer), tmp_path / f"o{frames}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def test_what_is_no_clip_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(InputError, match="broken.mp4"):
+        jobs.predict_video(tmp_path / "broken.mp4", Steps(), fresh(tmp_path / "a"))
+    with pytest.raises(InputError, match="no clip yet"):
+        jobs.predict_video(None, Steps(), fresh(tmp_path / "b"))
+
+
+def test_layouts_are_checked(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="video can show"):
+        jobs.draw_video(answer, Look(), tmp_path, "../../etc")

@@ -1,0 +1,103 @@
+"""The World tab's work: exact truth, a model beside it, errors that are right."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.jobs import world
+from app.jobs.common import predictor
+from app.jobs.world import CAMERA, PANORAMA, SURROUND, Order
+from perception.datasets.world.weather import WEATHERS
+from perception.errors import InputError
+from perception.inference.zoo import list_models
+
+
+class Oracle:
+    """A model that knows the truth, `scale` times too far."""
+
+    name, tasks, about = "oracle", ("depth", "normals", "segmentation"), {"licence": "none"}
+    device = __import__("torch").device("cpu")
+
+    def __init__(self, truth, scale: float = 1.0) -> None:
+        self.truth, self.scale = truth, scale
+
+    def __call__(self, image, camera):
+        import dataclasses
+
+        depth = self.truth.depth
+        return self.truth.with_parts(depth=dataclasses.replace(depth, depth=depth.depth * self.scale), boxes3d=None)
+
+
+@pytest.fixture(scope="module")
+def room() -> world.WorldAnswer:
+    return world.make_world(Order(3, "room"))
+
+
+def test_weathers_are_those_of_the_world() -> None:
+    assert set(world.WEATHERS) == set(WEATHERS)
+
+
+def test_the_truth_measured_against_itself_is_perfect(room) -> None:
+    values = {name: value for name, value, _ in world.measured(room.truths, [Oracle(room.truths[0])(None, None)])}
+    assert values["AbsRel, as it is"] == "0.000" and values["δ < 1.25, as it is"] == "100.0%"
+    assert values["Normals, mean error"] == "0.0°" and values["Classes, mIoU"] == "100.0%"
+    far = Oracle(room.truths[0], 1.5)(None, None)
+    values = {name: value for name, value, _ in world.measured(room.truths, [far])}
+    assert values["AbsRel, as it is"] == "0.500" and values["δ < 1.25, as it is"] == "0.0%"
+    assert values["AbsRel, after scaling to the true median"] == "0.000"
+
+
+def test_a_model_answers_in_the_same_colours(room) -> None:
+    answer = world.make_world(Order(3, "room"), [Oracle(room.truths[0])])
+    for what in ("Depth", "Normals", "Segments"):
+        assert (world.truth_view(answer, what) == world.model_view(answer, what)).all()
+    assert world.model_view(answer, "Boxes") is None and world.model_view(room, "Depth") is None
+    assert "oracle" in world.snippet(answer) and compile(world.snippet(answer), "snippet", "exec")
+
+
+def test_the_bundled_model_is_better_than_nothing(room) -> None:
+    name = next(row.name for row in list_models("depth") if row.bundled)
+    answer = world.make_world(Order(3, "room"), [predictor(name, "cpu")])
+    values = {name: value for name, value, _ in answer.metrics}
+    assert float(values["AbsRel, as it is"]) < 0.6 and float(values["Classes, pixels right"].rstrip("%")) > 30
+
+
+def test_sensors_see_the_same_scene() -> None:
+    wide = world.make_world(Order(3, "room", sensor=PANORAMA))
+    assert wide.truths[0].depth.kind == "range" and world.image_view(wide).shape == (384, 768, 3)
+    rig = world.make_world(Order(4, "street", sensor=SURROUND))
+    assert len(rig.truths) == 6 and rig.names[1] == "CAM_FRONT"
+    assert world.truth_view(rig, "Boxes").shape == world.image_view(rig).shape
+
+
+def test_files_are_the_exact_truth(room, tmp_path: Path) -> None:
+    archive, *_ = world.write_files(room, tmp_path)
+    with zipfile.ZipFile(archive) as bundle:
+        names = set(bundle.namelist())
+    assert {"world.json", "truth/camera/depth.npy", "truth/camera/normals.npy", "truth/camera/boxes3d.json"} <= names
+    stored = np.load(tmp_path / "results" / "truth" / "camera" / "depth.npy")
+    np.testing.assert_array_equal(stored, room.truths[0].depth.depth)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kind": "sea"}, "kind"),
+        ({"style": "x"}, "style"),
+        ({"sensor": CAMERA.lower()}, "sensor"),
+        ({"weather": "../rain"}, "weather"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2.5}, "seed"),
+        ({"seed": None}, "seed"),
+        ({"time": 99.0}, "time"),
+        ({"time": float("nan")}, "time"),
+        ({"fov": 5.0}, "fov"),
+    ],
+)
+def test_orders_that_cannot_be_filled_get_a_sentence(changes: dict, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        Order(**changes)
