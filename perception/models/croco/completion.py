@@ -88,7 +88,7 @@ class CroCoCompletion(nn.Module):
             if self.training:
                 mask = masked_tokens(count, hidden, len(image), image.device)
             else:
-                mask = _fixed_mask(count, hidden, image.device).expand(len(image), -1)
+                mask = _fixed_mask(count, hidden, image.device).expand(image.shape[0], -1)
         return {"patches": self.complete(image, second, mask), "mask": mask}
 
     def normalised(self, image: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class CroCoCompletion(nn.Module):
         """Normalised pictures and mask -> (B, N, 768) pixels of every patch."""
         tokens, visible = self.visible_tokens(image, mask)
         tokens = self.transformer.to_decoder(tokens)
-        full = self.mask_token.to(tokens.dtype).expand(len(image), mask.shape[1], -1)
+        full = self.mask_token.to(tokens.dtype).expand(image.shape[0], mask.shape[1], -1)
         full = full.scatter(1, visible[..., None].expand(-1, -1, tokens.shape[-1]), tokens)
         memory = self.transformer.to_decoder(self.transformer.encode(second)[-1])
         places = self.transformer.positions(image), self.transformer.positions(second)

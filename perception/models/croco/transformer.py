@@ -159,7 +159,7 @@ class CroCoTransformer(nn.Module):
 
         image: (B, 3, H, W) normalised. visible: (B, K) int64, patches to look at; None: all. Returns (B, K or N, enc_dim) each.
         """
-        places = self.positions(image).expand(len(image), -1, -1)
+        places = self.positions(image).expand(image.shape[0], -1, -1)
         x = self.patch_embed(image).flatten(2).transpose(1, 2)
         if self.base is None:
             x = x + self.encoder_positions.to(x.dtype)

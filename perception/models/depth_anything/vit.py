@@ -90,7 +90,7 @@ class DinoV2(nn.Module):
         grid = (height // PATCH, width // PATCH)
         x = self.patch_embed(images).flatten(2).transpose(1, 2)
         table = self.positions(grid).to(x.dtype)
-        first = (self.cls_token.to(x.dtype) + table[:, :1]).expand(len(x), -1, -1)
+        first = (self.cls_token.to(x.dtype) + table[:, :1]).expand(x.shape[0], -1, -1)
         x = torch.cat((first, x + table[:, 1:]), 1)
         tokens, classes = [], []
         for index, block in enumerate(self.blocks[: max(self.taps) + 1]):

@@ -129,7 +129,7 @@ class DepthGuidedDecoder(nn.Module):
         Returns:
             For each layer the states (B, Q, dim) and the boxes (B, Q, 6), fractions.
         """
-        x = self.content[:queries].expand(len(memory), -1, -1)
+        x = self.content[:queries].expand(memory.shape[0], -1, -1)  # len() would fix an export to its batch
         if start is None:
             references = self.start(queries)
         else:

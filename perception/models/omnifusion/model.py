@@ -153,7 +153,7 @@ class OmniFusion(nn.Module):
         self, image: Tensor, passes: int | None = None, confidence: bool | None = None, trace: list | None = None
     ) -> dict[str, Tensor]:
         """The same on normalised panoramas. trace: receives each pass's inner values, for comparison with a reference."""
-        batch, size = len(image), tuple(image.shape[-2:])
+        batch, size = image.shape[0], tuple(image.shape[-2:])
         by_confidence = self.confidence if confidence is None else confidence
         patches = self.layout.sample(image, self.patch).flatten(0, 1)  # (B N, 3, h, w)
         chunk = 0 if torch.is_grad_enabled() else max(1, _CHUNK_PIXELS // (self.patch[0] * self.patch[1]))
