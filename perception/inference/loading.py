@@ -157,10 +157,11 @@ def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, An
         model, inner = read_published(BUNDLED / chosen.name)
         return model, inner | about
     file = fetch(chosen)
-    model = build_model(without_downloads(chosen.model or {}))
     state = state_dict_of(read_checkpoint(file, trust))
-    if chosen.converter:
-        state = importlib.import_module(chosen.converter).convert(state)
+    converter = importlib.import_module(chosen.converter) if chosen.converter else None
+    model = build_model(without_downloads(chosen.model or converter.variant(state)))
+    if converter is not None:
+        state = converter.convert(state)
     load_strictly(model, state, f"the weights {file.name!r}")
     return model, about
 
@@ -175,6 +176,10 @@ def fetch(chosen: Entry) -> Path:
     if place.exists():
         _check_digest(place, chosen)
         return place
+    if chosen.by_hand:
+        raise WeightsError(
+            f"the weights of {chosen.name!r} are not on this machine; fetch them by hand from {chosen.address} ({chosen.title}) and put the file at {place}"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         if chosen.address.startswith("hub:"):
