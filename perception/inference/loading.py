@@ -168,7 +168,6 @@ def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, An
         model, inner = read_published(BUNDLED / chosen.name)
         return model, inner | about
     file = fetch(chosen)
-    model = build_model(without_downloads(chosen.model or {}))
     converter = importlib.import_module(chosen.converter) if chosen.converter else None
     if chosen.more_files:
         for name in chosen.more_files:
@@ -176,6 +175,7 @@ def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, An
         state = converter.read_folder(file.parent, trust)
     else:
         state = state_dict_of(read_checkpoint(file, trust))
+    model = build_model(without_downloads(chosen.model or converter.variant(state)))
     if converter is not None:
         state = converter.convert(state)
     load_strictly(model, state, f"the weights {file.name!r}")
@@ -192,6 +192,10 @@ def fetch(chosen: Entry) -> Path:
     if place.exists():
         _check_digest(place, chosen)
         return place
+    if chosen.by_hand:
+        raise WeightsError(
+            f"the weights of {chosen.name!r} are not on this machine; fetch them by hand from {chosen.address} ({chosen.title}) and put the file at {place}"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         if chosen.address.startswith("hub:"):

@@ -129,4 +129,28 @@ def _spidepth() -> list[dict[str, Any]]:
     ]
 
 
-PUBLISHED: list[dict[str, Any]] = [*_depth_anything(), *_monodetr(), *_croco(), *_spidepth()]
+# The authors share one Google Drive folder; passes, patch size and number of patches are read off the file.
+_OMNIFUSION = (
+    ("omnifusion-2iter-stanford2d3d", "Stanford_2iter.pth", "the file Stanford_2iter.pth, trained on Stanford2D3D"),
+    ("omnifusion-2iter-360d", "checkpoint.pth", "the file trained on 360D"),
+)
+
+
+def _omnifusion() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "tasks": ("depth", "panorama"),
+            "title": f"OmniFusion in two passes, {title}",
+            "licence": "MIT (the authors' code; nothing is said about the weights)",
+            "address": "https://drive.google.com/drive/folders/1b6mZJhF3j914AZ6TOGXrqgtGcHzHUAOc",
+            "file": file,
+            "by_hand": True,
+            "converter": "perception.models.omnifusion.weights",
+            "card": "models/omnifusion/README.md",
+        }
+        for name, file, title in _OMNIFUSION
+    ]
+
+
+PUBLISHED: list[dict[str, Any]] = [*_depth_anything(), *_monodetr(), *_omnifusion(), *_croco(), *_spidepth()]
