@@ -46,4 +46,5 @@ def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
+    assert not list(log.parent.glob("perception_app_*")), "the app left its temporary files behind"

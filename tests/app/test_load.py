@@ -84,7 +84,8 @@ def file_name(name: str) -> str:
 
 
 def visit(address: str, folder: Path, visitor: int) -> list[tuple[str, str]]:
-    client = gradio_client.Client(address, verbose=False, download_files=str(folder / f"downloads{visitor}"))
+    downloads = str(folder / f"downloads{visitor}")
+    client = gradio_client.Client(address, verbose=False, download_files=downloads, httpx_kwargs={"timeout": 400})
     return [request(client, folder, visitor, number) for number in range(REQUESTS)]
 
 
