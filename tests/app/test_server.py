@@ -85,6 +85,14 @@ def test_errors_of_the_library_keep_their_sentence(services: Services) -> None:
         services.run(wrong)
 
 
+def test_out_of_memory_is_told_as_such(services: Services) -> None:
+    def large() -> None:
+        raise MemoryError
+
+    with pytest.raises(gr.Error, match="memory of the device"):
+        services.run(large)
+
+
 def test_one_heavy_job_at_a_time_a_device(services: Services) -> None:
     import threading
     import time
