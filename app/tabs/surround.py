@@ -24,7 +24,7 @@ from app.services import HEAVY, QUIET, Services
 
 TITLE = "Surround"
 FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
-ANY_WEATHER = "as the seed decides"
+ANY_WEATHER = "by the seed"
 FIRST_SEED = 5
 SCORE = 0.3
 EXAMPLE_RIG = SCENES / "rig.zip"
@@ -105,10 +105,12 @@ def build(services: Services) -> None:
                 )
             with gr.Tabs(elem_id="surround-views") as views:
                 with gr.Tab("Boxes"):
-                    cameras = picture_view("All cameras; the lower row as in a mirror", "surround-cameras")
+                    cameras = picture_view("All cameras; the lower row as in a mirror", "surround-cameras", None)
                     with gr.Row():
-                        bev = picture_view("Model from above; true boxes in white, radar in orange", "surround-bev")
-                        true_bev = picture_view("Truth from above", "surround-true-bev")
+                        bev = picture_view(
+                            "Model from above; true boxes in white, radar in orange", "surround-bev", None
+                        )
+                        true_bev = picture_view("Truth from above", "surround-true-bev", None)
                 with gr.Tab("3D"):
                     viewer = Viewer("surround-3d", "Occupied voxels by class, boxes as bars; drag to turn")
                 with gr.Tab("Table"):
