@@ -137,10 +137,9 @@ class CroCo(nn.Module):
 
     def tokens(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Tokens of the first picture after every block of the encoder, then of the decoder."""
-        both = self.transformer.encode(torch.cat((first, second)))
-        count = len(first)
-        encoded = [tokens[:count] for tokens in both]
-        x, memory = self.transformer.to_decoder(both[-1]).split(count)
+        both = [tokens.unflatten(0, (2, -1)) for tokens in self.transformer.encode(torch.cat((first, second)))]
+        encoded = [tokens[0] for tokens in both]
+        x, memory = self.transformer.to_decoder(both[-1]).unbind(0)
         places = self.transformer.positions(first), self.transformer.positions(second)
         return [*encoded, *self.transformer.decode(x, memory, *places)]
 

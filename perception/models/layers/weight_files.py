@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ def state_of(file_or_state: str | Path | Mapping) -> dict[str, Tensor]:
     state = file_or_state
     if isinstance(state, str | Path):
         try:
-            state = torch.load(state, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # a command line kept beside the weights
+                state = torch.load(state, map_location="cpu", weights_only=True)
         except Exception as error:
             raise WeightsError(f"the checkpoint {Path(file_or_state).name!r} cannot be read safely: {error}") from error
     for key in ("model_state", "state_dict", "model"):
