@@ -1,6 +1,7 @@
 """HyDRa on the world's streets, 1.5 M parameters, six pictures of 64 x 176, BEV 64 x 64: trained from scratch on a CPU, no download."""
 
 _base_ = ["../_base_/runtime.py", "../_base_/data/world_rig.py", "../_base_/schedules/adamw_cosine.py"]
+bundled = "hydra-world-tiny"
 
 model = dict(
     type="HyDRa",

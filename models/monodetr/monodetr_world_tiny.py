@@ -1,6 +1,7 @@
 """MonoDETR on the world's streets, 96 x 320, any lens: trained on one CPU thread, no download. It starts from the backbone of the bundled dense model."""
 
 _base_ = ["../_base_/runtime.py", "../_base_/data/world_mono3d.py", "../_base_/schedules/adamw_cosine.py"]
+bundled = "monodetr-world-tiny"
 
 model = dict(
     type="MonoDETR",

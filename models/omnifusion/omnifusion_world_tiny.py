@@ -1,6 +1,7 @@
 """OmniFusion on the world's panoramas of rooms and streets, made for two CPU cores: range and validity of any panorama."""
 
 _base_ = ["../_base_/runtime.py", "../_base_/schedules/adamw_cosine.py"]
+bundled = "omnifusion-world-tiny"
 
 model = dict(
     type="OmniFusion",
