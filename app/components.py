@@ -17,6 +17,7 @@ from app.jobs.common import read_picture
 from app.services import HEAVY, QUIET, Services
 
 EXAMPLES = Path(__file__).parent / "examples"
+SCENES = EXAMPLES / "scenes"  # rendered by the world; not among the photos that `perception predict app/examples` takes
 VIEW_HEIGHT = 520  # pixels of the large pictures and of the 3D view
 
 
@@ -90,14 +91,14 @@ def examples(files: Sequence[Path], elem_id: str, kind: str = "image", label: st
     )
 
 
-def picture_view(label: str, elem_id: str) -> gr.Image:
-    """A picture to look at."""
+def picture_view(label: str, elem_id: str, height: int | None = VIEW_HEIGHT) -> gr.Image:
+    """A picture to look at; height: pixels, or None: as the picture and the page's width say."""
     return gr.Image(
         label=label,
         elem_id=elem_id,
         interactive=False,
         format="png",
-        height=VIEW_HEIGHT,
+        height=height,
         buttons=["fullscreen", "download"],
         alt_text=label,
     )

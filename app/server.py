@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
     if settings.host not in ("127.0.0.1", "localhost", "::1") and settings.auth is None:
         print("app: listening beyond this machine without --auth: anybody who reaches it can use it", file=sys.stderr)
     workspace = Workspace(settings.keep_seconds)
+    atexit.register(workspace.close)
     os.environ["GRADIO_TEMP_DIR"] = str(workspace.root / "gradio")  # uploads and copies go with the rest
     try:
         page = build_page(Services.of(settings, workspace))
@@ -41,6 +43,7 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
             ssr_mode=False,
             prevent_thread_lock=True,
             footer_links=["api"],
+            _frontend=False,  # Gradio would ask itself for the page and give up after three seconds, which busy machines need
         )
         print(f"app: serving on {public or local}", flush=True)
         if block:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from app.jobs.common import predictor
+from app.jobs.common import free_memory, out_of_memory, predictor
 from app.settings import Settings
 from app.workspace import Shelf, Workspace
 from perception.errors import InputError, PerceptionError
@@ -63,7 +63,10 @@ class Services:
             raise
         except PerceptionError as error:
             raise toast(sentence(error)) from None
-        except Exception:
+        except Exception as error:
+            if out_of_memory(error):
+                free_memory()
+                raise toast("The memory of the device is too small for this; try a smaller picture or clip.") from None
             LOG.exception("a job failed")
             raise toast("Something went wrong on the server; it was logged.") from None
 

@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     camera.add_argument(
         "--calib", metavar="FILE", help="KITTI calibration file of the camera; boxes are saved as KITTI lines, too"
     )
+    camera.add_argument(
+        "--angles",
+        metavar="LEFT,RIGHT,BOTTOM,TOP",
+        help="what a panorama of less than 360 x 180 degrees shows: longitudes and latitudes of its edges in degrees (write --angles=-60,...)",
+    )
     predict.add_argument(
         "--baseline", type=float, metavar="METRES", help="between the cameras of a stereo pair: also gives metric depth"
     )
@@ -115,7 +120,7 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
 
-    camera = options.calib or _intrinsics(options.intrinsics)
+    camera = options.calib or _angles(options.angles) or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
@@ -233,6 +238,20 @@ def _intrinsics(text: str | None) -> tuple[float, ...] | None:
     if len(values) != 4:
         raise PerceptionError(f"--intrinsics takes four numbers fx,fy,cx,cy in pixels; found {text!r}")
     return values
+
+
+def _angles(text: str | None) -> dict[str, tuple[float, ...]] | None:
+    if text is None:
+        return None
+    import math
+
+    try:
+        values = tuple(math.radians(float(part)) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 4:
+        raise PerceptionError(f"--angles takes four numbers left,right,bottom,top in degrees; found {text!r}")
+    return {"longitude": values[:2], "latitude": values[2:]}
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -19,9 +19,9 @@ from perception.errors import PerceptionError  # noqa: E402
 SAMPLES = ROOT / "app" / "examples"
 # what the samples of a kind are called -> the model that reads them, and what is known of their camera
 KINDS = (
-    ("street_*.jpg", "monodetr-world-tiny", {"fov": 80.0}),
-    ("panorama_*.jpg", "panorama-dpt-world-tiny", {}),
-    ("rig.zip", "hydra-world-tiny", {}),
+    ("scenes/street_*.jpg", "monodetr-world-tiny", {"fov": 80.0}),
+    ("scenes/panorama_*.jpg", "panorama-dpt-world-tiny", {}),
+    ("scenes/rig.zip", "hydra-world-tiny", {}),
     ("*.jpg", "default", {}),
 )
 

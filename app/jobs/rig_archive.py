@@ -41,6 +41,7 @@ def read_rig_archive(
         raise InputError("the archive has no JSON file with a list 'cameras'; see the format described below")
     if len(rigs) > MAX_MOMENTS:
         raise InputError(f"at most {MAX_MOMENTS} moments are taken at once; found {len(rigs)} JSON files with cameras")
+    _check_pixels([path for name, path in files.items() if name.lower().endswith(_PICTURES)], 2 * max_pixels)
     if all(isinstance(time, (int, float)) for time, *_ in rigs):
         rigs.sort(key=lambda entry: entry[0])
     return [_rig(name, values, files, folder, number, max_pixels) for number, (_, name, values) in enumerate(rigs)]
@@ -89,6 +90,21 @@ def _copied(bundle: zipfile.ZipFile, item: zipfile.ZipInfo, target: Path, left: 
                 raise InputError(f"the archive unpacks to more than {limit / 1e6:.0f} MB")
             file.write(block)
     return size
+
+
+def _check_pixels(pictures: list[Path], limit: int) -> None:
+    """All pictures are held in memory at once: their headers are asked before any is decoded. Raises `InputError`."""
+    from PIL import Image
+
+    total = 0
+    for path in pictures:
+        try:
+            with Image.open(path) as picture:
+                total += picture.width * picture.height
+        except Exception:  # what cannot be opened gets its sentence when it is read
+            continue
+        if total > limit:
+            raise InputError(f"the pictures of the archive have more than {limit / 1e6:g} million pixels together")
 
 
 def _normal(name: str) -> str:

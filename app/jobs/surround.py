@@ -6,7 +6,8 @@ import dataclasses
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ _SCENES_LOCK = threading.Lock()
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scene:
-    """Moments in order of time; the truth is None for uploads. `code`: the Python lines that make ``rigs`` again."""
+    """Moments in order of time; the truth is None for uploads. `voxels`: number of a moment -> its true occupancy, made when it is asked for.
+
+    `code`: the Python lines that make ``rigs`` again.
+    """
 
     name: str
     rigs: Sequence[Rig]
     truth: Sequence[Any] | None = None
-    voxels: Sequence[Any] | None = None
+    voxels: Callable[[int], Any] | None = None
     code: str = ""
 
 
@@ -78,9 +82,9 @@ def world_scene(seed: int, weather: str | None = None, moments: int = MOMENTS, s
     say(0.1, "Building the street and looking around")
     from perception.datasets.world_rig import WorldRig
     from perception.inference.rig_inputs import rig_from_sample
-    from perception.results import Boxes3DResult, OccupancyResult
+    from perception.results import Boxes3DResult
 
-    options = {"frames": int(moments), "size": SIZE, "occupancy": GRID, "depth": False, "weather": weather}
+    options = {"frames": int(moments), "size": SIZE, "depth": False, "weather": weather}
     data = WorldRig(seeds=(key[0], key[0]), **options)
     samples = [data[i] for i in range(len(data))]
     truth = [
@@ -94,18 +98,39 @@ def world_scene(seed: int, weather: str | None = None, moments: int = MOMENTS, s
         )
         for sample in samples
     ]
-    voxels = [OccupancyResult(sample["occupancy"].numpy(), GRID["lower"], (GRID["voxel"],) * 3) for sample in samples]
     mood = "" if weather is None else f", weather={weather!r}"
     code = (
         "from perception.inference.rig_inputs import rig_from_world\n"
         f"rigs = [rig_from_world({key[0]}, frame, size={SIZE}{mood}) for frame in range({key[2]})]\n"
     )
-    scene = Scene(f"world street {key[0]}", [rig_from_sample(sample) for sample in samples], truth, voxels, code)
+    rigs = [rig_from_sample(sample) for sample in samples]
+    scene = Scene(f"world street {key[0]}", rigs, truth, partial(true_voxels, key[0], weather), code)
     with _SCENES_LOCK:
         _SCENES[key] = scene
         while len(_SCENES) > 4:
             _SCENES.popitem(last=False)
     return scene
+
+
+@lru_cache(maxsize=24)
+def true_voxels(seed: int, weather: str | None, moment: int) -> Any:
+    """The occupancy of a moment of `world_scene`, as `WorldRig` gives it: a third of the rendering's time, so only who looks at it pays."""
+    from perception.datasets.world.occupancy import Grid, occ3d_labels, occupancy
+    from perception.datasets.world_rig import PERIOD, START
+    from perception.results import OccupancyResult
+
+    grid, when = Grid(GRID["lower"], GRID["voxel"], GRID["shape"]), START + PERIOD * moment
+    with _SCENES_LOCK:  # a world keeps what it has posed: one thread at a time
+        world = _street(seed, weather)
+        found = occupancy(world.scene.at(when), world.ego_pose(when), [], [], grid)
+    return OccupancyResult(occ3d_labels(found.semantics), grid.lower, (grid.voxel,) * 3)
+
+
+@lru_cache(maxsize=2)
+def _street(seed: int, weather: str | None) -> Any:
+    from perception.datasets.world import World
+
+    return World(seed, "street", "plausible", weather)
 
 
 def uploaded_scene(archive: str | Path | None, folder: Path, max_pixels: int = 24_000_000) -> Scene:
@@ -158,7 +183,7 @@ def voxels_of(answer: SurroundAnswer, moment: int, side: str) -> Any:
     """The occupancy, or None."""
     moment = _moment(answer, moment)
     if side == TRUTH or answer.results is None:
-        return None if answer.scene.voxels is None else answer.scene.voxels[moment]
+        return None if answer.scene.voxels is None else answer.scene.voxels(moment)
     return answer.results[moment].occupancy
 
 

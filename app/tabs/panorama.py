@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import (
-    EXAMPLES,
+    SCENES,
     VIEW_HEIGHT,
     PictureInput,
     Viewer,
@@ -48,7 +48,7 @@ def build(services: Services) -> None:
                 buttons=[],
                 alt_text="The panorama to predict",
             )
-            samples = examples([EXAMPLES / name for name in FIRST], "panorama-examples")
+            samples = examples([SCENES / name for name in FIRST], "panorama-examples")
             model = model_menu(names, "panorama-model")
             with gr.Accordion("Part of the sphere", open=False, elem_id="panorama-part"):
                 whole = gr.Checkbox(True, label="All of it: 360° x 180°", elem_id="panorama-whole")
@@ -155,7 +155,7 @@ def build(services: Services) -> None:
         return shown(services.run(job))
 
     def show_example(number: int) -> tuple[Any, ...]:
-        file = EXAMPLES / FIRST[number]
+        file = SCENES / FIRST[number]
         answer = services.once(
             ("panorama", file.name), lambda: jobs.predict_panorama(file, services.predictor(names[0]))
         )

@@ -224,8 +224,8 @@ def build(services: Services) -> None:
     viewer.after(run.click(predict, [picture, model, *camera.inputs], outputs, api_visibility="private", **HEAVY))
     viewer.after(samples.click(show_example, samples, [picture, *camera.preset, *outputs], **QUIET, **HEAVY))
     views.select(make_files, [ticket, *look], files, api_visibility="private")
-    changes = [colormap.input, hide.input, near.release, far.release, confidence.release]
-    viewer.after(gr.on(changes, redraw, [ticket, *look], [slider, code, files], **QUIET))
+    changes = [part.input for part in look]  # sliders by keyboard too
+    viewer.after(gr.on(changes, redraw, [ticket, *look], [slider, code, files], trigger_mode="always_last", **QUIET))
     viewer.after(style.input(lambda: None, **QUIET))
     viewer.after(
         reset.click(defaults, ticket, look, **QUIET).then(redraw, [ticket, *look], [slider, code, files], **QUIET)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import (
-    EXAMPLES,
+    SCENES,
     PictureInput,
     Viewer,
     camera_entry,
@@ -52,7 +52,7 @@ def build(services: Services) -> None:
                 buttons=[],
                 alt_text="The street picture to predict",
             )
-            samples = examples([EXAMPLES / name for name in FIRST], "street-examples")
+            samples = examples([SCENES / name for name in FIRST], "street-examples")
             model = model_menu(names, "street-model")
             camera = camera_entry("street")
             score = gr.Slider(0, 1, value=SCORE, step=0.01, label="Least score", elem_id="street-score")
@@ -61,8 +61,8 @@ def build(services: Services) -> None:
             with gr.Tabs(elem_id="street-views") as views:
                 with gr.Tab("Boxes"):
                     with gr.Row():
-                        boxes = picture_view("3D boxes on the picture", "street-boxes")
-                        bev = picture_view("From above: forward is up, rings in metres", "street-bev")
+                        boxes = picture_view("3D boxes on the picture", "street-boxes", None)
+                        bev = picture_view("From above: forward is up, rings in metres", "street-bev", 480)
                     table = gr.Dataframe(
                         headers=list(jobs.COLUMNS),
                         interactive=False,
@@ -125,7 +125,7 @@ def build(services: Services) -> None:
         return services.shelf.put(answer, answer.megabytes), *views_of(answer, score)
 
     def example(number: int) -> jobs.StreetAnswer:
-        file = EXAMPLES / FIRST[number]
+        file = SCENES / FIRST[number]
         entry = CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
         return services.once(
             ("street", file.name), lambda: jobs.predict_street(file, services.predictor(names[0]), entry)
@@ -134,7 +134,9 @@ def build(services: Services) -> None:
     def show_example(number: int) -> tuple[Any, ...]:
         answer = example(number)
         return (
-            str(EXAMPLES / FIRST[number]),
+            str(SCENES / FIRST[number]),
+            FROM_FOV,
+            FIRST_FOV,
             SCORE,
             services.shelf.put(answer, answer.megabytes),
             *views_of(answer, SCORE),
@@ -142,7 +144,7 @@ def build(services: Services) -> None:
 
     def open_first(ticket: str | None) -> tuple[Any, ...]:
         """A finished example when the tab is opened for the first time."""
-        return tuple(gr.skip() for _ in range(9)) if ticket else show_example(0)
+        return tuple(gr.skip() for _ in range(5 + len(drawn))) if ticket else show_example(0)
 
     def redraw(ticket: str | None, score: float) -> tuple[Any, ...]:
         if not ticket:
@@ -167,10 +169,12 @@ def build(services: Services) -> None:
     camera.connect(picture, services)
     asked = [picture, model, score, *camera.inputs]
     viewer.after(run.click(predict, asked, [ticket, *drawn], api_visibility="private", **HEAVY))
-    viewer.after(samples.click(show_example, samples, [picture, score, ticket, *drawn], **QUIET, **HEAVY))
-    viewer.after(score.release(redraw, [ticket, score], drawn, **QUIET))
+    viewer.after(
+        samples.click(show_example, samples, [picture, *camera.preset, score, ticket, *drawn], **QUIET, **HEAVY)
+    )
+    viewer.after(score.input(redraw, [ticket, score], drawn, trigger_mode="always_last", **QUIET))
     views.select(make_files, [ticket, score], files, api_visibility="private")
-    current_tab().select(open_first, ticket, [picture, score, ticket, *drawn], **QUIET, **HEAVY)
+    current_tab().select(open_first, ticket, [picture, *camera.preset, score, ticket, *drawn], **QUIET, **HEAVY)
 
     def predict_street(image: str, model: str, fov: float, intrinsics: str, score: float) -> tuple[str, dict[str, Any]]:
         """Find 3D boxes in a street picture; returns a ZIP of all results and the boxes.

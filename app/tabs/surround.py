@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import (
-    EXAMPLES,
+    SCENES,
     Viewer,
     current_tab,
     endpoint,
@@ -24,10 +24,10 @@ from app.services import HEAVY, QUIET, Services
 
 TITLE = "Surround"
 FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
-ANY_WEATHER = "as the seed decides"
+ANY_WEATHER = "by the seed"
 FIRST_SEED = 5
 SCORE = 0.3
-EXAMPLE_RIG = EXAMPLES / "rig.zip"
+EXAMPLE_RIG = SCENES / "rig.zip"
 FORMAT = """One JSON file a moment, and the pictures it names, in one ZIP (at most 12 moments of 12 cameras):
 
 ```json
@@ -105,10 +105,12 @@ def build(services: Services) -> None:
                 )
             with gr.Tabs(elem_id="surround-views") as views:
                 with gr.Tab("Boxes"):
-                    cameras = picture_view("All cameras; the lower row as in a mirror", "surround-cameras")
+                    cameras = picture_view("All cameras; the lower row as in a mirror", "surround-cameras", None)
                     with gr.Row():
-                        bev = picture_view("Model from above; true boxes in white, radar in orange", "surround-bev")
-                        true_bev = picture_view("Truth from above", "surround-true-bev")
+                        bev = picture_view(
+                            "Model from above; true boxes in white, radar in orange", "surround-bev", None
+                        )
+                        true_bev = picture_view("Truth from above", "surround-true-bev", None)
                 with gr.Tab("3D"):
                     viewer = Viewer("surround-3d", "Occupied voxels by class, boxes as bars; drag to turn")
                 with gr.Tab("Table"):
@@ -240,8 +242,8 @@ def build(services: Services) -> None:
     viewer.connect(views, "3D", draw_shape, [ticket, *chosen])
     asked = [source, seed, weather, moments, archive, model, score]
     viewer.after(run.click(predict, asked, outputs, api_visibility="private", **HEAVY))
-    changes = [moment.release, score.release, side.input]
-    viewer.after(gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], **QUIET))
+    changes = [moment.input, score.input, side.input]
+    viewer.after(gr.on(changes, redraw, [ticket, *chosen], [*drawn, code, files], trigger_mode="always_last", **QUIET))
     views.select(make_files, [ticket, score], files, api_visibility="private")
     current_tab().select(open_first, [ticket, model], outputs, **QUIET, **HEAVY)
 

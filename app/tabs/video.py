@@ -9,7 +9,6 @@ import gradio as gr
 
 from app.components import (
     EXAMPLES,
-    VIEW_HEIGHT,
     VideoInput,
     VideoView,
     camera_entry,
@@ -67,7 +66,6 @@ def build(services: Services) -> None:
                         interactive=False,
                         autoplay=True,
                         loop=True,
-                        height=VIEW_HEIGHT,
                         buttons=["download"],
                     )
                 with gr.Tab("Files"):

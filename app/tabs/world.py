@@ -7,14 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.components import VIEW_HEIGHT, Viewer, current_tab, endpoint, facts_html, facts_view
+from app.components import Viewer, current_tab, endpoint, facts_html, facts_view
 from app.jobs import world as jobs
 from app.services import HEAVY, QUIET, Services
 
 TITLE = "World"
-ANY_WEATHER, NO_MODEL = "as the seed decides", "none"
+ANY_WEATHER, NO_MODEL = "by the seed", "none"
 FIRST = jobs.Order(seed=7, kind="street")
-NOTHING = "This model has no such part, or none was asked: the picture is shown beside the truth."
 
 
 def build(services: Services) -> None:
@@ -84,7 +83,7 @@ def build(services: Services) -> None:
                 elem_id="world-picture",
                 interactive=False,
                 format="png",
-                height=300,
+                height=230,
                 buttons=["fullscreen", "download"],
                 alt_text="The rendered scene",
             )
@@ -92,11 +91,11 @@ def build(services: Services) -> None:
                 with gr.Tab("Truth and model"):
                     what = gr.Radio(list(jobs.VIEWS), value="Depth", show_label=False, elem_id="world-what")
                     slider = gr.ImageSlider(
-                        label="Exact truth | model",
+                        label="Exact truth | model (the picture, where the model has no such part)",
                         elem_id="world-slider",
                         format="png",
                         slider_position=50,
-                        max_height=VIEW_HEIGHT,
+                        max_height=400,
                         buttons=["fullscreen"],
                     )
                     metrics = gr.Dataframe(

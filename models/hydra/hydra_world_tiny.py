@@ -82,7 +82,7 @@ model = dict(
 )
 channels_last = True
 train_cfg = dict(max_iters=6000, val_interval=2000)
-optim_wrapper = dict(optimizer=dict(lr=2e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))
 publish = dict(
     about=dict(
         title="3D boxes, velocities and occupancy around a vehicle, small HyDRa trained on the procedural world",

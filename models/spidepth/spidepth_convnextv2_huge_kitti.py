@@ -16,6 +16,7 @@ model = dict(
     min_depth=0.001,
     max_depth=80.0,
     flip_average=True,
+    metres_per_unit=1.0,  # the other camera is given in metres
 )
 train_cfg = dict(max_epochs=20, val_interval=5000)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=4e-5))

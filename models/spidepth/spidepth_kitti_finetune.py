@@ -2,7 +2,7 @@
 
 _base_ = ["spidepth_convnextv2_huge_kitti.py"]
 
-model = dict(supervision="depth", metres_per_unit=1.0)
+model = dict(supervision="depth")
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

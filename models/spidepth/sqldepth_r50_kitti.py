@@ -18,6 +18,7 @@ model = dict(
     max_depth=80.0,
     ffn_dim=512,
     flip_average=True,
+    metres_per_unit=1.0,  # the other camera is given in metres
 )
 train_dataloader = dict(batch_size=16)
 train_cfg = dict(max_epochs=25, val_interval=2000)

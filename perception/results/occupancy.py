@@ -17,6 +17,14 @@ OCC3D_CLASSES = (
     "truck", "driveable_surface", "other_flat", "sidewalk", "terrain", "manmade", "vegetation", "free",
 )  # fmt: skip
 
+# Ground and buildings in quiet colours, road users in lively ones; classes by other names get the palette's.
+_COLORS = {
+    "others": (150, 150, 150), "barrier": (205, 120, 70), "bicycle": (220, 70, 130), "bus": (250, 190, 40), "car": (45, 125, 240),
+    "construction_vehicle": (190, 140, 30), "motorcycle": (200, 50, 60), "pedestrian": (235, 30, 60), "traffic_cone": (255, 120, 20),
+    "trailer": (130, 80, 200), "truck": (100, 60, 220), "driveable_surface": (112, 116, 124), "other_flat": (150, 140, 130),
+    "sidewalk": (188, 180, 170), "terrain": (160, 175, 115), "manmade": (212, 196, 172), "vegetation": (75, 145, 75),
+}  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OccupancyResult(Result):
@@ -69,9 +77,16 @@ class OccupancyResult(Result):
 
     def colors(self) -> np.ndarray:
         """(N, 3) uint8 class colours of the occupied voxels."""
+        return self.class_colors()[self.labels[self.occupied]]
+
+    def class_colors(self) -> np.ndarray:
+        """(C, 3) uint8 colour of every class."""
         from perception.drawing.colors import palette
 
-        return np.asarray(palette(len(self.class_names)), np.uint8)[self.labels[self.occupied]]
+        table = np.array(palette(len(self.class_names)), np.uint8)
+        for i, name in enumerate(self.class_names):
+            table[i] = _COLORS.get(name, table[i])
+        return table
 
     def mesh(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Faces between occupied and other voxels: (V, 3) float32 vertices, (F, 3) int32 triangles, (V, 3) uint8 colours."""
@@ -101,14 +116,12 @@ class OccupancyResult(Result):
 
     def preview(self, image: np.ndarray | None = None) -> np.ndarray:
         """uint8 RGB view from above, forward is up: the highest occupied voxel of each column, brighter the higher."""
-        from perception.drawing.colors import palette
-
         occupied = self.occupied
         depth = occupied.shape[2]
         top = depth - 1 - np.argmax(occupied[..., ::-1], axis=2)
         any_ = occupied.any(2)
         label = np.take_along_axis(self.labels, top[..., None], 2)[..., 0]
-        table = np.asarray(palette(len(self.class_names)), np.float64)
+        table = self.class_colors().astype(np.float64)
         colors = table[np.where(any_, label, 0)] * (0.55 + 0.45 * (top / max(depth - 1, 1)))[..., None]
         picture = np.where(any_[..., None], colors, 24).astype(np.uint8)
         picture = picture[::-1, ::-1]  # x forward is up, y left is left

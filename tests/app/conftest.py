@@ -34,10 +34,10 @@ def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while True:
             try:
-                urllib.request.urlopen(address, timeout=5).read()
+                urllib.request.urlopen(address, timeout=30).read()
                 break
             except OSError:
                 if server.poll() is not None or time.monotonic() > deadline:
@@ -46,4 +46,5 @@ def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
+    assert not list(log.parent.glob("perception_app_*")), "the app left its temporary files behind"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -26,10 +27,22 @@ def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (
 def test_the_contract(client) -> None:
     """Programs depend on these names: change them only with a new major version."""
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/predict_photo"}
-    parameters = endpoints["/predict_photo"]["parameters"]
-    assert [item["parameter_name"] for item in parameters] == ["image", "model", "fov", "intrinsics"]
-    assert len(endpoints["/predict_photo"]["returns"]) == 2
+    parameters = {
+        name: [item["parameter_name"] for item in endpoint["parameters"]] for name, endpoint in endpoints.items()
+    }
+    expected = {  # those of the scenes are pinned in test_scenes.py
+        "/predict_photo": (["image", "model", "fov", "intrinsics"], 2),
+        "/compare_models": (["image", "first", "second", "variation", "fov"], 2),
+        "/predict_video": (["video", "model", "every", "fov", "layout"], 3),
+    }
+    for name, (names, results) in expected.items():
+        assert parameters[name] == names
+        assert len(endpoints[name]["returns"]) == results
+        required = [
+            item["parameter_name"] for item in endpoints[name]["parameters"] if not item["parameter_has_default"]
+        ]
+        assert required == names[:1], "everything but the file has a default"
+        assert endpoints[name]["description"]
 
 
 def test_a_prediction_comes_back_as_an_archive(client, tmp_path: Path) -> None:
@@ -40,6 +53,56 @@ def test_a_prediction_comes_back_as_an_archive(client, tmp_path: Path) -> None:
     assert summary["picture"] == "96 x 64" and summary["model"] == "dpt-world-tiny"
     with zipfile.ZipFile(archive) as bundle:
         assert "depth.npy" in bundle.namelist()
+
+
+def test_intrinsics_come_before_the_field_of_view(client, tmp_path: Path) -> None:
+    picture = coloured(tmp_path / "sky.png", (90, 140, 220))
+    _, summary = client.predict(
+        gradio_client.handle_file(picture), "dpt-world-tiny", 60, "70, 70, 48, 32", api_name="/predict_photo"
+    )
+    assert "focal length 70 px (as entered)" in summary["camera"]
+    with pytest.raises(Exception, match="numbers only"):
+        client.predict(gradio_client.handle_file(picture), "dpt-world-tiny", 60, "import os", api_name="/predict_photo")
+
+
+def test_two_models_are_compared(client, tmp_path: Path) -> None:
+    picture = tmp_path / "coffee.png"
+    Image.open(Path(__file__).resolve().parents[2] / "app" / "examples" / "coffee.jpg").resize((120, 80)).save(picture)
+    archive, summary = client.predict(gradio_client.handle_file(picture), api_name="/compare_models")
+    assert "Mean difference" in summary and "Same class" in summary
+    with zipfile.ZipFile(archive) as bundle:
+        assert {"first/depth.npy", "second/depth.npy", "difference_depth.png"} <= set(bundle.namelist())
+
+
+def test_a_clip_comes_back_as_a_clip_and_as_frames(client, tmp_path: Path) -> None:
+    from perception.io import stream
+    from perception.io.video import VideoWriter
+
+    with VideoWriter(tmp_path / "clip.mp4", 8) as video:
+        for shade in range(4):
+            video.write(np.full((64, 96, 3), 40 * shade, np.uint8))
+    movie, archive, summary = client.predict(
+        gradio_client.handle_file(tmp_path / "clip.mp4"), every=2, fov=70, api_name="/predict_video"
+    )
+    assert summary["Frames"].startswith("2, 4 a second, 96 x 64")
+    assert [frame.pixels.shape for frame in stream(movie)] == [(64, 96, 3)] * 2
+    with zipfile.ZipFile(archive) as bundle:
+        assert {"depth/000000.png", "preview/000001.png", "clip.json"} <= set(bundle.namelist())
+    (tmp_path / "no.mp4").write_text("no clip")
+    with pytest.raises(Exception, match="no.mp4"):
+        client.predict(gradio_client.handle_file(tmp_path / "no.mp4"), api_name="/predict_video")
+
+
+def test_plain_http_does_too(app_address: str, tmp_path: Path) -> None:
+    """What the README shows with curl: upload, call, read the answer."""
+    picture = coloured(tmp_path / "sky.png", (90, 140, 220))
+    with picture.open("rb") as file:
+        uploaded = httpx.post(f"{app_address}/gradio_api/upload", files={"files": file}, timeout=120).json()[0]
+    body = {"data": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]}
+    call = f"{app_address}/gradio_api/call/predict_photo"
+    event = httpx.post(call, json=body, timeout=120).json()["event_id"]
+    answer = httpx.get(f"{call}/{event}", timeout=300).text
+    assert "event: complete" in answer and "96 x 64" in answer
 
 
 def test_bad_files_get_their_sentence(client, tmp_path: Path) -> None:

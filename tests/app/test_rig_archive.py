@@ -89,6 +89,7 @@ def test_names_that_climb_are_only_names(read) -> None:
         ({"rig.json": json.dumps({"cameras": [{}] * 13}).encode()}, "13 cameras"),
         ({f"{i}.json": rig() for i in range(MAX_MOMENTS + 1)} | {"front.png": picture()}, "at most 12 moments"),
         ({f"{i}.png": b"" for i in range(301)}, "at most 300"),
+        ({"rig.json": rig()} | {f"{i}.png": picture(size=(200, 200)) for i in range(3)}, "more than 0.1 million pixels"),
         ({"zeros.png": bytes(3_000_000)}, "unpacks to more than 2 MB"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -84,6 +85,14 @@ def test_errors_of_the_library_keep_their_sentence(services: Services) -> None:
         services.run(wrong)
 
 
+def test_out_of_memory_is_told_as_such(services: Services) -> None:
+    def large() -> None:
+        raise MemoryError
+
+    with pytest.raises(gr.Error, match="memory of the device"):
+        services.run(large)
+
+
 def test_one_heavy_job_at_a_time_a_device(services: Services) -> None:
     import threading
     import time
@@ -153,3 +162,36 @@ def test_auth_needs_a_name_and_a_password(auth: str) -> None:
 def test_limits_must_be_positive(flag: str) -> None:
     with pytest.raises(InputError, match=f"--{flag.replace('_', '-')} must be positive"):
         Settings.from_options(options(**{flag: 0}))
+
+
+def test_a_full_queue_says_so(monkeypatch) -> None:
+    """One request runs, one waits, the third is told; those that were accepted get their answer."""
+    import threading
+
+    import httpx
+
+    go_on = threading.Event()
+
+    def slow(*_, **__):
+        go_on.wait(120)
+        raise InputError("the picture was looked at")
+
+    monkeypatch.setattr("app.tabs.photo.jobs.predict_photo", slow)
+    page, address = server.serve(settings(port=None, queue=1), block=False)
+    try:
+        call = f"{address.rstrip('/')}/gradio_api/call/predict_photo"
+        body = {"data": [None, "dpt-world-tiny", 60, ""]}
+        first = httpx.post(call, json=body, timeout=60)
+        deadline = time.monotonic() + 120
+        while page._queue.event_queue_per_concurrency_id["device"].current_concurrency == 0:  # until it runs
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        answers = [httpx.post(call, json=body, timeout=60) for _ in range(2)]
+        assert [first.status_code, *(answer.status_code for answer in answers)] == [200, 200, 503]
+        assert "Queue is full" in answers[-1].text
+        go_on.set()
+        text = httpx.get(f"{call}/{first.json()['event_id']}", timeout=120).text
+        assert "The picture was looked at." in text and "Traceback" not in text
+    finally:
+        go_on.set()
+        page.close()

@@ -25,8 +25,8 @@ def scene() -> surround.Scene:
 def perfect(scene) -> surround.SurroundAnswer:
     """A model that finds the truth, all but its last box."""
     results = [
-        RigPrediction(boxes3d=truth[:-1], occupancy=voxels, rig=rig)
-        for truth, voxels, rig in zip(scene.truth, scene.voxels, scene.rigs, strict=True)
+        RigPrediction(boxes3d=truth[:-1], occupancy=scene.voxels(number), rig=rig)
+        for number, (truth, rig) in enumerate(zip(scene.truth, scene.rigs, strict=True))
     ]
     return surround.SurroundAnswer(scene, results, "perfect", 0.0, [("Scene", scene.name)])
 
@@ -39,6 +39,15 @@ def test_scenes_are_made_once(scene) -> None:
             surround.world_scene(wrong)
     with pytest.raises(InputError, match="1 to 6 moments"):
         surround.world_scene(5, moments=7)
+
+
+def test_true_voxels_are_those_of_the_data_set(scene) -> None:
+    from perception.datasets.world_rig import WorldRig
+
+    options = {"size": (24, 66), "occupancy": surround.GRID, "depth": False, "radar": False}
+    sample = WorldRig(seeds=(5, 5), frames=1, **options)[0]
+    assert (scene.voxels(0).labels == sample["occupancy"].numpy()).all()
+    assert scene.voxels(0) is scene.voxels(0)  # made once
 
 
 def test_the_answer_is_measured_against_the_truth(perfect) -> None:

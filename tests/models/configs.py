@@ -108,6 +108,28 @@ def driving_batch(count: int, height: int, width: int) -> dict[str, Any]:
     return {**batch, "neighbours": torch.stack(frames, 1)}
 
 
+def pair_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random pictures, each with itself moved to the left by 3 pixels: a fronto-parallel wall for stereo and flow."""
+    batch = dense_batch(count, height, width)
+    flow = torch.zeros(count, 2, height, width)
+    flow[:, 0] = -3
+    return {
+        "image": batch["image"],
+        "second": batch["image"].roll(-3, -1),
+        "disparity": torch.full((count, height, width), 3.0).where(batch["depth_valid"], torch.inf),
+        "flow": flow,
+        "flow_valid": batch["depth_valid"],
+        "meta": batch["meta"],
+    }
+
+
+_CROCO = {
+    "size": {"enc_dim": 32, "enc_depth": 2, "enc_heads": 2, "dec_dim": 16, "dec_depth": 3, "dec_heads": 2},
+    "tile": [64, 96],
+    "layer_dims": [8, 8, 16, 16],
+    "features": 16,
+    "head_dims": [16, 8],
+}
 _SPIDEPTH = {"size": [64, 96], "dim": 16, "patch": 8, "queries": 8, "bins": 12, "ffn_dim": 32, "dropout": 0.0}
 
 CASES: dict[str, ModelCase] = {
@@ -144,6 +166,10 @@ CASES: dict[str, ModelCase] = {
             "pose_widths": [8, 8, 16],
         },
         video_batch,
+    ),
+    "croco-stereo": ModelCase({"type": "CroCo", **_CROCO}, pair_batch),
+    "croco-flow": ModelCase(
+        {"type": "CroCo", "task": "flow", "positions": "cosine", "overlap": 0.0, **_CROCO}, pair_batch
     ),
     "spidepth": ModelCase(
         {
@@ -298,6 +324,7 @@ CASES: dict[str, ModelCase] = {
 
 # Registered models whose batches do not fit the general test -> the file that tests the same for them.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "CroCoCompletion": "tests/models/croco/test_completion.py",  # hides patches at random, predicts no geometry
     "HyDRa": "tests/models/hydra/test_model.py",  # six cameras and five radars a sample
     "RegisterDistillation": "tests/models/registers/test_registers.py",  # trains another model, predicts nothing
 }

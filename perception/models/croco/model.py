@@ -41,6 +41,7 @@ class CroCo(nn.Module):
         size: of the transformers, see `CroCoTransformer`. task: "stereo" or "flow". tile: (H, W) that the network is trained at, multiples of 32.
         positions: "RoPE100" or "cosine". taps: four blocks, counted through encoder and decoder; None: `default_taps`.
         layer_dims, features, head_dims: of `BinocularHead`. criterion: name in `CRITERIA`; None: the task's published one.
+        pretrained: file or published folder of cross-view completion to start from, official or ours.
         overlap, blending: of `predict_tiled`, for pictures larger than a tile at evaluation; the published recommendation is 0.7 (0.9 for benchmarks).
     """
 
@@ -60,6 +61,7 @@ class CroCo(nn.Module):
         features: int = 256,
         head_dims: Sequence[int] = (128, 32),
         criterion: str | None = None,
+        pretrained: str | bool = False,
         overlap: float = 0.7,
         blending: str | None = None,
     ) -> None:
@@ -90,6 +92,12 @@ class CroCo(nn.Module):
         self.preprocess = PairPreprocess(self.tile)
         self.register_buffer("pixel_mean", 255 * torch.tensor(self.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor(self.std).view(3, 1, 1), persistent=False)
+        if pretrained:
+            if pretrained is True:
+                raise RecipeError("pretrained of CroCo is the path of a completion's weights; no file is downloaded")
+            from perception.models.croco.weights import load_completion
+
+            load_completion(self, pretrained)
 
     def inputs(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """``image`` and ``second`` (B, 3, H, W) 0..255. In training sides go to the nearest multiples of 32, at evaluation to at least a tile."""
@@ -129,10 +137,9 @@ class CroCo(nn.Module):
 
     def tokens(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Tokens of the first picture after every block of the encoder, then of the decoder."""
-        both = self.transformer.encode(torch.cat((first, second)))
-        count = len(first)
-        encoded = [tokens[:count] for tokens in both]
-        x, memory = self.transformer.to_decoder(both[-1]).split(count)
+        both = [tokens.unflatten(0, (2, -1)) for tokens in self.transformer.encode(torch.cat((first, second)))]
+        encoded = [tokens[0] for tokens in both]
+        x, memory = self.transformer.to_decoder(both[-1]).unbind(0)
         places = self.transformer.positions(first), self.transformer.positions(second)
         return [*encoded, *self.transformer.decode(x, memory, *places)]
 
@@ -144,6 +151,14 @@ class CroCo(nn.Module):
         found = [predict_tiled(self.infer, a, b, self.tile, self.overlap, self.blending) for a, b in pairs]
         values, confidence = (torch.cat(parts) for parts in zip(*found, strict=True))
         return {OUTPUT[self.task]: values, "confidence": confidence}
+
+    def export_inputs(self, batch: int) -> dict[str, Tensor]:
+        """Example inputs of `forward` at the tile's size, the only one that an exported file takes."""
+        generator = torch.Generator().manual_seed(0)
+        shape = (batch, 3, *self.tile)
+        return {
+            key: torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for key in ("image", "second")
+        }
 
     def loss(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The criterion against ``disparity`` or ``flow``; truth that is not finite or not valid does not count."""

@@ -14,6 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.io.checkpoints import read_checkpoint, state_dict_of
+from perception.models.croco.dpt_head import LAYER_DIMS
 from perception.models.croco.transformer import SIZES
 from perception.models.layers.weight_files import load_strictly, rename, state_of
 
@@ -59,6 +61,8 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if found := re.fullmatch(r"((?:enc|dec)_blocks\.\d+\.attn\.)qkv\.(weight|bias)", key):
             for name, part in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 split[f"{found[1]}{name}.{found[2]}"] = part
+        elif key in ("enc_pos_embed", "dec_pos_embed"):
+            split[key] = value.reshape(value.shape[-2:])
         elif downstream and re.match(r"(mask_token$|prediction_head\.)", key):
             continue  # left over from completion
         else:
@@ -93,6 +97,7 @@ def size_of(state: Mapping[str, Tensor]) -> dict[str, int]:
 def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The configuration that an official state belongs to. Tiles, criterion and blending are not among its entries: the published ones are taken."""
     size: Any = size_of(state)
+    head = head_of(state) if "head.dpt.head.4.weight" in state else {}
     names = [name for name, numbers in SIZES.items() if tuple(size.values()) == numbers]
     size = names[0] if names else size
     positions = "cosine" if "enc_pos_embed" in state else "RoPE100"
@@ -102,7 +107,19 @@ def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         raise WeightsError("the checkpoint holds neither CroCo's completion nor its DPT head")
     task = "stereo" if state["head.dpt.head.4.weight"].shape[0] == 2 else "flow"
     tile = (352, 704) if task == "stereo" else (320, 384)
-    return {"type": "CroCo", "size": size, "positions": positions, "task": task, "tile": tile}
+    return {"type": "CroCo", "size": size, "positions": positions, "task": task, "tile": tile, **head}
+
+
+def head_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The widths of an official state's head, where they are not the published ones."""
+    head = "head.dpt."
+    found = {
+        "layer_dims": tuple(state[f"{head}act_{i}_postprocess.0.weight"].shape[0] for i in range(1, 5)),
+        "features": state[f"{head}scratch.layer1_rn.weight"].shape[0],
+        "head_dims": tuple(state[f"{head}head.{i}.weight"].shape[0] for i in (0, 2)),
+    }
+    published = {"layer_dims": LAYER_DIMS, "features": 256, "head_dims": (128, 32)}
+    return {key: value for key, value in found.items() if value != published[key]}
 
 
 def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None:
@@ -111,7 +128,17 @@ def load_official(model: nn.Module, file_or_state: str | Path | Mapping) -> None
 
 
 def load_completion(model: nn.Module, file_or_state: str | Path | Mapping) -> None:
-    """Start a downstream `CroCo` from a pre-trained one: all of its transformer, strictly; the head stays as it is. Raises `WeightsError`."""
-    state = convert(state_of(file_or_state))
+    """Start a downstream `CroCo` from a pre-trained one: all of its transformer, strictly; the head stays as it is.
+
+    Takes official files, and what `CroCoCompletion` was published or saved as here. Raises `WeightsError`.
+    """
+    state = file_or_state
+    if not isinstance(state, Mapping):
+        path = Path(state)
+        state = read_checkpoint(path / "model.safetensors" if path.is_dir() else path)
+    state = state_dict_of(state, ("ema_state_dict", "state_dict", "model"))
+    if not any(key.startswith("transformer.") for key in state):
+        state = convert(state)
+    state = {key: value.float() for key, value in state.items()}
     prefix = "transformer."
     load_strictly(model.transformer, {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

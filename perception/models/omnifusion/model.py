@@ -184,7 +184,12 @@ class OmniFusion(nn.Module):
     ) -> tuple[list[Tensor], Tensor]:
         """Raw heads (B N, 1, h, w) and tokens (B, N, C) of one pass."""
         held = len(begun)
-        maps = stacked(lambda *x: self.encoder.finish(list(x[:held]), x[held:]), [*begun, *geometry], chunk)
+        same = held - len(geometry)  # the shallowest maps, which the geometry does not touch, are not copied
+
+        def finish(*x: Tensor) -> list[Tensor]:
+            return self.encoder.finish(list(x[:held]), x[held:])[same:]
+
+        maps = begun[:same] + stacked(finish, [*begun, *geometry], chunk)
         tokens = self.fusion(maps[-1], self.layout.patches)
         maps[-1] = maps[-1] + tokens.flatten(0, 1)[:, :, None, None].to(maps[-1].dtype)
         heads = [self.pred, self.weight_pred] + ([self.valid_pred] if self.valid_pred is not None else [])

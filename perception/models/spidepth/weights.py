@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from perception.errors import WeightsError
 from perception.io.checkpoints import read_checkpoint
 from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.models.spidepth.encoder import RESNET
 
 FILES = {"encoder.pth": "encoder.", "depth.pth": "depth_decoder.", "pose.pth": "pose."}
 
@@ -84,10 +85,10 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return rename(state, [*_DECODER, *_POSE, *encoder])
 
 
-def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def model_config(state: Mapping[str, Tensor], backbone: str | None = None) -> dict[str, Any]:
     """The configuration of the `SPIdepth` that an official state belongs to. Limits of the bins are not stored: the published 0.001 and 80 are taken.
 
-    Raises `WeightsError` for a state of no known backbone.
+    backbone: its name, where it is known. Raises `WeightsError` for a state of no known backbone.
     """
     try:
         dim, _, patch, _ = state["depth_decoder.embedding_convPxP.weight"].shape
@@ -97,7 +98,7 @@ def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         raise WeightsError(f"the checkpoint holds no SPIdepth: the entry {error} was expected") from None
     config: dict[str, Any] = {
         "type": "SPIdepth",
-        "backbone": backbone_of(state),
+        "backbone": backbone or backbone_of(state),
         "dim": dim,
         "patch": patch,
         "queries": queries,
@@ -109,6 +110,9 @@ def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     else:
         blocks = sorted(key for key in state if key.startswith("encoder.decoder.blocks.") and "conv1.conv.w" in key)
         config["channels"] = [state[key].shape[0] for key in blocks]
+        above = config["channels"][-2] if len(blocks) > 1 else 0
+        if state[blocks[-1]].shape[1] != above:  # the last block has a skip map too: the backbone begins at stride 2
+            config["strides"] = list(RESNET)
     if not any(key.startswith("pose.") for key in state):
         config["supervision"] = "depth"
     return config

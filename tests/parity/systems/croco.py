@@ -15,7 +15,7 @@ from perception.models.croco.losses import CRITERIA, OFFICIAL_NAMES, completion_
 from perception.models.croco.model import CroCo
 from perception.models.croco.tiling import predict_tiled
 from perception.models.croco.transformer import image_of, patches_of
-from perception.models.croco.weights import load_official, size_of
+from perception.models.croco.weights import head_of, load_official, size_of
 from tests.parity.runner import Case, Check
 
 
@@ -37,7 +37,7 @@ def _pictures(config: dict[str, Any]) -> tuple[int, int]:
 @torch.no_grad()
 def binocular(case: Case) -> Iterator[Check]:
     config, out, state = case.reference["config"], case.outputs, _state(case)
-    stereo = config.get("num_channels", state["head.dpt.head.4.weight"].shape[0]) == 2
+    stereo = case.inputs["gt"].shape[1] == 1
     model = CroCo(
         _size(config, state),
         task="stereo" if stereo else "flow",
@@ -45,7 +45,8 @@ def binocular(case: Case) -> Iterator[Check]:
         positions=config.get("pos_embed", "RoPE100"),
         criterion=OFFICIAL_NAMES[config["loss"].removesuffix("()")],
         blending=config["tile_conf_mode"],
-        taps=config.get("hooks_idx"),
+        taps=config.get("hooks_idx", config.get("hooks")),
+        **head_of(state),
     ).eval()
     load_official(model, state)
     first, second, truth = (torch.from_numpy(case.inputs[name].copy()) for name in ("img1", "img2", "gt"))

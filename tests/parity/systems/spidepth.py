@@ -22,11 +22,11 @@ def spidepth(case: Case) -> Iterator[Check]:
     state = {key: torch.from_numpy(np.array(value)) for key, value in case.state.items()}
     first, second = (torch.from_numpy(case.inputs[f"color_{i}"]) for i in (0, 1))
     size = tuple(first.shape[-2:])
-    settings = model_config({**state})
+    settings = model_config(state, None if is_resnet(state) else config.get("backbone"))
     settings.pop("type")
-    settings |= {"size": size, **{key: config[key] for key in ("min_depth", "max_depth") if key in config}}
-    if not is_resnet(state) and "backbone" in config:
-        settings["backbone"] = config["backbone"]
+    # Preprocessing has a grid of its own; the network takes the case's size.
+    settings["size"] = [-(-side // 32) * 32 for side in size]
+    settings |= {key: config[key] for key in ("min_depth", "max_depth") if key in config}
     model = SPIdepth(**settings).eval()
     load_official(model, state)
     features = model.encoder(first)
