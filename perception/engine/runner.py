@@ -23,6 +23,7 @@ from typing import Any
 
 import mmengine
 import torch
+from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
 from torch import nn
@@ -60,6 +61,11 @@ DEFAULT_HOOKS: dict[str, Any] = {
     "pictures": {"type": "SavePredictionsHook", "count": 4, "previews": True},
 }
 _AMP = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def _tracker(backend: dict[str, Any]) -> dict[str, Any]:
+    """MLflow takes parameters without brackets and of limited length alone, so by default none of the recipe's keys become parameters."""
+    return {"tracked_config_keys": [], **backend} if backend.get("type") == "MLflowVisBackend" else backend
 
 
 class PerceptionRunner(Runner):
@@ -101,7 +107,7 @@ class PerceptionRunner(Runner):
             testing = {}
         visualizer = {
             "type": "Visualizer",
-            "vis_backends": recipe.get("vis_backends") or [],
+            "vis_backends": [_tracker(backend) for backend in recipe.get("vis_backends") or []],
             "save_dir": str(Path(work_dir) / "tracking"),
         }
         super().__init__(
@@ -123,6 +129,8 @@ class PerceptionRunner(Runner):
             experiment_name=f"{recipe.get('name', 'run')}_{uuid.uuid4().hex[:6]}",  # mmengine's singletons are named by it
             cfg=None,
         )
+        if train and recipe.get("vis_backends"):
+            self._track_recipe()
         with contextlib.suppress(OSError):
             Path(self.log_dir).rmdir()  # mmengine's folder by date; this package logs into the run folder itself
 
@@ -130,6 +138,13 @@ class PerceptionRunner(Runner):
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> Any:
         return super().build_logger(log_level, log_file or str(Path(self.work_dir) / "train.log"), **kwargs)
+
+    def _track_recipe(self) -> None:
+        """Give the recipe to the tracking backends; MLflow also needs it to end its run and to keep the run folder's texts."""
+        try:
+            self.visualizer.add_config(Config({**self.recipe, "work_dir": str(self.work_dir)}))
+        except Exception as error:  # of a service; the run folder has the recipe anyhow
+            self.logger.warning(f"the recipe could not be given to the tracking backends: {error}")
 
     def close_logs(self) -> None:
         """Close ``train.log`` and the visual backends, so that nothing holds the run folder when the run is over."""

@@ -74,7 +74,7 @@ def sample_sphere(image: Tensor, rays: Tensor, mode: str = "bilinear") -> Tensor
     """
     grid = padded_grid(rays, *image.shape[-2:])
     if grid.ndim == 3:
-        grid = grid.expand(len(image), -1, -1, -1)
+        grid = grid.expand(image.shape[0], -1, -1, -1)
     return F.grid_sample(pad_sphere(image, 1), grid.to(image.dtype), mode=mode, align_corners=False)
 
 

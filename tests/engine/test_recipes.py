@@ -45,6 +45,21 @@ def test_recipes_hold_literals_only(path: Path) -> None:
             assert isinstance(node.func, ast.Name) and node.func.id == "dict"
 
 
+def test_recipes_of_the_world_name_its_classes() -> None:
+    """A recipe holds literals, so the names stand in it again; here is what keeps them the world's."""
+    from perception.datasets.world.classes import TRAINING_GROUPS
+
+    found = 0
+    for path in RECIPES:
+        recipe = load_recipe(path)
+        if "'labels': 'groups'" in str(recipe.get("train_dataloader")) and "class_names" in recipe["model"]:
+            found += 1
+            model = recipe["model"]
+            assert tuple(model["class_names"]) == TRAINING_GROUPS and model["num_classes"] == len(TRAINING_GROUPS)
+            assert model["class_names"][model["sky_class"]] == "sky"
+    assert found >= 3
+
+
 def test_recipes_say_the_same_to_mmengine() -> None:
     """They are mmengine's text configs: its own reader finds the same values."""
     from mmengine.config import Config

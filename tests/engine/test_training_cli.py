@@ -305,6 +305,7 @@ def test_tensorboard_gets_the_losses(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("val/toy/mae")] == [5, 10, 15, 16]
 
 
+@pytest.mark.timeout(1800)  # its import alone takes long where a machine is busy
 def test_wandb_gets_the_losses_without_a_network(tmp_path: Path) -> None:
     pytest.importorskip("wandb", reason="W&B is not installed (extra `wandb`)")
     backend = "{'type': 'WandbVisBackend', 'init_kwargs': {'mode': 'offline', 'project': 'toy'}}"
@@ -324,6 +325,9 @@ def test_mlflow_gets_the_losses(tmp_path: Path) -> None:
     assert code == 0, text
     client = mlflow.MlflowClient(address)
     (run,) = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    assert run.info.status == "FINISHED" and list((tmp_path / "artifacts").rglob("config.py")), (
+        "the recipe is there too"
+    )
     assert {"train/loss", "val/toy/mae", "lr"} <= set(run.data.metrics)
     assert [point.step for point in client.get_metric_history(run.info.run_id, "val/toy/mae")] == [5, 10, 15, 16]
 

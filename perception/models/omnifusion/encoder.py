@@ -83,9 +83,9 @@ def build_patch_encoder(config: str | Mapping[str, Any]) -> ResNetPatchEncoder |
 
 def stacked(function: Any, inputs: Sequence[Tensor], chunk: int) -> list[Tensor]:
     """Call `function(*inputs)` -> list of tensors on `chunk` patches at a time (0: all at once): the same numbers in less memory."""
-    count = len(inputs[0])
-    if not chunk or count <= chunk:
+    if not chunk or len(inputs[0]) <= chunk:
         return function(*inputs)
+    count = len(inputs[0])
     whole: list[Tensor] = []
     for start in range(0, count, chunk):
         part = function(*(value[start : start + chunk] for value in inputs))

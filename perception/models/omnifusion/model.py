@@ -28,6 +28,7 @@ from perception.models.omnifusion.losses import KINDS, depth_loss
 from perception.models.omnifusion.preprocess import PanoramaPreprocess, resize_panorama
 from perception.models.omnifusion.prior import LatitudePrior
 from perception.models.registry import register_model
+from perception.ops.constants import is_tracing
 
 _CHUNK_PIXELS = (
     6 * 128 * 128
@@ -156,7 +157,8 @@ class OmniFusion(nn.Module):
         batch, size = image.shape[0], tuple(image.shape[-2:])
         by_confidence = self.confidence if confidence is None else confidence
         patches = self.layout.sample(image, self.patch).flatten(0, 1)  # (B N, 3, h, w)
-        chunk = 0 if torch.is_grad_enabled() else max(1, _CHUNK_PIXELS // (self.patch[0] * self.patch[1]))
+        whole = torch.is_grad_enabled() or is_tracing()  # a recorded loop would fix the batch
+        chunk = 0 if whole else max(1, _CHUNK_PIXELS // (self.patch[0] * self.patch[1]))
         begun = stacked(self.encoder.begin, [patches], chunk)
         joined = begun if len(self.encoder.geometry_channels) > 1 else begun[1:2]
         sizes = [tuple(feature.shape[-2:]) for feature in joined]

@@ -16,6 +16,7 @@ ResNet preact        False      True       stage outputs before their last ReLU
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -104,9 +105,14 @@ class ClusterTrunk(nn.Module):
 
 
 def place_of_stride(trunk: nn.Module, stride: int) -> int:
-    """Return which of the trunk's maps is its stage of that stride: the widest, and the last of equals, never a stem."""
-    found = [(channels, place) for place, channels in enumerate(trunk.channels) if trunk.strides[place] == stride]
-    if not found:
+    """Return which of the trunk's maps is its stage of that stride: the widest, and the last of equals, never a stem.
+
+    Where no stride is equal (patches of 14 pixels give 3.5, 7, 14, 28) the nearest one counts, if it is nearer than to another power of two.
+    """
+    distance = [abs(math.log2(float(found) / stride)) for found in trunk.strides]
+    nearest = min(distance)
+    found = [(channels, place) for place, channels in enumerate(trunk.channels) if distance[place] == nearest]
+    if nearest >= 0.5:
         raise RecipeError(
             f"the auxiliary semantic head needs a map of stride {stride}; the backbone has {trunk.strides}"
         )

@@ -50,7 +50,6 @@ HEADS = (
     "kmax",
     "monodetr",
     "omnifusion-official",
-    "omnifusion-passes-log",
     "spidepth",
     "hydra",
 )
