@@ -43,7 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict", help="predict pictures, folders of pictures or videos and save the results"
     )
-    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="picture, folder of pictures, or video")
+    predict.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="picture, folder of pictures, or video; for stereo and flow models pictures in pairs: LEFT RIGHT, or FRAME NEXT",
+    )
     predict.add_argument(
         "--model", default="default", help="name of the zoo (see `perception models`), folder or checkpoint"
     )
@@ -55,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     camera.add_argument("--intrinsics", metavar="FX,FY,CX,CY", help="focal lengths and principal point in pixels")
     camera.add_argument(
         "--calib", metavar="FILE", help="KITTI calibration file of the camera; boxes are saved as KITTI lines, too"
+    )
+    camera.add_argument(
+        "--angles",
+        metavar="LEFT,RIGHT,BOTTOM,TOP",
+        help="what a panorama of less than 360 x 180 degrees shows: longitudes and latitudes of its edges in degrees (write --angles=-60,...)",
+    )
+    predict.add_argument(
+        "--baseline", type=float, metavar="METRES", help="between the cameras of a stereo pair: also gives metric depth"
     )
     predict.add_argument(
         "--trust-checkpoint", action="store_true", help="allow a checkpoint to run code; only for your own files"
@@ -107,7 +120,7 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
 
-    camera = options.calib or _intrinsics(options.intrinsics)
+    camera = options.calib or _angles(options.angles) or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
     files = input_files(pictures) if pictures else []
@@ -118,10 +131,19 @@ def _predict(options: argparse.Namespace) -> int:
     load_options = {"device": options.device, "dtype": options.dtype, "trust_checkpoint": options.trust_checkpoint}
     model = load(_exported(options) if options.runtime == "onnxruntime" else options.model, **load_options)
     failures = 0
-    for number, file in enumerate(files, 1):
+    sources: Sequence = files
+    extra = {}
+    if getattr(model.model, "camera_kind", "pinhole") == "pair":
+        from perception.inference.pair_predictor import pairs_of
+
+        sources, extra = pairs_of(files), {"baseline": options.baseline}
+    elif options.baseline is not None:
+        raise PerceptionError(f"--baseline belongs to stereo models; {model.name!r} takes single pictures")
+    for number, source in enumerate(sources, 1):
+        file = source[0] if isinstance(source, tuple) else source
         place = folder / names[file]
         try:
-            result = model(file, camera, fov=options.fov)
+            result = model(source, camera=camera, fov=options.fov, **extra)
         except PerceptionError as error:
             failures += 1
             print(f"perception: {error}", file=sys.stderr)
@@ -133,7 +155,7 @@ def _predict(options: argparse.Namespace) -> int:
             result.boxes3d.to_kitti(place / "kitti.txt", read_calibration(options.calib).offset())
         for note in result.notes:
             print(f"{file}: {note}", file=sys.stderr)
-        print(f"[{number}/{len(files)}] {file} -> {place}")
+        print(f"[{number}/{len(sources)}] {file} -> {place}")
     for file in videos:
         place = folder / names[file]
         place.mkdir(parents=True, exist_ok=True)
@@ -143,7 +165,7 @@ def _predict(options: argparse.Namespace) -> int:
                 print(f"\r{file}: {count} frames", end="", flush=True)
         print(f" -> {place / 'prediction.mp4'}")
     if failures:
-        print(f"perception: {failures} of {len(files)} pictures could not be predicted", file=sys.stderr)
+        print(f"perception: {failures} of {len(sources)} pictures could not be predicted", file=sys.stderr)
     return 1 if failures else 0
 
 
@@ -216,6 +238,20 @@ def _intrinsics(text: str | None) -> tuple[float, ...] | None:
     if len(values) != 4:
         raise PerceptionError(f"--intrinsics takes four numbers fx,fy,cx,cy in pixels; found {text!r}")
     return values
+
+
+def _angles(text: str | None) -> dict[str, tuple[float, ...]] | None:
+    if text is None:
+        return None
+    import math
+
+    try:
+        values = tuple(math.radians(float(part)) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 4:
+        raise PerceptionError(f"--angles takes four numbers left,right,bottom,top in degrees; found {text!r}")
+    return {"longitude": values[:2], "latitude": values[2:]}
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description="Convert official weights and report what became of every entry.")
     parser.add_argument("system", help=", ".join(SYSTEMS))
-    parser.add_argument("source", metavar="IN", help="the official checkpoint")
+    parser.add_argument("source", metavar="IN", help="the official checkpoint; a folder where there are several files")
     parser.add_argument("out", metavar="OUT", help="folder for config.json and model.safetensors")
     parser.add_argument("--recipe", help="recipe whose model the weights belong to")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")

@@ -3,7 +3,7 @@
 python tools/evaluate.py depth --gt DIR --pred DIR --preset nyu_eigen --align none median --gt-scale nyu
 python tools/evaluate.py normals|semantic|panoptic|kitti --gt DIR --pred DIR
 python tools/evaluate.py nuscenes|nuscenes-tracking --gt DATAROOT --version v1.0-mini --split mini_val --pred results.json
-python tools/evaluate.py occ3d --gt gts --pred DIR
+python tools/evaluate.py occ3d --gt DATAROOT/gts --pred DIR --split val
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def nuscenes_tracking(options: argparse.Namespace) -> Outcome:
 def occ3d(options: argparse.Namespace) -> Outcome:
     from perception.evaluation.folders import occupancy_folders
 
-    evaluator = occupancy_folders(options.gt, options.pred, None if options.mask == "none" else options.mask, bar)
+    mask = None if options.mask == "none" else options.mask
+    evaluator = occupancy_folders(options.gt, options.pred, mask, bar, options.split, options.version)
     return evaluator.compute(), evaluator.report()
 
 
@@ -173,6 +174,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--split", default="val")
     command = add("occ3d", occ3d, "Occ3D-nuScenes occupancy", "folder gts", "folder of .npz with 'semantics'")
     command.add_argument("--mask", choices=("camera", "lidar", "none"), default="camera")
+    command.add_argument(
+        "--split", help="judge its scenes alone, by the tables beside the folder gts; default: all there are"
+    )
+    command.add_argument("--version", default="v1.0-trainval", help="of those tables")
     return parser.parse_args(arguments)
 
 

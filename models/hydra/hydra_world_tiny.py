@@ -11,9 +11,10 @@ model = dict(
     depth=(1.0, 57.0, 2.0),
     depth_options=dict(blocks=1, aspp=False),
     bev=dict(x=(-51.2, 51.2, 1.6), y=(-51.2, 51.2, 1.6)),
+    z=(-1.0, 4.0),  # metres above the road
     radar_depth=(1.0, 57.0, 2.0),
     radar_layers=2,
-    backward_options=dict(heads=4, points=4, anchors=4, ffn_ratio=2, self_attention=False),
+    backward_options=dict(heads=2, points=3, anchors=3, ffn_ratio=2, self_attention=False),
     widths=dict(
         image=48,
         mid=48,
@@ -46,8 +47,21 @@ model = dict(
         y=(-40.0, 40.0, 0.8),
         z=(-1.0, 5.4, 0.8),
         losses=dict(focal=3.0, semantic=0.5, geometric=0.5),
+        # others, barrier, bicycle, bus, car, construction, motorcycle, person, cone, trailer, truck, road, flat, pavement, terrain, built, plants, free
+        weights=(1, 4, 4, 4, 2, 4, 4, 4, 4, 4, 4, 1.5, 1, 1.5, 1, 1, 1.5, 1),
     ),
     loss_weights=dict(depth=0.5, box=0.5),
+    box_class_weights=dict(  # about the square root of how much rarer than cars
+        truck=4.0,
+        bus=6.0,
+        trailer=6.0,
+        construction_vehicle=5.0,
+        pedestrian=1.5,
+        motorcycle=4.0,
+        bicycle=4.0,
+        traffic_cone=4.0,
+        barrier=3.0,
+    ),
     min_radius=1,
     nms_radius=dict(
         car=2.0,

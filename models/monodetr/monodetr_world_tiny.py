@@ -8,22 +8,25 @@ model = dict(
     pretrained="dpt-world-tiny",
     classes=("Pedestrian", "Car", "Cyclist"),
     image_size=(96, 320),
-    dim=128,
+    strides=(4, 8, 16, 32),
+    top_down=True,
+    dim=96,
     heads=4,
     ffn_dim=256,
     encoder_layers=1,
     decoder_layers=2,
     dropout=0.0,
-    num_queries=40,
-    query_groups=4,
+    num_queries=30,
+    query_groups=2,
+    query_start="peaks",
     depth_bins=48,
     depth_range=(1e-3, 65.0),
     virtual_focal=185.0,
 )
 train_dataloader = dict(batch_size=8)
-train_cfg = dict(max_iters=12000, val_interval=3000)
+train_cfg = dict(max_iters=6000, val_interval=2000)
 optim_wrapper = dict(
-    optimizer=dict(lr=4e-4, weight_decay=1e-4),
+    optimizer=dict(lr=5e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=10.0),
 )
 publish = dict(

@@ -8,7 +8,10 @@ _data = dict(type="PanoSUNCG", root="data/panosuncg", offsets=[-1, 1])  # 512 x 
 train_dataloader = dict(batch_size=8, num_workers=4, dataset=dict(split="train", **_data))
 val_dataloader = dict(batch_size=4, num_workers=2, dataset=dict(split="val", **_data))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type="DepthEvaluator", protocol="bifuse_nocrop", alignments=["median"], baselines=False)]
+val_evaluator = [
+    dict(type="DepthEvaluator", protocol="bifuse_nocrop", alignments=["median"], baselines=False),
+    dict(type="MotionEvaluator"),
+]
 test_evaluator = val_evaluator
 batch_transform = []
 train_cfg = dict(max_epochs=200, val_interval=5000)

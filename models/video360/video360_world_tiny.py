@@ -18,8 +18,14 @@ _video = dict(type="WorldPanoramaVideo", kind="room", size=(96, 192), cache="wor
 train_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(seeds=(60000, 60799), style="mixed", **_video))
 val_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(seeds=(940000, 940047), style="plausible", **_video))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["median"], baselines=False)]
-test_evaluator = [dict(type="DepthEvaluator", protocol="clean", alignments=["median", "none"])]
+val_evaluator = [
+    dict(type="DepthEvaluator", protocol="clean", alignments=["median"], baselines=False),
+    dict(type="MotionEvaluator"),
+]
+test_evaluator = [
+    dict(type="DepthEvaluator", protocol="clean", alignments=["median", "none"]),
+    dict(type="MotionEvaluator"),
+]
 batch_transform = []
 train_cfg = dict(max_iters=6000, val_interval=2000)
 optim_wrapper = dict(optimizer=dict(lr=3e-4, weight_decay=0.0), clip_grad=dict(max_norm=5.0))

@@ -31,6 +31,7 @@ from perception.datasets.files import (
 )
 from perception.datasets.kitti import project_depth
 from perception.datasets.registry import register_dataset
+from perception.datasets.resize import resize_sample
 from perception.errors import DatasetError
 from perception.io.kitti import read_calibration
 
@@ -63,6 +64,8 @@ class KittiRaw(FileDataset):
 
     root     raw_root above;  drives  None (all) or names like "2011_09_26/2011_09_26_drive_0001_sync";  cameras  2 and / or 3
     velodyne leave out frames without a sweep and add sparse ``depth``;  frames  None, or a list file of lines "DATE/DRIVE frame l|r"
+    offsets  frames before and after, such as (-1, 1): adds ``neighbours`` (T, 3, H, W); frames at the ends of a drive are left out
+    stereo   adds the other colour camera: ``stereo_image`` (3, H, W) and ``stereo_from_camera`` (4, 4)
     """
 
     def __init__(
@@ -75,8 +78,12 @@ class KittiRaw(FileDataset):
         missing: str = "raise",
         size: Sequence[int] | None = None,
         fit: str = "crop",
+        offsets: Sequence[int] = (),
+        stereo: bool = False,
     ) -> None:
         root = existing_folder(root, "KITTI raw data")
+        if 0 in offsets:
+            raise DatasetError(f"KITTI raw data: offsets are frames other than 0; found {list(offsets)}")
         self.calibrations: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         entries: list[Entry] = []
         if frames is not None:
@@ -91,11 +98,22 @@ class KittiRaw(FileDataset):
                         entry = self._entry(root, drive, int(path.stem), camera, velodyne)
                         if not velodyne or entry["velodyne"].exists():
                             entries.append({**entry, "image": path})
-        super().__init__(entries, root, missing, size, fit)
+        for entry in entries if offsets or stereo else ():
+            drive, number, camera = entry["drive"], entry["number"], entry["camera"]
+            entry["others"] = [raw_image(root, drive, number + step, camera) for step in offsets]
+            if stereo:
+                entry["stereo"] = raw_image(root, drive, number, 5 - camera)
+        whole = [entry for entry in entries if all(path.exists() for path in entry.get("others", ()))]
+        if entries and not whole:
+            raise DatasetError(
+                f"KITTI raw data: none of {len(entries)} frames under {str(root)!r} has its neighbours {list(offsets)}"
+            )
+        super().__init__(whole, root, missing, size, fit)
 
     @staticmethod
     def _entry(root: Path, drive: str, number: int, camera: int, velodyne: bool) -> Entry:
         entry: Entry = {"image": raw_image(root, drive, number, camera), "camera": camera, "date": drive.split("/")[0]}
+        entry |= {"drive": drive, "number": number}
         if velodyne:
             entry["velodyne"] = root / drive / "velodyne_points" / "data" / f"{number:010d}.bin"
         return entry
@@ -105,10 +123,7 @@ class KittiRaw(FileDataset):
 
     def load(self, entry: Entry, index: int) -> dict[str, Any]:
         rgb = read_rgb(entry["image"])
-        key = (entry["date"], entry["camera"])
-        if key not in self.calibrations:
-            self.calibrations[key] = raw_calibration(self.root / entry["date"], entry["camera"])
-        intrinsics, camera_from_lidar = self.calibrations[key]
+        intrinsics, camera_from_lidar = self._calibration(entry["date"], entry["camera"])
         sample: dict[str, Any] = {"image": image_tensor(rgb), "intrinsics": torch.from_numpy(intrinsics).float()}
         if "velodyne" in entry:
             try:
@@ -117,7 +132,26 @@ class KittiRaw(FileDataset):
                 raise DatasetError(f"{str(entry['velodyne'])!r} is not a LiDAR sweep: {error}") from error
             points = points @ camera_from_lidar[:3, :3].T + camera_from_lidar[:3, 3]
             sample |= project_depth(points, intrinsics, rgb.shape[:2])
+        if entry.get("others"):
+            sample["neighbours"] = torch.stack([self._picture(path, rgb.shape) for path in entry["others"]])
+        if "stereo" in entry:
+            sample["stereo_image"] = self._picture(entry["stereo"], rgb.shape)
+            _, other_from_lidar = self._calibration(entry["date"], 5 - entry["camera"])
+            sample["stereo_from_camera"] = torch.from_numpy(other_from_lidar @ np.linalg.inv(camera_from_lidar)).float()
         return sample
+
+    def _calibration(self, date: str, camera: int) -> tuple[np.ndarray, np.ndarray]:
+        if (date, camera) not in self.calibrations:
+            self.calibrations[date, camera] = raw_calibration(self.root / date, camera)
+        return self.calibrations[date, camera]
+
+    def _picture(self, path: Path, shape: tuple[int, ...]) -> torch.Tensor:
+        """A further picture of a sample, at the sample's final size. Raises `DatasetError` when it does not fit the first one."""
+        rgb = read_rgb(path)
+        if rgb.shape != shape:
+            raise DatasetError(f"{str(path)!r} has the shape {rgb.shape}, its sample's picture {tuple(shape)}")
+        other = {"image": image_tensor(rgb), "meta": {}}
+        return (other if self.size is None else resize_sample(other, self.size, self.fit))["image"]
 
 
 def raw_image(root: Path, drive: str, number: int, camera: int) -> Path:

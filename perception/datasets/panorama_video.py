@@ -5,9 +5,6 @@ What depth and motion are learned from without labels; range and motions are the
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from perception.datasets.records import RecordFolder
 from perception.datasets.registry import register_dataset
 from perception.errors import RecipeError
 
@@ -54,26 +52,10 @@ class WorldPanoramaVideo(torch.utils.data.Dataset):
         self.offsets, self.turn, self.views_per_scene = tuple(offsets), float(turn), views_per_scene
         self.step = tuple(step) if step is not None else ((0.06, 0.16) if kind == "room" else (0.25, 0.7))
         self.effects, self.moving = effects, moving
-        self.folder = None
-        if cache is not None:
-            from perception.datasets.world.classes import WORLD_VERSION
+        from perception.datasets.world.classes import WORLD_VERSION
 
-            plan = [
-                _VERSION,
-                WORLD_VERSION,
-                kind,
-                style,
-                self.size,
-                self.offsets,
-                self.step,
-                turn,
-                views_per_scene,
-                effects,
-                moving,
-            ]
-            digest = hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:12]
-            self.folder = Path(cache) / f"panorama-video-{digest}"
-            self.folder.mkdir(parents=True, exist_ok=True)
+        shape = [kind, style, self.size, self.offsets, self.step, turn, views_per_scene, effects, moving]
+        self.records = RecordFolder(cache, "panorama-video", [_VERSION, WORLD_VERSION, *shape])
 
     def __len__(self) -> int:
         return (self.seeds[1] - self.seeds[0] + 1) * self.views_per_scene
@@ -84,11 +66,12 @@ class WorldPanoramaVideo(torch.utils.data.Dataset):
             raise IndexError(f"sample {index} of a panoramic video data set of {len(self)}")
         index %= len(self)
         scene, view = divmod(index, self.views_per_scene)
-        record = self._record(self.seeds[0] + scene, view)
+        seed = self.seeds[0] + scene
+        record = self.records.get(f"{seed}-{view}", lambda: self._render(seed, view))
         height, width = self.size
         images = torch.from_numpy(record["images"]).permute(0, 3, 1, 2)
         depth = torch.from_numpy(record["depth"].astype(np.float32))
-        name = f"world-video-{self.kind}-{self.seeds[0] + scene}-{view}"
+        name = f"world-video-{self.kind}-{seed}-{view}"
         return {
             "image": images[0].clone(),
             "neighbours": images[1:].clone(),
@@ -97,20 +80,6 @@ class WorldPanoramaVideo(torch.utils.data.Dataset):
             "depth_valid": depth > 0,
             "meta": {"name": name, "width": width, "height": height, "index": index, "kind": self.kind},
         }
-
-    def _record(self, seed: int, view: int) -> dict[str, np.ndarray]:
-        if self.folder is None:
-            return self._render(seed, view)
-        place = self.folder / f"{seed}-{view}.npz"
-        if not place.exists():
-            from perception.io.atomic import atomic_write
-
-            buffer = io.BytesIO()
-            np.savez(buffer, **self._render(seed, view))
-            with atomic_write(place) as file:
-                file.write(buffer.getvalue())
-        with np.load(place) as stored:
-            return {name: stored[name] for name in stored.files}
 
     def _render(self, seed: int, view: int) -> dict[str, np.ndarray]:
         """Render the frame and its neighbours."""

@@ -43,6 +43,12 @@ _HOMES: dict[str, str] = {
     "PanoSUNCG": "perception.datasets.panosuncg",
     "PanoramaFolder": "perception.datasets.panorama",
     "WorldPanoramaVideo": "perception.datasets.panorama_video",
+    "WorldVideo": "perception.datasets.world_video",
+    "WorldPairs": "perception.datasets.world_pairs",
+    "KittiStereo": "perception.datasets.stereo",
+    "KittiFlow": "perception.datasets.stereo",
+    "Middlebury": "perception.datasets.stereo",
+    "SceneFlow": "perception.datasets.stereo",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

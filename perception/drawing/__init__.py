@@ -13,6 +13,7 @@ from perception.drawing.maps import (
     draw_values,
     rounded_up,
 )
+from perception.drawing.motion import draw_disparity, draw_flow
 from perception.drawing.segmentation import colorize_ids, draw_segmentation
 from perception.drawing.sheet import contact_sheet
 
@@ -28,6 +29,8 @@ __all__ = [
     "draw_bev",
     "draw_boxes3d",
     "draw_depth",
+    "draw_disparity",
+    "draw_flow",
     "draw_inverse_depth",
     "draw_normals",
     "draw_segmentation",

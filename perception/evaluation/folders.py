@@ -224,15 +224,32 @@ def _coco_panoptic(path: str | Path) -> tuple[dict[str, Any], Path]:
 
 
 def occupancy_folders(
-    truth: str | Path, predictions: str | Path, mask: str | None = "camera", progress: Progress = iter
+    truth: str | Path,
+    predictions: str | Path,
+    mask: str | None = "camera",
+    progress: Progress = iter,
+    split: str | None = None,
+    version: str = "v1.0-trainval",
 ) -> Evaluator:
-    """Occ3D labels: ``SCENE/TOKEN/labels.npz`` under `truth`; predictions ``.npz`` or ``.npy`` named the same, or ``TOKEN.npz``."""
+    """Occ3D labels: ``SCENE/TOKEN/labels.npz`` under `truth`; predictions ``.npz`` or ``.npy`` named the same, or ``TOKEN.npz``.
+
+    split: judge its scenes alone; the tables of `version` then lie beside the folder `truth`.
+    """
     from perception.evaluation.occupancy import OccupancyEvaluator
 
     truth, predictions = Path(truth), Path(predictions)
     files = sorted(truth.rglob("labels.npz"))
     if not files:
         raise DatasetError(f"no labels.npz under {str(truth)!r}; expected gts/SCENE/TOKEN/labels.npz")
+    if split is not None:
+        from perception.io.nuscenes import load_index
+
+        root = truth.resolve().parent
+        index = load_index(root, version)
+        scenes = {str(index.scene_name[scene]) for scene in index.scenes_of(split, root, version)}
+        files = [file for file in files if file.parent.parent.name in scenes]
+        if not files:
+            raise DatasetError(f"no labels.npz of the split {split!r} under {str(truth)!r}")
     pairs, missing = [], []
     for file in files:
         token, scene = file.parent.name, file.parent.parent.name

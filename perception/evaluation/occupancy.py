@@ -5,6 +5,8 @@ Labels 0..16 are classes, 17 is free space; free voxels count in the confusion b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,15 +43,19 @@ class OccupancyEvaluator(Evaluator):
     """Occ3D mIoU over a data set.
 
     mask    which voxels count: "camera", "lidar", or None for all;  num_classes  classes without free space, whose label follows them
+    submission  also write the predicted labels to SCENE/TOKEN/labels.npz below this folder, as `tools/evaluate.py occ3d` reads them
     The batch holds ``occupancy`` (X, Y, Z) labels and ``occupancy_mask_camera`` / ``occupancy_mask_lidar``; predictions hold
     ``occupancy`` (X, Y, Z) labels.
     """
 
-    def __init__(self, mask: str | None = "camera", num_classes: int = FREE, ignore: int = 255) -> None:
+    def __init__(
+        self, mask: str | None = "camera", num_classes: int = FREE, ignore: int = 255, submission: str | None = None
+    ) -> None:
         super().__init__()
         if mask not in ("camera", "lidar", None):
             raise InputError(f"the occupancy mask must be 'camera', 'lidar' or None; found {mask!r}")
         self.mask, self.num_classes, self.ignore = mask, int(num_classes), int(ignore)
+        self.submission = submission
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> np.ndarray:
         """(C + 1, C + 1) counts of one frame: rows truth, columns prediction."""
@@ -62,6 +68,8 @@ class OccupancyEvaluator(Evaluator):
         labels = to_numpy(value)
         if labels.shape != truth.shape:
             raise InputError(f"predicted occupancy must have the truth's shape {truth.shape}; found {labels.shape}")
+        if self.submission is not None:
+            write_labels(self.submission, labels, sample.get("meta") or {})
         if self.mask is not None:
             seen = sample.get(f"occupancy_mask_{self.mask}")
             if seen is None:
@@ -100,3 +108,19 @@ class OccupancyEvaluator(Evaluator):
         rows = {name: {"IoU": float(value)} for name, value in zip(names, self.iou(), strict=False)}
         head = f"Occupancy, {len(self.records)} frames, voxels: {self.mask or 'all'}, mIoU over {self.num_classes} classes without free space"
         return "\n".join([head, format_rows({"": self.compute()}), format_rows(rows)])
+
+
+def write_labels(folder: str | Path, labels: np.ndarray, meta: Mapping[str, Any]) -> Path:
+    """Write (X, Y, Z) labels to SCENE/TOKEN/labels.npz below `folder`, named by the sample's ``meta``. Raises `InputError` for a sample without names."""
+    from perception.io.atomic import atomic_write
+
+    scene, name = str(meta.get("scene") or ""), str(meta.get("name") or "")
+    if not scene or not name or {"/", "\\", ".."} & {*scene, *name, scene, name}:
+        raise InputError(
+            f"writing occupancy needs meta['scene'] and meta['name'] that can name folders; found {scene!r}, {name!r}"
+        )
+    path = Path(folder) / scene / name / "labels.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        np.savez_compressed(file, semantics=labels.astype(np.uint8))
+    return path

@@ -19,6 +19,8 @@ _HOMES: dict[str, str] = {
     "NuScenesTrackingEvaluator": "perception.evaluation.nuscenes_tracking",
     "OccupancyEvaluator": "perception.evaluation.occupancy",
     "MotionEvaluator": "perception.evaluation.motion",
+    "StereoEvaluator": "perception.evaluation.matching",
+    "FlowEvaluator": "perception.evaluation.matching",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

@@ -77,7 +77,7 @@ def equirectangular_project(points: torch.Tensor, height: int, width: int) -> tu
     """(..., 3) points, camera frame -> (..., 2) continuous pixels of a full panorama and (...) Euclidean range."""
     distance = points.norm(dim=-1)
     lon = torch.atan2(points[..., 0], points[..., 2])
-    lat = torch.atan2(-points[..., 1], torch.hypot(points[..., 0], points[..., 2]))
+    lat = torch.atan2(-points[..., 1], torch.linalg.vector_norm(points[..., ::2], dim=-1))
     return torch.stack([(lon / (2 * math.pi) + 0.5) * width, (0.5 - lat / math.pi) * height], -1), distance
 
 

@@ -45,8 +45,12 @@ def _opposite(rows: Tensor) -> Tensor:
 
 def direction_angles(rays: Tensor) -> tuple[Tensor, Tensor]:
     """(..., 3) directions of any length -> longitude and latitude (...), radians; exact and differentiable near the poles too."""
+    dtype = rays.dtype
+    if torch.compiler.is_exporting():
+        rays = rays.float()  # ONNX Runtime has no arctangent of float64
     x, y, z = rays.unbind(-1)
-    return torch.atan2(x, z), torch.atan2(-y, torch.hypot(x, z))
+    across = torch.linalg.vector_norm(rays[..., ::2], dim=-1)  # of x and z; ONNX has no hypot
+    return torch.atan2(x, z).to(dtype), torch.atan2(-y, across).to(dtype)
 
 
 def directions(longitude: Tensor, latitude: Tensor) -> Tensor:

@@ -269,18 +269,23 @@ def _needed_scale(layout: TangentLayout, patch: Size, size: Size) -> float:
 
 @cached_constants(maxsize=16)
 def _rays(layout: TangentLayout, patch: Size, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return _exact_rays(layout, patch).to(device, dtype)
+
+
+def _exact_rays(layout: TangentLayout, patch: Size) -> Tensor:
+    """(N, h, w, 3) float64 unit directions; not kept, in this precision they take more memory than the pictures."""
     x, y = layout.plane(patch)
     x, y = np.meshgrid(x, y)
     local = np.stack([x, y, np.ones_like(x)], -1)
     rays = np.einsum("nij,hwj->nhwi", layout.rotations(), local)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    return torch.from_numpy(rays).to(device, dtype)
+    return torch.from_numpy(rays)
 
 
 @cached_constants(maxsize=16)
 def _grid(layout: TangentLayout, patch: Size, size: Size, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(1, N h, w, 2) sampling grid of the patches."""
-    rays = _rays(layout, patch, torch.device("cpu"), torch.float64)
+    rays = _exact_rays(layout, patch)
     if layout.official:
         longitude, latitude = sphere.direction_angles(rays)
         grid = torch.stack([longitude / math.pi, -latitude / (math.pi / 2)], -1)

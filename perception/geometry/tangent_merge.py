@@ -169,9 +169,10 @@ def _entries(layout: TangentLayout, patch: Size, size: Size, mode: str) -> tuple
         inside, corners, values = (_official if layout.official else _consistent)(layout, patch, x, y, cosine, mode)
         row, column = np.divmod(inside, len(columns))
         where = rows[row] * size[1] + columns[column]
-        seen.append((where, (corners + index * patch[0] * patch[1]).astype(kind), values))
         count[where] += 1  # a patch holds a pixel once
         total[where] += values.sum(-1)
+        corners += index * patch[0] * patch[1]
+        seen.append((where.astype(np.int32), corners.astype(kind), values.astype(np.float32)))
     first = np.concatenate([[0], np.cumsum(count)])
     columns_out = np.empty((first[-1], 4), kind)
     values_out = np.empty((first[-1], 4), np.float32)

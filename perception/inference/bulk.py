@@ -169,6 +169,27 @@ def _run_local(
         yield {key: values[0] for key, values in rows.items()}
 
 
+def _start_ray(workers: int, attempts: int = 2) -> None:
+    """Join the cluster that ``RAY_ADDRESS`` names, or start Ray on this machine.
+
+    Ray waits 30 seconds for its own start, which a busy machine may miss, and then raises a bare `Exception`. Raises `InputError`.
+    """
+    import ray
+
+    local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1, "object_store_memory": 128 * 2**20}
+    for attempt in range(1, attempts + 1):
+        try:
+            ray.init(include_dashboard=False, logging_level="ERROR", **local)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if attempt == attempts:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+                raise InputError(
+                    f"Ray could not be started: {reason}; use --engine local, or run the command again when the machine is less busy"
+                ) from error
+
+
 def _run_ray(
     todo: dict[Path, Path], settings: dict[str, Any], workers: int, batch: int, worker: type[Worker]
 ) -> Iterator[dict[str, Any]]:
@@ -179,8 +200,7 @@ def _run_ray(
         raise InputError("engine 'ray' needs the extra `ray`: pip install 'perception3d[ray]'") from None
     started = not ray.is_initialized()
     if started:
-        local = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1, "object_store_memory": 128 * 2**20}
-        ray.init(include_dashboard=False, logging_level="ERROR", **local)
+        _start_ray(workers)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         items = [{"file": str(file), "folder": str(folder)} for file, folder in todo.items()]

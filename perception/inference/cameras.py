@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
 from perception.io.images import LoadedImage
 
-CameraLike = Pinhole | Equirectangular | np.ndarray | Sequence[float] | str | Path | None
+CameraLike = (
+    Pinhole | Equirectangular | np.ndarray | Sequence[float] | Mapping[str, Sequence[float]] | str | Path | None
+)
 
 
 def resolve_camera(
@@ -22,7 +24,8 @@ def resolve_camera(
 
     Args:
         image: a loaded picture; its size must be the camera's.
-        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), path of a KITTI calibration file (its P2), or None.
+        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), path of a KITTI calibration file (its P2), ``{"longitude": (left, right),
+            "latitude": (bottom, top)}`` in radians for a panorama of whatever size the picture has, or None.
         fov: horizontal field of view in degrees, used when `camera` is None.
         kind: "pinhole" or "equirectangular", what the model needs.
 
@@ -56,6 +59,14 @@ def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | 
         from perception.io.kitti import read_calibration
 
         return Pinhole.from_matrix(read_calibration(camera).intrinsics(), width, height, source="file")
+    if isinstance(camera, Mapping):
+        known = {"longitude", "latitude"}
+        limits = {name: tuple(value) for name, value in camera.items() if name in known and np.size(value) == 2}
+        if len(limits) != len(camera) or not limits:
+            raise InputError(
+                f"the angles of a panorama are longitude (left, right) and latitude (bottom, top); found {dict(camera)}"
+            )
+        return Equirectangular(width, height, **limits)
     try:
         values = np.asarray(camera, dtype=np.float64)
     except (TypeError, ValueError):

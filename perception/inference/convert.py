@@ -27,6 +27,8 @@ SYSTEMS: dict[str, str] = {
     "depth_anything": "depth_anything",
     "omnifusion": "omnifusion",
     "hydra": "hydra",
+    "spidepth": "spidepth",
+    "croco": "croco",
 }
 State = dict[str, torch.Tensor]
 
@@ -55,7 +57,7 @@ class ConversionReport:
 def convert_checkpoint(
     system: str, source: str | Path, out: str | Path, model: dict[str, Any] | None = None, trust: bool = False
 ) -> tuple[Path, ConversionReport]:
-    """Convert the official checkpoint `source` of `system` and publish it in the folder `out`.
+    """Convert the official checkpoint `source` of `system` (a file, or a folder where the system publishes several) and publish it in the folder `out`.
 
     Args:
         model: configuration of the model that the weights belong to (``{"type": ..., ...}``); systems whose weights tell it by
@@ -67,7 +69,12 @@ def convert_checkpoint(
     from perception.models.registry import build_model
 
     module = weights_module(system)
-    state = official_state(read_checkpoint(source, trust))
+    if Path(source).is_dir():
+        if not hasattr(module, "read_folder"):
+            raise WeightsError(f"the weights of {system!r} are one file; found the folder {str(source)!r}")
+        state = module.read_folder(source, trust)
+    else:
+        state = official_state(read_checkpoint(source, trust))
     convert = lambda entries: _convert(module, entries, model)  # noqa: E731
     converted = convert(state)
     report = explain(state, converted, convert)

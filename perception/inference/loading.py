@@ -5,6 +5,7 @@ Looked for in this order: an existing path (published folder, training checkpoin
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,24 @@ def load(
     else:
         model, about = _from_zoo(entry(_default_name() if name == "default" else name), trust_checkpoint)
     about.setdefault("name", name)
+    kind = _predictor_class(model)
     if not isinstance(model, torch.nn.Module):  # an exported file: its runtime has the device
-        return Predictor(model, device=torch.device("cpu"), dtype=torch.float32, about=about)
-    kind: type[Predictor] = Predictor
-    if getattr(model, "camera_kind", "pinhole") == "rig":
+        return kind(model, device=torch.device("cpu"), dtype=torch.float32, about=about)
+    return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+
+
+def _predictor_class(model: Any) -> type[Predictor]:
+    """What calls the model: single pictures, pairs of them, or the sensors of a vehicle."""
+    takes = getattr(model, "camera_kind", "pinhole")
+    if takes == "rig":
         from perception.inference.rig_predictor import RigPredictor
 
-        kind = RigPredictor
-    return kind(model.eval().to(chosen), device=chosen, dtype=precision, about=about)
+        return RigPredictor
+    if takes == "pair":
+        from perception.inference.pair_predictor import PairPredictor
+
+        return PairPredictor
+    return Predictor
 
 
 def _panorama(name: str, trust: bool) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -157,10 +168,16 @@ def _from_zoo(chosen: Entry, trust: bool) -> tuple[torch.nn.Module, dict[str, An
         model, inner = read_published(BUNDLED / chosen.name)
         return model, inner | about
     file = fetch(chosen)
-    model = build_model(without_downloads(chosen.model or {}))
-    state = state_dict_of(read_checkpoint(file, trust))
-    if chosen.converter:
-        state = importlib.import_module(chosen.converter).convert(state)
+    converter = importlib.import_module(chosen.converter) if chosen.converter else None
+    if chosen.more_files:
+        for name in chosen.more_files:
+            fetch(dataclasses.replace(chosen, address=f"{chosen.address.rsplit('/', 1)[0]}/{name}", sha256=""))
+        state = converter.read_folder(file.parent, trust)
+    else:
+        state = state_dict_of(read_checkpoint(file, trust))
+    model = build_model(without_downloads(chosen.model or converter.variant(state)))
+    if converter is not None:
+        state = converter.convert(state)
     load_strictly(model, state, f"the weights {file.name!r}")
     return model, about
 
@@ -175,12 +192,16 @@ def fetch(chosen: Entry) -> Path:
     if place.exists():
         _check_digest(place, chosen)
         return place
+    if chosen.by_hand:
+        raise WeightsError(
+            f"the weights of {chosen.name!r} are not on this machine; fetch them by hand from {chosen.address} ({chosen.title}) and put the file at {place}"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         if chosen.address.startswith("hub:"):
             from huggingface_hub import hf_hub_download
 
-            repository, file_name = chosen.address.removeprefix("hub:").rsplit("/", 1)
+            repository, file_name = _hub_file(chosen.address)
             place = Path(hf_hub_download(repository, file_name, cache_dir=str(cache_folder() / "hub")))
         else:
             download_file(chosen.address, place, chosen.sha256)
@@ -207,10 +228,16 @@ def _check_digest(path: Path, chosen: Entry) -> None:
         )
 
 
+def _hub_file(address: str) -> tuple[str, str]:
+    """``hub:owner/name/path/of/file`` -> repository ``owner/name`` and path in it."""
+    owner, name, file_name = address.removeprefix("hub:").split("/", 2)
+    return f"{owner}/{name}", file_name
+
+
 def _web_address(chosen: Entry) -> str:
     if not chosen.address.startswith("hub:"):
         return chosen.address
-    repository, file_name = chosen.address.removeprefix("hub:").rsplit("/", 1)
+    repository, file_name = _hub_file(chosen.address)
     return f"https://huggingface.co/{repository}/resolve/main/{file_name}"
 
 

@@ -148,6 +148,7 @@ def fuse(
     strength = 0.003 if metric else 0.001
     solved = align_patches(values, lengths, weights * trust, trust, scale_prior=strength, shift_prior=strength)
     solution = torch.from_numpy(solved).to(inverse)
+    valid = valid & _below_the_sky(layout, valid, size)
     fused = (solution[:, :1, None] * inverse + solution[:, 1:, None]) / length
     fused = fused.clamp(min=0)
     there = valid * torch.from_numpy(trust).to(fused)[:, None, None]
@@ -164,6 +165,40 @@ def fuse(
         "valid": merged[:, 2:3] / merged[:, 3:].clamp(min=1e-6),
         "confidence": torch.exp(-4 * spread / mean.clamp(min=1e-6)),
     }
+
+
+def _below_the_sky(layout: TangentLayout, valid: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, h, w) bool: False where a patch that looks up sees what lies above the sky of the level patches; True elsewhere.
+
+    Networks of level cameras take the zenith for a ceiling. Whatever lies above the sky is sky: above the level patches' upper edge a direction counts as
+    sky where most of that edge is, near it in the direction's own column, at the zenith all around.
+    """
+    latitude = layout.centres()[:, 1]
+    level = np.abs(latitude) < math.radians(30)
+    rising = ~level & (latitude > 0)
+    if not level.any() or not rising.any():
+        return torch.ones_like(valid)
+    top = min(latitude[level].max() + 0.9 * math.radians(layout.true_fov[0]) / 2, math.radians(80))
+    weight = torch.from_numpy(level).to(valid.device, torch.float32)[:, None, None].expand(valid.shape)
+    seen = layout.merge(torch.stack([weight * valid, weight], 1)[None], size, "feathered")[0]
+    known = torch.where(
+        seen[1] > 0, seen[0] / seen[1].clamp(min=1e-9), 1.0
+    )  # (H, W) share of the level patches that see depth
+    height, width = size
+    edge = min(height - 1, math.ceil((0.5 - top / math.pi) * height))  # the row just below `top`
+    spectrum = torch.fft.rfft(known[edge])
+    turns = torch.arange(len(spectrum), device=valid.device)
+    angle = (0.5 - (torch.arange(edge, device=valid.device) + 0.5) / height) * math.pi
+    share = ((angle - top) / (math.pi / 2 - top)).clamp(0, 1)[:, None]  # of all columns that a row's mean covers
+    above = torch.fft.irfft(spectrum * torch.sinc(turns * share), n=width)
+    known = torch.cat([above, known[edge:]])
+    up = np.flatnonzero(rising)
+    longitude, latitude = sphere.direction_angles(layout.rays(tuple(valid.shape[-2:]), valid.device)[up])
+    row = ((0.5 - latitude / math.pi) * height).long().clamp(0, height - 1)
+    column = ((longitude / (2 * math.pi) + 0.5) * width).long() % width
+    below = torch.ones_like(valid)
+    below[up] = known[row, column] > 0.5
+    return below
 
 
 def _overlaps(

@@ -63,8 +63,8 @@ class Predictor:
 
         Args:
             image: path, bytes, PIL picture, (H, W, 3) or (H, W) array (RGB), (3, H, W) tensor, or a list of them.
-            camera: `Pinhole`, `Equirectangular`, 3x3 matrix or (fx, fy, cx, cy) in pixels of the original picture; a list of them for a list
-                of pictures. Without it: `fov`, then the picture's EXIF focal length, then a documented default that the result flags.
+            camera: `Pinhole`, `Equirectangular`, 3x3 matrix or (fx, fy, cx, cy) in pixels of the original picture, or what else `resolve_camera`
+                takes; a list of them for a list of pictures. Without it: `fov`, then the picture's EXIF focal length, then a documented default that the result flags.
             fov: horizontal field of view in degrees.
             batch_size: pictures of equal network size are run together, at most this many.
             max_pixels: refuse larger pictures; None means the reader's own limit.

@@ -123,16 +123,19 @@ def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig", suffix: str = "
 def _rig(path: Path, values: Any, max_pixels: int | None) -> Rig:
     if not isinstance(values, dict) or not isinstance(values.get("cameras"), list) or not values["cameras"]:
         raise InputError(f"the rig {str(path)!r} needs a list 'cameras' with at least one camera")
+    if not isinstance(values.get("radars") or [], list):
+        raise InputError(f"'radars' of the rig {str(path)!r} must be a list; found {values['radars']!r}")
     cameras = [_json_camera(path, i, entry, max_pixels) for i, entry in enumerate(values["cameras"])]
     clouds = [_json_radar(path, i, entry) for i, entry in enumerate(values.get("radars") or [])]
     pose, time = values.get("global_from_ego"), values.get("time")
-    if time is not None and (isinstance(time, bool) or not math.isfinite(float(time))):
+    seconds = None if time is None else _number(time, f"time of {path.name}")
+    if seconds is not None and (isinstance(time, bool) or not math.isfinite(seconds)):
         raise InputError(f"the time of {path.name} must be a number of seconds; found {time!r}")
     return Rig(
         cameras,
         radar_points=np.concatenate(clouds) if clouds else None,
         global_from_ego=None if pose is None else checked_pose(pose, f"global_from_ego of {path.name}"),
-        time=None if time is None else float(time),
+        time=seconds,
         scene=str(values.get("scene", "")),
         name=path.stem if path.stem != "rig" else path.parent.name,
     )
@@ -148,10 +151,16 @@ def _json_camera(path: Path, number: int, entry: Any, max_pixels: int | None) ->
     height, width = picture.shape[:2]
     if entry.get("intrinsics") is not None:
         camera = Pinhole.from_matrix(
-            entry["intrinsics"], width, height, integer_centres=bool(entry.get("integer_centres", False)), source="file"
+            _numbers(entry["intrinsics"], f"intrinsics of {what}"),
+            width,
+            height,
+            integer_centres=bool(entry.get("integer_centres", False)),
+            source="file",
         )
     elif entry.get("fov") is not None:
-        camera = Pinhole.from_fov(width=width, height=height, horizontal_degrees=float(entry["fov"]))
+        camera = Pinhole.from_fov(
+            width=width, height=height, horizontal_degrees=_number(entry["fov"], f"fov of {what}")
+        )
     else:
         raise InputError(f"{what} needs 'intrinsics' (3x3) or 'fov' (horizontal, degrees)")
     pose = checked_pose(entry["ego_from_camera"], f"ego_from_camera of {what}")
@@ -171,9 +180,32 @@ def _json_radar(path: Path, number: int, entry: Any) -> np.ndarray:
         xyz = np.stack([column["x"], column["y"], column["z"]], 1)
         velocity, rcs = np.stack([column["vx_comp"], column["vy_comp"]], 1), column["rcs"]
     else:
-        xyz, velocity, rcs = np.asarray(entry["points"], np.float64), entry.get("velocity"), entry.get("rcs")
+        xyz = _numbers(entry["points"], f"points of {what}")
         xyz = xyz.reshape(-1, 3) if not xyz.size else xyz
-    return radar_points(xyz, velocity, rcs, pose, lag=float(entry.get("lag", 0.0)))
+        velocity, rcs = (
+            None if entry.get(name) is None else _numbers(entry[name], f"{name} of {what}")
+            for name in ("velocity", "rcs")
+        )
+        velocity = velocity if velocity is None or velocity.size else velocity.reshape(-1, 2)
+    lag = _number(entry.get("lag", 0.0), f"lag of {what}")
+    try:
+        return radar_points(xyz, velocity, rcs, pose, lag=lag)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def _number(value: Any, what: str) -> float:
+    return float(_numbers(value, what, ()))
+
+
+def _numbers(value: Any, what: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must hold numbers; found {str(value)[:60]!r}") from None
+    if shape is not None and found.shape != shape:
+        raise InputError(f"{what} must be {'x'.join(map(str, shape)) or 'one number'}; found the shape {found.shape}")
+    return found
 
 
 def orthonormal(pose: Any) -> np.ndarray:

@@ -25,7 +25,10 @@ class Entry:
     """One model of the zoo.
 
     `address` is "bundled", an https address, or ``hub:<repository>/<file>``; `model` is the configuration that rebuilds the network
-    (None for bundled models, whose ``config.json`` holds it); `file` is the name of the weights file, where the address does not end with it; `converter` names the module whose ``convert`` maps official keys to ours.
+    (None for bundled models, whose ``config.json`` holds it, and where the converter's ``variant`` reads it off the file); `file` is the name of the weights
+    file, where the address does not end with it; `converter` names the module whose ``convert`` maps official keys to ours; `by_hand`: the address is a
+    page for people, from which no program can fetch the file; `more_files` lie beside the address's own file, and the converter's ``read_folder`` reads
+    them together.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Entry:
     sha256: str = ""
     card: str = ""
     file: str = ""
+    more_files: tuple[str, ...] = ()
+    by_hand: bool = False
 
     @property
     def bundled(self) -> bool:

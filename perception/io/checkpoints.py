@@ -1,11 +1,12 @@
 """Read weights from files without ever running code from them.
 
-``.safetensors`` holds tensors alone. Every other file is read with ``weights_only=True``: a pickle that names anything but tensors and plain
-containers is refused. `trust=True` is the one explicit way around that, for files that the caller made.
+``.safetensors`` holds tensors alone. Every other file is read with ``weights_only=True``: a pickle that names anything but tensors, plain containers
+and `argparse.Namespace` is refused. `trust=True` is the one explicit way around that, for files that the caller made.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import pickle
@@ -35,7 +36,9 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Any:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=not trust)
+        # Many official files keep their command line beside the weights: a Namespace is a bag of values and runs nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         text = str(error).lower()
         if "invalid load key" not in text and ("weights only" in text or "unsupported" in text):

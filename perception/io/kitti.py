@@ -170,7 +170,12 @@ class KittiCalibration:
         key = f"P{camera}"
         if key not in self.matrices:
             raise DatasetError(f"the calibration has no {key}; found {', '.join(self.matrices)}")
-        return self.matrices[key]
+        matrix = self.matrices[key]
+        if matrix.shape != (3, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :3])) < 1e-9:
+            raise DatasetError(
+                f"the calibration's {key} should be 12 finite numbers, a 3x4 projection with focal lengths; found {matrix.ravel().tolist()}"
+            )
+        return matrix
 
     def intrinsics(self, camera: int = 2) -> np.ndarray:
         """(3, 3) intrinsics of image `camera` with pixel centres at integer + 0.5 (this project's convention)."""

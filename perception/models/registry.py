@@ -28,6 +28,9 @@ _HOMES: dict[str, str] = {
     "DepthAnythingV2": "perception.models.depth_anything",
     "OmniFusion": "perception.models.omnifusion",
     "Video360": "perception.models.video360",
+    "SPIdepth": "perception.models.spidepth",
+    "CroCo": "perception.models.croco",
+    "CroCoCompletion": "perception.models.croco",
     "HyDRa": "perception.models.hydra",
     "RegisterDistillation": "perception.models.registers",
 }

@@ -5,6 +5,7 @@ result.depth                           DepthResult         depth, valid, kind, c
 result.normals                         NormalsResult       normals, valid
 result.segmentation                    SegmentationResult  semantic, instance, panoptic, segments
 result.boxes3d                         Boxes3DResult       boxes, labels, scores, velocity, track_ids
+result.disparity, result.flow          DisparityResult, FlowResult   of two pictures
 result.save("out/"); result.plot()     files, or one picture of everything
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 from perception.results.base import Result
 from perception.results.boxes import Boxes3DResult
 from perception.results.depth import DepthResult
+from perception.results.matching import DisparityResult, FlowResult
 from perception.results.normals import NormalsResult
 from perception.results.occupancy import OccupancyResult
 from perception.results.point_cloud import PointCloud
@@ -23,6 +25,8 @@ from perception.results.segmentation import Segment, SegmentationResult
 __all__ = [
     "Boxes3DResult",
     "DepthResult",
+    "DisparityResult",
+    "FlowResult",
     "NormalsResult",
     "OccupancyResult",
     "PointCloud",

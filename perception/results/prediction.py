@@ -14,6 +14,7 @@ from perception.geometry.cameras import Camera, camera_from_dict
 from perception.results.base import Result, check_shape, frozen, output_folder, write_json
 from perception.results.boxes import Boxes3DResult
 from perception.results.depth import DepthResult
+from perception.results.matching import DisparityResult, FlowResult
 from perception.results.normals import NormalsResult
 from perception.results.point_cloud import PointCloud
 from perception.results.segmentation import SegmentationResult
@@ -24,12 +25,14 @@ _PARTS = {
     "segmentation": SegmentationResult,
     "boxes3d": Boxes3DResult,
     "point_cloud": PointCloud,
+    "disparity": DisparityResult,
+    "flow": FlowResult,
 }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction(Result):
-    """Any subset of depth, normals, segmentation, boxes3d, point_cloud of one picture; a part that was not predicted is None.
+    """Any subset of depth, normals, segmentation, boxes3d, point_cloud (and, of two pictures, disparity and flow) of one picture; a part that was not predicted is None.
 
     image: (H, W, 3) uint8 RGB, upright; camera: the camera that was used; name: the picture's name; model: the model's name; notes: sentences
     for the user (first frame of an animation, transparent background, ...). Maps must have the picture's size.
@@ -45,6 +48,8 @@ class Prediction(Result):
     name: str = ""
     model: str = ""
     notes: tuple[str, ...] = ()
+    disparity: DisparityResult | None = None
+    flow: FlowResult | None = None
 
     def __post_init__(self) -> None:
         for part, cls in _PARTS.items():
@@ -55,13 +60,17 @@ class Prediction(Result):
         camera = self.camera
         if camera is None:
             camera = next(
-                (p.camera for p in (self.depth, self.normals, self.boxes3d) if p is not None and p.camera is not None),
+                (
+                    p.camera
+                    for p in (self.depth, self.normals, self.boxes3d, self.disparity)
+                    if p is not None and p.camera is not None
+                ),
                 None,
             )
             object.__setattr__(self, "camera", camera)
         sizes = {
             part: getattr(self, part).shape
-            for part in ("depth", "normals", "segmentation")
+            for part in ("depth", "normals", "segmentation", "disparity", "flow")
             if getattr(self, part) is not None
         }
         if self.image is not None:

@@ -110,6 +110,14 @@ def test_calibration_keys_in_any_order_and_dates() -> None:
     assert np.allclose(written_back.offset(2), 0) and written_back.intrinsics(2)[0, 2] == 600
 
 
+@pytest.mark.parametrize("numbers", ["1 2 3", "0 0 0 0 0 0 0 0 0 0 1 0", "nan 0 600 0 0 700 180 0 0 0 1 0"])
+def test_a_broken_projection_is_one_sentence(numbers) -> None:
+    calibration = parse_calibration(f"P2: {numbers}\n")
+    for use in (calibration.intrinsics, calibration.offset):
+        with pytest.raises(DatasetError, match="P2 should be 12 finite numbers"):
+            use()
+
+
 def test_resized_samples_keep_boxes_on_the_picture(tmp_path) -> None:
     written(tmp_path)
     full, small = KittiObject(tmp_path, "all")[0], KittiObject(tmp_path, "all", size=(45, 40), fit="crop")[0]

@@ -13,7 +13,8 @@ from perception.evaluation.nuscenes_detection import evaluate_detection
 from perception.geometry import boxes3d
 from perception.geometry.cameras import Pinhole
 from perception.geometry.transforms import apply, inverse
-from perception.io.nuscenes import _official_scenes, load_index, truth_boxes
+from perception.io.nuscenes import load_index, truth_boxes
+from perception.io.nuscenes_splits import official_scenes
 from tests.datasets.nuscenes_fixture import FRAMES, TARGET, ego_pose, write_tables
 from tests.datasets.nuscenes_real import write_real_tables
 from tests.helpers import sample
@@ -175,7 +176,7 @@ def test_official_splits() -> None:
     """Sizes of the published splits, on tables that hold every scene number."""
     index = np.arange(1, 1111)
     names = [f"scene-{number:04d}" for number in index]
-    sizes = {split: len(_official_scenes(split, names, {})) for split in ("val", "mini_train", "mini_val")}
+    sizes = {split: len(official_scenes(split, names, {})) for split in ("val", "mini_train", "mini_val")}
     assert sizes == {"val": 150, "mini_train": 8, "mini_val": 2}
-    assert not _official_scenes("train", names, {}) & _official_scenes("val", names, {})
-    assert "scene-0061" in _official_scenes("mini_train", names, {}) - _official_scenes("val", names, {})
+    assert not official_scenes("train", names, {}) & official_scenes("val", names, {})
+    assert "scene-0061" in official_scenes("mini_train", names, {}) - official_scenes("val", names, {})

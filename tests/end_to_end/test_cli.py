@@ -116,3 +116,20 @@ def test_import_is_lazy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() in ("[]", "['torch']")
+
+
+def test_trunks_of_their_own_need_no_timm() -> None:
+    """timm and what it brings take 200 MB; MonoDETR as released and Depth Anything do without. The zoo's trunks are there once one is asked for."""
+    code = (
+        "import sys\n"
+        "from perception.models.registry import build_model\n"
+        "import torch\n"
+        "with torch.device('meta'):\n"
+        "    build_model({'type': 'DepthAnythingV2'}), build_model({'type': 'MonoDETR', 'backbone': 'resnet50'})\n"
+        "assert 'timm' not in sys.modules\n"
+        "from perception.models.backbones import build_backbone\n"
+        "with torch.device('meta'):\n"
+        "    print(type(build_backbone('cswin_tiny_224')).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.strip() == "Backbone", done.stderr

@@ -305,6 +305,29 @@ def test_tensorboard_gets_the_losses(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("val/toy/mae")] == [5, 10, 15, 16]
 
 
+def test_wandb_gets_the_losses_without_a_network(tmp_path: Path) -> None:
+    pytest.importorskip("wandb", reason="W&B is not installed (extra `wandb`)")
+    backend = "{'type': 'WandbVisBackend', 'init_kwargs': {'mode': 'offline', 'project': 'toy'}}"
+    code, text = train_here(tmp_path, (f"vis_backends=[{backend}]",))
+    assert code == 0, text
+    (log,) = (tmp_path / "tracking").rglob("offline-run-*/*.wandb")
+    held = log.read_bytes()
+    assert all(name in held for name in (b"train/loss", b"val/toy/mae", b"lr"))
+
+
+def test_mlflow_gets_the_losses(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed (extra `mlflow`)")
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    places = f"'tracking_uri': '{address}', 'artifact_location': '{tmp_path / 'artifacts'}'"
+    backend = f"{{'type': 'MLflowVisBackend', 'exp_name': 'toy', {places}}}"
+    code, text = train_here(tmp_path / "run", (f"vis_backends=[{backend}]",))
+    assert code == 0, text
+    client = mlflow.MlflowClient(address)
+    (run,) = client.search_runs([client.get_experiment_by_name("toy").experiment_id])
+    assert {"train/loss", "val/toy/mae", "lr"} <= set(run.data.metrics)
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/toy/mae")] == [5, 10, 15, 16]
+
+
 def test_the_training_benchmark_measures(tmp_path: Path) -> None:
     from tools.benchmarks.train import measure
 

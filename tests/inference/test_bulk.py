@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from PIL import Image
 
 from perception.errors import InputError
-from perception.inference.bulk import Worker, predict_files, publish_folder, result_folders
+from perception.inference.bulk import Worker, _start_ray, predict_files, publish_folder, result_folders
 from perception.inference.hub import save_pretrained
 from perception.models.registry import build_model
 from tests.models.configs import CASES
@@ -117,6 +119,20 @@ class DiesOnce(Worker):
             marker.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
         return super().predict(file, folder)
+
+
+def test_a_ray_that_does_not_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def init(**_: Any) -> None:
+        calls.append("init")
+        raise Exception("The current node timed out during startup.\nmore")
+
+    ray = types.SimpleNamespace(init=init, shutdown=lambda: calls.append("shutdown"))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(InputError, match="Ray could not be started: The current node timed out during startup.; use"):
+        _start_ray(2)
+    assert calls == ["init", "shutdown"] * 2, "tried twice, as a busy machine may miss Ray's own limit"
 
 
 @pytest.mark.timeout(600)

@@ -78,6 +78,23 @@ def test_what_has_no_depth_stays_out() -> None:
     assert error_of(fused["inverse_range"])[up > -0.55].mean() < 0.01
 
 
+def test_what_lies_above_the_sky_is_sky() -> None:
+    """Patches that look up say "ceiling" everywhere; the level ones see a tower in front, which goes on above their edge, and sky all around."""
+    rays = LAYOUT.rays(PATCH)
+    tower = (torch.atan2(rays[..., 0], rays[..., 2]).abs() < 0.35) & (rays[..., 1] > -0.95)
+    level = torch.from_numpy(np.abs(LAYOUT.centres()[:, 1]) < 0.1)[:, None, None]
+    valid = ~level | (rays[..., 1] > -0.1) | tower
+    fused = fuse(LAYOUT, patch_inverse(LAYOUT), valid, SIZE, True)["valid"][0, 0] > 0.5
+    up = equirectangular_directions(*SIZE, torch.device("cpu"))
+    ahead = torch.atan2(up[..., 0], up[..., 2]).abs()
+    assert not fused[up[..., 1] < -0.97].any() and not fused[(up[..., 1] < -0.2) & (ahead > 0.6)].any()
+    assert fused[up[..., 1] > 0].all() and fused[(up[..., 1] > -0.8) & (ahead < 0.2)].all()
+
+    inside = torch.ones_like(valid)
+    inside[LAYOUT.patches // 2, 10:20, 10:30] = False  # a window does not open the ceiling
+    assert (fuse(LAYOUT, patch_inverse(LAYOUT), inside, SIZE, True)["valid"][0, 0][:12] > 0.5).all()
+
+
 class Oracle(nn.Module):
     """Answers each tangent picture with the depth written into its pixels, up to a scale that it draws."""
 

@@ -14,6 +14,7 @@ from PIL import Image
 from perception.errors import InputError, PerceptionError
 from perception.geometry import Pinhole
 from perception.inference.predictor import Predictor, input_files
+from perception.io.images import load_image
 from perception.models.registry import build_model
 
 
@@ -109,6 +110,24 @@ def test_cameras(predictor: Predictor, picture: np.ndarray) -> None:
     unknown = predictor(picture)
     assert unknown.intrinsics_source == "default" and any("camera" in note for note in unknown.notes)
     assert not any("camera" in note for note in by_fov.notes)
+
+
+def test_a_partial_panorama_is_told_by_its_angles() -> None:
+    from perception.cli import _angles
+    from perception.inference.cameras import resolve_camera
+
+    part = load_image(np.zeros((30, 80, 3), np.uint8))
+    camera = resolve_camera(part, _angles("-60,60,-20,25"), kind="equirectangular")
+    assert camera.size == (80, 30) and not camera.full
+    np.testing.assert_allclose(camera.fov_degrees, (120, 45))
+    np.testing.assert_allclose(camera.latitude, np.radians((-20, 25)))
+    with pytest.raises(PerceptionError, match="kind Pinhole"):
+        resolve_camera(part, _angles("-60,60,-20,25"))
+    for wrong in ({}, {"longitude": (1, 2, 3)}, {"lon": (0, 1)}, {"longitude": (1.0, -1.0)}):
+        with pytest.raises(PerceptionError, match="longitude"):
+            resolve_camera(part, wrong, kind="equirectangular")
+    with pytest.raises(PerceptionError, match="--angles"):
+        _angles("1,2,3")
 
 
 @pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt"])

@@ -1,13 +1,19 @@
 """Names, addresses, and what happens when weights are not there."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 
 from perception.errors import InputError, WeightsError
 from perception.inference import list_models, load
 from perception.inference.loading import fetch, resolve_device, resolve_dtype
 from perception.inference.zoo import Entry, entry
+from perception.models.registry import build_model
+
+TRUNK = {"backbone": {"name": "resnet10t", "model_args": {"channels": (8, 16, 24, 32), "stem_width": 8}}}
+OFFICIAL = {"type": "OmniFusion", "size": (32, 64), "patch": 32, "depth": 1, "heads": 2, "geometry": "ray", "passes": 2}
 
 
 def test_every_entry_says_licence_tasks_and_address() -> None:
@@ -40,6 +46,24 @@ def test_without_network_the_sentence_says_what_to_fetch_and_where_to_put_it(tmp
     assert str(tmp_path) in str(caught.value)
 
 
+def test_files_that_only_people_can_fetch_are_asked_for_and_read_from_the_cache(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    place = tmp_path / "omnifusion-2iter-stanford2d3d" / "Stanford_2iter.pth"
+    with pytest.raises(
+        WeightsError, match=r"by hand from https://drive\.google\.com/\S+ .*Stanford_2iter\.pth"
+    ) as caught:
+        load("omnifusion-2iter-stanford2d3d")
+    assert str(place) in str(caught.value) and not place.parent.exists()
+
+    whole = build_model({**OFFICIAL, **TRUNK})
+    monkeypatch.setattr("perception.models.omnifusion.weights.variant", lambda state: {**OFFICIAL, **TRUNK})
+    monkeypatch.setattr("perception.models.omnifusion.weights.convert", lambda state: state)
+    place.parent.mkdir()
+    torch.save(whole.state_dict(), place)
+    model = load("omnifusion-2iter-stanford2d3d", device="cpu").model
+    assert torch.equal(model.pred.weight, whole.pred.weight) and model.passes == 2
+
+
 def test_a_file_in_the_cache_is_used_only_when_its_digest_is_right(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -63,3 +87,33 @@ def test_device_and_dtype_names() -> None:
 
 def _no_network(*_, **__):
     raise OSError("no network")
+
+
+def test_weights_of_several_files_are_read_together(tmp_path: Path, monkeypatch) -> None:
+    """SPIdepth publishes three files in a folder of its repository."""
+    import torch
+
+    from perception.models.registry import build_model
+    from perception.models.spidepth import weights
+    from tests.models.configs import CASES
+
+    asked = []
+
+    def download(repository: str, file_name: str, cache_dir: str) -> str:
+        asked.append((repository, file_name))
+        place = tmp_path / "hub" / file_name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        return str(place)
+
+    config = CASES["spidepth"].config
+    state = build_model(config).state_dict()
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr(weights, "read_folder", lambda folder, trust: {"folder": folder, **state})
+    monkeypatch.setattr(weights, "convert", lambda entries: {k: v for k, v in entries.items() if k != "folder"})
+    row = dataclasses.replace(entry("spidepth-kitti"), name="small", model=config)
+    monkeypatch.setattr("perception.inference.loading.entry", lambda name: row)
+    model = load("small", device="cpu").model
+    assert asked == [("MykolaL/SPIdepth", f"kitti/{part}.pth") for part in ("encoder", "depth", "pose")]
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())

@@ -100,3 +100,18 @@ def test_json_and_digest(tmp_path: Path) -> None:
         read_json(file)
     file.write_text("abc")
     assert sha256_of(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_command_line_beside_the_weights_is_read(tmp_path: Path) -> None:
+    """Official files often hold an `argparse.Namespace`: values, no code."""
+    import argparse
+
+    torch.save(
+        {"model": {"w": torch.ones(2)}, "args": argparse.Namespace(task="stereo", crop=[1, 2])}, tmp_path / "w.pth"
+    )
+    read = read_checkpoint(tmp_path / "w.pth")
+    assert read["args"].crop == [1, 2] and torch.equal(state_dict_of(read)["w"], torch.ones(2))
+    torch.save({"args": argparse.Namespace(task=Hostile(tmp_path / "made"))}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsError, match="trust-checkpoint"):
+        read_checkpoint(tmp_path / "evil.pth")
+    assert not (tmp_path / "made").exists()

@@ -101,6 +101,37 @@ def video_batch(count: int, height: int, width: int) -> dict[str, Any]:
     return {"image": batch["image"], "neighbours": torch.stack(frames, 1), "meta": batch["meta"]}
 
 
+def driving_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random pictures with the frames before and after."""
+    batch = dense_batch(count, height, width)
+    frames = [batch["image"].roll(shift, -1) for shift in (-2, 2)]
+    return {**batch, "neighbours": torch.stack(frames, 1)}
+
+
+def pair_batch(count: int, height: int, width: int) -> dict[str, Any]:
+    """Random pictures, each with itself moved to the left by 3 pixels: a fronto-parallel wall for stereo and flow."""
+    batch = dense_batch(count, height, width)
+    flow = torch.zeros(count, 2, height, width)
+    flow[:, 0] = -3
+    return {
+        "image": batch["image"],
+        "second": batch["image"].roll(-3, -1),
+        "disparity": torch.full((count, height, width), 3.0).where(batch["depth_valid"], torch.inf),
+        "flow": flow,
+        "flow_valid": batch["depth_valid"],
+        "meta": batch["meta"],
+    }
+
+
+_CROCO = {
+    "size": {"enc_dim": 32, "enc_depth": 2, "enc_heads": 2, "dec_dim": 16, "dec_depth": 3, "dec_heads": 2},
+    "tile": [64, 96],
+    "layer_dims": [8, 8, 16, 16],
+    "features": 16,
+    "head_dims": [16, 8],
+}
+_SPIDEPTH = {"size": [64, 96], "dim": 16, "patch": 8, "queries": 8, "bins": 12, "ffn_dim": 32, "dropout": 0.0}
+
 CASES: dict[str, ModelCase] = {
     "omnifusion-official": ModelCase(
         {"type": "OmniFusion", "backbone": _TRUNK, "size": [64, 96], "patch": 32, "depth": 1}, dense_batch
@@ -135,6 +166,33 @@ CASES: dict[str, ModelCase] = {
             "pose_widths": [8, 8, 16],
         },
         video_batch,
+    ),
+    "croco-stereo": ModelCase({"type": "CroCo", **_CROCO}, pair_batch),
+    "croco-flow": ModelCase(
+        {"type": "CroCo", "task": "flow", "positions": "cosine", "overlap": 0.0, **_CROCO}, pair_batch
+    ),
+    "spidepth": ModelCase(
+        {
+            "type": "SPIdepth",
+            "backbone": "convnextv2_atto",
+            "channels": [16, 16, 8, 8],
+            "pose_backbone": "resnet10t",
+            **_SPIDEPTH,
+        },
+        driving_batch,
+    ),
+    "spidepth-resnet-metric": ModelCase(
+        {
+            "type": "SPIdepth",
+            "backbone": "resnet10t",
+            "encoder": "resnet",
+            "width": 64,
+            "supervision": "depth",
+            "metres_per_unit": 1.0,
+            "flip_average": True,
+            **_SPIDEPTH,
+        },
+        dense_batch,
     ),
     "monodetr": ModelCase(
         {
@@ -266,6 +324,7 @@ CASES: dict[str, ModelCase] = {
 
 # Registered models whose batches do not fit the general test -> the file that tests the same for them.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "CroCoCompletion": "tests/models/croco/test_completion.py",  # hides patches at random, predicts no geometry
     "HyDRa": "tests/models/hydra/test_model.py",  # six cameras and five radars a sample
     "RegisterDistillation": "tests/models/registers/test_registers.py",  # trains another model, predicts nothing
 }

@@ -54,15 +54,14 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+_others = [dict(type="NormalsEvaluator"), dict(type="SemanticEvaluator", num_classes=15)]
 val_evaluator = [
     dict(type="DepthEvaluator", protocol="world", alignments=["none", "median"], baselines=False),
-    dict(type="NormalsEvaluator"),
-    dict(type="SemanticEvaluator", num_classes=15),
+    *_others,
 ]
 test_evaluator = [
     dict(type="DepthEvaluator", protocol="world", alignments=["none", "median", "affine-log", "affine-disparity"]),
-    dict(type="NormalsEvaluator"),
-    dict(type="SemanticEvaluator", num_classes=15),
+    *_others,
 ]
 batch_transform = [
     dict(type="RandomHorizontalFlip"),

@@ -29,6 +29,8 @@ _HOMES: dict[str, str] = {
     "RigImageFlip": "perception.datasets.transforms.rig",
     "RadarDropout": "perception.datasets.transforms.rig",
     "RandomPanoramaRoll": "perception.datasets.transforms.batch_panorama",
+    "RandomFramesFlip": "perception.datasets.transforms.batch_frames",
+    "RandomFramesColour": "perception.datasets.transforms.batch_frames",
 }
 _CLASSES: dict[str, Callable[..., Any]] = {}
 

@@ -58,8 +58,11 @@ def size_in_bytes(plan: Plan) -> int:
 _counter = None  # shared number of rendered frames, set in every worker
 
 
-def start_worker(counter) -> None:
-    """Prepare a rendering process; counter: shared number of rendered frames, or None."""
+def start_worker(counter, atlas=None) -> None:
+    """Prepare a rendering process; counter: shared number of rendered frames, or None; atlas: of `textures.shared`."""
+    from perception.datasets.world.textures.shared import attach
+
+    attach(atlas)
     global _counter
     _counter = counter
     with contextlib.suppress(ImportError):
@@ -241,10 +244,13 @@ def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar
             done += frames(block)
             bar.update(done)
         return
+    from perception.datasets.world.textures.shared import shared_atlas
+
     counter = context.Value("q", 0)
     with (
         single_threaded(),
-        ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(counter,)) as pool,
+        shared_atlas(context) as atlas,
+        ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(counter, atlas)) as pool,
     ):
         waiting = {pool.submit(_render_block, str(folder), plan, block) for block in missing}
         try:

@@ -3,7 +3,7 @@
 world = World(seed=7, kind="street")
 frame = world.render(Pinhole.from_fov(320, 240, 70))          # one camera at a drawn viewpoint
 frame.image, frame.depth, frame.boxes                         # NumPy arrays
-frame.prediction().save("out")                                # the project's result types: depth, normals, masks, boxes
+frame.save("out"), frame.plot()                               # a result like a model's; frame.prediction() is one that models return
 moment = world.render("surround", time=0.5)                   # a whole rig: cameras, LiDAR, radars
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,9 +31,10 @@ from perception.datasets.world.weather import WEATHERS
 from perception.errors import InputError, nearest
 from perception.geometry import transforms
 from perception.geometry.cameras import Equirectangular, Pinhole
+from perception.results.base import Result
 
 if TYPE_CHECKING:
-    from perception.results import Prediction
+    from perception.results import Prediction, RigPrediction
 
 KINDS = ("street", "room", "mixed")
 STYLES = ("plausible", "wild", "mixed")
@@ -40,9 +42,26 @@ TRUTH = ("depth", "normals", "semantic", "instance", "panoptic", "boxes", "flow"
 DEFAULT_TRUTH = ("depth", "normals", "semantic", "instance", "boxes")
 
 
+class _Rendered(Result):
+    """What is rendered is one of the project's results: `preview`, `plot`, `save` and `summary` are those of its `prediction`."""
+
+    def prediction(self, min_pixels: int = 1) -> Prediction | RigPrediction:
+        """The truth as a model would answer."""
+        raise NotImplementedError
+
+    def summary(self) -> dict[str, Any]:
+        return self.prediction().summary()
+
+    def preview(self, image: np.ndarray | None = None) -> np.ndarray:
+        return self.prediction().preview(image)
+
+    def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
+        return self.prediction().save(folder, image)
+
+
 @dataclass
-class Frame:
-    """One picture with its truth. Maps that were not asked for are None.
+class Frame(_Rendered):
+    """One picture with its truth, a result that is plotted and saved as a model's. Maps that were not asked for are None.
 
     image (H, W, 3) uint8 RGB. depth (H, W) float32 metres, 0 where `valid` is False (sky): z along the axis for a pinhole camera, the
     Euclidean range for a panorama. range (H, W) float32 always the Euclidean one. normals (H, W, 3) float32, camera frame, towards the camera,
@@ -83,8 +102,11 @@ class Frame:
 
 
 @dataclass
-class Moment:
-    """Everything a rig measured around one time: `frames`, `lidars`, `radars` by sensor name, each at its own time and ego pose."""
+class Moment(_Rendered):
+    """Everything a rig measured around one time: `frames`, `lidars`, `radars` by sensor name, each at its own time and ego pose.
+
+    A result that is plotted and saved as a model's, where boxes were rendered.
+    """
 
     time: float
     world_from_ego: np.ndarray
@@ -92,6 +114,19 @@ class Moment:
     lidars: dict[str, lidar_model.LidarScan]
     radars: dict[str, radar_model.RadarScan]
     occupancy: Occupancy | None = None
+
+    def prediction(self, min_pixels: int = 1) -> RigPrediction:
+        """Return the truth as a `perception.results.RigPrediction`; see `prediction.rig_prediction_of`. Raises `InputError` without boxes."""
+        from perception.datasets.world.prediction import rig_prediction_of
+
+        return rig_prediction_of(self, min_pixels)
+
+    def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
+        """Write the rig's files and, in a folder for each camera, those of its picture; return {what: path}."""
+        paths = super().save(folder, image)
+        for name, frame in self.frames.items():
+            paths |= {f"{name}/{what}": path for what, path in frame.save(Path(folder) / name).items()}
+        return paths
 
 
 class World:

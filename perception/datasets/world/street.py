@@ -1,7 +1,7 @@
 """Streets from a seed: `build_street` chooses a setting, lays the road and lets the generators fill it.
 
 A street runs along a curved corridor (`road.py`) from about s = -50 to s = 165 m; the ego vehicle starts at s = 0 in one of the lanes.
-Own parts: `roadside.py` (buildings, parks, furniture), `traffic.py` (vehicles, people), `weather.py` (light).
+Own parts: `roadside.py` (parcels), `kerbside.py` (furniture), `traffic.py`, `parking.py`, `crowd.py`, `weather.py` (light).
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID, IGNORE
+from perception.datasets.world.crowd import people
+from perception.datasets.world.greenery import Greens
+from perception.datasets.world.kerbside import line_kerb
 from perception.datasets.world.lighting import Lamps, Lighting
 from perception.datasets.world.materials import MaterialTable
 from perception.datasets.world.mesh import unit_bevelled_box, unit_box, unit_cylinder, unit_gable, unit_sphere
 from perception.datasets.world.palette import Kit
+from perception.datasets.world.parking import fill_parking, road_works
 from perception.datasets.world.placing import Street
 from perception.datasets.world.road import Corridor, Layout, Surfaces, build_road
-from perception.datasets.world.roadside import Greens, line_kerb, line_roadside
+from perception.datasets.world.roadside import line_roadside
 from perception.datasets.world.scene import Route, Scene
-from perception.datasets.world.traffic import cross_traffic, fill_lanes, fill_parking, people, road_works
+from perception.datasets.world.traffic import cross_traffic, fill_lanes
 from perception.datasets.world.weather import WEATHERS, pick_weather, street_lighting, wild_lighting
 from perception.errors import InputError, nearest
 

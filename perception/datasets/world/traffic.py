@@ -1,4 +1,4 @@
-"""Traffic: vehicles in lanes, parked vehicles, cyclists, pedestrians, road works."""
+"""Moving vehicles: what drives in the lanes and across."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BUSES = ["#c4201f", "#f0c419", "#f4f4f2", "#2f5d9e", "#5fa3c8", "#274a37", "#b9
 _MACHINES = ["#f0b419", "#f0b419", "#e88a10", "#d8d4c8", "#c4401f"]
 
 
-def _choose(rng, weights: dict[str, float]) -> str:
+def choose(rng, weights: dict[str, float]) -> str:
     mark = rng.random() * sum(weights.values())
     for name, weight in weights.items():
         mark -= weight
@@ -41,7 +41,7 @@ def vehicle(
 ) -> tuple[str, Template, tuple[float, float, float], np.ndarray]:
     """Category, template, scale and role lookup of a random vehicle of `kind` (a template kind; None = a car of any style); `far`: the coarse template will do."""
     rng, kit = street.rng, street.kit
-    kind = kind or _choose(rng, _STYLES)
+    kind = kind or choose(rng, _STYLES)
     shape = template(
         kind, street.variant({"bus": 12, "construction_vehicle": 24, "trailer": 16, "truck": 24}.get(kind, VARIANTS))
     )
@@ -186,7 +186,7 @@ def fill_lanes(street: Street, ego_lane: int, ego_speed: float, queue: bool) -> 
             s = -42.0 + rng.exponential(mean)
             while s < 140.0:
                 in_queue = waiting and 0 < s < stop
-                kind = _choose(rng, kinds)
+                kind = choose(rng, kinds)
                 kind = None if kind == "car" else kind
                 room = {"truck": 6, "tractor": 4.5, "bus": 7, "construction_vehicle": 5}.get(kind, 3)
                 if waiting and stop - room < s + room < stop + 25:
@@ -229,7 +229,7 @@ def cross_traffic(street: Street, moving: bool) -> None:
             d = layout.outer(own) + 2.0 + (3.0 if not moving else rng.uniform(-9, 8))
             for _ in range(int(rng.integers(1, 4))):
                 category, shape, scale, lookup = vehicle(
-                    street, _choose(rng, {"": 85, "truck": 6, "bus": 4, "motorcyclist": 5}) or None
+                    street, choose(rng, {"": 85, "truck": 6, "bus": 4, "motorcyclist": 5}) or None
                 )
                 size = shape.scaled_size(scale)
                 d += size[0] / 2
@@ -255,210 +255,3 @@ def cross_traffic(street: Street, moving: bool) -> None:
                 d += size[0] / 2 + rng.uniform(1.5, 6)
                 if moving:
                     break
-
-
-def _park(street: Street, s: float, d: float, yaw: float, kind: str | None, z: float = 0.0) -> float:
-    from perception.datasets.world.classes import ID
-
-    category, shape, scale, lookup = vehicle(street, kind, s > 42 or s < -10 or abs(d) > 16)
-    size = shape.scaled_size(scale)
-    if not street.ground.claim(s, d, size[0], size[1], yaw, 0.1):
-        return 0.0
-    state = "cycle.without_rider" if category in ("bicycle", "motorcycle") else "vehicle.parked"
-    street.thing(
-        category,
-        street.kit.dress(shape, ID[category], scale, lookup),
-        size,
-        street.resting(s, d, z, yaw, size[2]),
-        state,
-        shape.model,
-    )
-    return size[0]
-
-
-def fill_parking(street: Street) -> None:
-    """Rows of parked vehicles in the parking lanes, parallel or at an angle."""
-    rng, layout = street.rng, street.layout
-    full = rng.uniform(0.35, 0.95)
-    kinds = {"": 90, "van": 4, "truck": 2.5, "motorcycle": 2.5, "trailer": 1, "bus": 0.4}
-    for sign, own in layout.sides():
-        side = 0 if own else 1
-        width = layout.parking[side]
-        if not width:
-            continue
-        d = sign * (layout.edge(own) - width / 2)
-        yaw0 = 0.0 if own else np.pi
-        angled = layout.angled[side]
-        slant = float(rng.uniform(0.9, 1.571)) if angled else 0.0
-        for span in layout.spans(-36.0, 105.0, 7.0):
-            s = span[0] + 2.5
-            while s < span[1] - 3:
-                thin = full * (1.0 if s < 70 else 0.6)
-                if any(abs(s - z) < 5 for z in layout.zebras) or rng.random() > thin:
-                    s += 2.8 if angled else rng.uniform(3, 6)
-                    continue
-                kind = _choose(rng, kinds) or None
-                if kind == "trailer" or (angled and kind in ("truck", "bus")):
-                    kind = "van"
-                if angled:
-                    yaw = (-sign * slant if own else np.pi + sign * slant) + (np.pi if rng.random() < 0.3 else 0)
-                    _park(street, s, d, yaw + rng.normal(0, 0.03), kind)
-                    s += 2.75 / max(np.sin(slant), 0.5)
-                    continue
-                ahead = {"truck": 4.5, "bus": 6.2}.get(kind, 2.7)
-                wrong = np.pi if rng.random() < (0.06 if own else 0.06) else 0.0
-                taken = _park(
-                    street, s + ahead, d + sign * rng.normal(0.0, 0.08), yaw0 + wrong + rng.normal(0, 0.02), kind
-                )
-                s += ahead + (taken / 2 if taken else 0) + abs(rng.normal(0.7, 0.5)) + 0.2
-
-
-def road_works(street: Street) -> None:
-    """Cones, barriers, a machine and a sign where a lane's edge is closed."""
-    rng, layout = street.rng, street.layout
-    from perception.datasets.world.classes import ID
-
-    sign, own = layout.sides()[int(rng.integers(2))]
-    edge = layout.edge(own)
-    s0, length = float(rng.uniform(12, 45)), float(rng.uniform(10, 30))
-    inner = edge - (layout.parking[0 if own else 1] or 1.0) - rng.uniform(0, 0.3)
-    shape_kind = "cone" if rng.random() < 0.6 else "barrier"
-    variant = street.variant(16)
-    step = 2.2 if shape_kind == "cone" else 3.2
-    category = "traffic_cone" if shape_kind == "cone" else "barrier"
-
-    def put(s, d, yaw):
-        shape = template(shape_kind, variant)
-        scale = (1.0, 1.0, 1.0)
-        size = shape.scaled_size(scale)
-        if street.ground.claim(s, d, size[0], size[1], yaw, 0.03):
-            mesh = street.kit.dress(shape, ID[category], scale)
-            street.thing(category, mesh, size, street.resting(s, d, 0, yaw, size[2], tilt=False), "", shape.model)
-
-    for s in np.arange(s0, s0 + length, step):
-        put(float(s + rng.normal(0, 0.15)), sign * inner, np.pi / 2 + rng.normal(0, 0.05))
-    for d in np.arange(inner + step * 0.5, edge, step * 0.6):
-        put(s0 - 0.6, sign * float(d), rng.normal(0, 0.05))
-    if rng.random() < 0.75:
-        _park(
-            street,
-            s0 + length * 0.5,
-            sign * (edge + rng.uniform(-0.2, 1.5)),
-            (0.0 if own else np.pi) + rng.normal(0, 0.2),
-            "construction_vehicle",
-        )
-    for _ in range(int(rng.integers(0, 4))):
-        pedestrian(street, s0 + rng.uniform(0, length), sign * (inner + rng.uniform(0.6, 1.4)), 0.0, standing=True)
-    heap = (s0 + length * 0.8, sign * (edge - 0.6))
-    if rng.random() < 0.4 and street.ground.claim(*heap, 3, 1.6):
-        b = street.builder
-        b.blob(
-            rng,
-            street.corridor.at(*heap, 0.0),
-            (3.0, 1.8, rng.uniform(0.8, 1.8)),
-            0.15,
-            2,
-            material=street.kit.textured("soil", "#8a7458"),
-            semantic=ID["terrain"],
-        )
-
-
-def pedestrian(
-    street: Street,
-    s: float,
-    d: float,
-    z: float,
-    standing: bool = False,
-    heading: float | None = None,
-    child: bool = False,
-) -> bool:
-    """One person on foot at (s, d); walking ones follow the pavement (heading None) or cross the road along +-d."""
-    rng, kit = street.rng, street.kit
-    from perception.datasets.world.classes import ID
-
-    kind = "child" if child else "person"
-    number = street.variant(40 if kind == "person" else 16)
-    if standing:
-        number -= number % (5 if kind == "person" else 4)
-    shape = template(kind + "_far" if abs(s - 12) > 30 else kind, number)
-    tall = float(np.exp(rng.normal(0, 0.035)))
-    scale = (tall, tall * float(np.exp(rng.normal(0, 0.05))), tall)
-    size = shape.scaled_size(scale)
-    still = standing or shape.model == "standing"
-    yaw = (
-        float(rng.uniform(-np.pi, np.pi))
-        if still and heading is None
-        else (heading if heading is not None else float(rng.integers(2)) * np.pi)
-    )
-    if not street.ground.claim(s, d, max(size[0], 0.6), max(size[1], 0.6), yaw, 0.05):
-        return False
-    mesh = kit.dress(shape, ID["person"], scale, kit.person_roles())
-    if still:
-        motion = street.resting(s, d, z, yaw, size[2], tilt=False)
-        street.thing("person", mesh, size, motion, "pedestrian.standing", shape.model)
-        return True
-    speed = float(rng.uniform(0.8, 1.7))
-    if abs(np.sin(yaw)) > 0.7:
-        ends = np.linspace(d - np.sign(np.sin(yaw)) * 20, d + np.sign(np.sin(yaw)) * 20, 41)
-        edges = [street.layout.edge(street.layout.drive == sign) for sign in (1, -1)]
-        points = street.corridor.at(s, ends, np.where((ends > edges[0]) | (ends < -edges[1]), street.layout.kerb, 0.0))
-        motion = Motion(path=Path(points), start=20.0, speed=speed, lift=size[2] / 2, upright=True)
-        # Start exactly at (s, d): the path's height steps at the kerb change its length a little.
-        motion.start = float(motion.path.along[np.argmin(np.abs(ends - d))])
-    else:
-        forward = bool(np.cos(yaw) > 0)
-        way = street.corridor.path(d, forward, s - 60, s + 60, z)
-        motion = Motion(path=way, start=way.find(s), speed=speed, lift=size[2] / 2, upright=True)
-    street.thing("person", mesh, size, motion, "pedestrian.moving", shape.model)
-    return True
-
-
-def people(street: Street, amount: float) -> None:
-    """Pedestrians on pavements and crossings, alone, in pairs and groups."""
-    rng, layout = street.rng, street.layout
-    for sign, own in layout.sides():
-        wide = layout.pavement[0 if own else 1]
-        low = layout.edge(own) + layout.verge
-        for _ in range(int(rng.poisson(amount))):
-            s = float(rng.uniform(-15, 75) if rng.random() < 0.8 else rng.uniform(60, 130))
-            if any(a - 1 < s < b + 1 for a, b in layout.gaps()):
-                continue
-            d = low + 0.5 + rng.random() * max(wide - 1.0, 0.2)
-            heading = float(rng.integers(2)) * np.pi
-            for k in range(1 + int(rng.random() < 0.3) + int(rng.random() < 0.1)):
-                child = rng.random() < (0.1 if k == 0 else 0.35)
-                pedestrian(
-                    street,
-                    s + rng.normal(0, 0.15),
-                    sign * (d + 0.75 * k),
-                    layout.kerb,
-                    rng.random() < 0.15,
-                    heading + rng.normal(0, 0.05),
-                    child,
-                )
-    spots = [(z, 0.9) for z in layout.zebras] + [
-        (c + side * (layout.side_width + 3.2), 0.6) for c in layout.crossings if layout.lights for side in (-1, 1)
-    ]
-    left, right = (layout.edge(layout.drive == s) for s in (1, -1))
-    for s, chance in spots:
-        while rng.random() < chance:
-            chance *= 0.75
-            heading = np.pi / 2 * (1 if rng.random() < 0.5 else -1)
-            pedestrian(
-                street,
-                s + rng.uniform(-1.2, 1.2),
-                float(rng.uniform(-right, left)),
-                0.0,
-                False,
-                heading,
-                rng.random() < 0.12,
-            )
-    if rng.random() < 0.25:  # someone crossing where there is no crossing
-        pedestrian(
-            street,
-            float(rng.uniform(12, 60)),
-            float(rng.uniform(-right, left)),
-            0.0,
-            False,
-            np.pi / 2 * (1 if rng.random() < 0.5 else -1),
-        )

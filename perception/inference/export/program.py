@@ -86,6 +86,11 @@ def _free_axes(program: torch.export.ExportedProgram, names: tuple[str, ...]) ->
     wanted = set(program.graph_signature.user_inputs)
     found = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted]
     return {
-        name: tuple(axis for axis, length in enumerate(value.shape) if isinstance(length, torch.SymInt))
+        name: tuple(axis for axis, length in enumerate(value.shape) if _is_free(length))
         for name, value in zip(names, found, strict=True)
     }
+
+
+def _is_free(length: int | torch.SymInt) -> bool:
+    """Whether an axis may have any length; one that the tracer fixed may still be a symbol, with a number behind it."""
+    return isinstance(length, torch.SymInt) and length.node.maybe_as_int() is None

@@ -1,7 +1,16 @@
-"""Trunks: any timm model by name (`adapter`), and the architectures that timm lacks, registered with it by importing this package."""
+"""Trunks: any timm model by name (`adapter`), and the architectures that timm lacks, registered with it when the adapter is imported.
 
-from perception.models.backbones import cswin, cvt, hornet, rmt, soft, sret, transnext
-from perception.models.backbones.adapter import Backbone, list_backbones
-from perception.models.backbones.factory import build_backbone
+Nothing is imported before it is asked for: models with a trunk of their own need no timm, whose import costs 200 MB and a second.
+"""
 
-__all__ = ["Backbone", "build_backbone", "cswin", "cvt", "hornet", "list_backbones", "rmt", "soft", "sret", "transnext"]
+import importlib
+from typing import Any
+
+_HOMES = {"Backbone": "adapter", "list_backbones": "adapter", "build_backbone": "factory"}
+__all__ = ["Backbone", "build_backbone", "list_backbones"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

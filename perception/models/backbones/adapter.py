@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError, WeightsError, nearest
+from perception.models.backbones import cswin, cvt, hornet, rmt, soft, sret, transnext  # noqa: F401 (registered with timm)
 from perception.models.backbones.polyphase import polyphase_anchor, unroll_map
 from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.layers.conv import resize

@@ -97,7 +97,7 @@ class CvTStage(Stage):
         tokens = self.norm(x.flatten(2).mT)
         if self.class_token is None:
             return self.run(tokens, grid).mT.unflatten(2, grid)
-        tokens = self.run(torch.cat([self.class_token.expand(len(x), -1, -1), tokens], 1), grid)
+        tokens = self.run(torch.cat([self.class_token.expand(x.shape[0], -1, -1), tokens], 1), grid)
         return tokens[:, 1:].mT.unflatten(2, grid), tokens[:, :1]
 
 

@@ -35,7 +35,7 @@ def roll_each(image: Tensor, offset: Tensor) -> Tensor:
     height, width = image.shape[2:]
     rows = (torch.arange(height, device=image.device) + offset[:, :1]) % height  # (B, H)
     columns = (torch.arange(width, device=image.device) + offset[:, 1:]) % width
-    batch = torch.arange(len(image), device=image.device)[:, None, None]
+    batch = torch.arange(image.shape[0], device=image.device)[:, None, None]
     return image.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 

@@ -100,7 +100,7 @@ class SoftmaxFreeAttention(nn.Module):
             inverse = invert(gaussian_kernel(marks, marks), self.iterations)
             out = (near @ inverse) @ (near.mT @ v32)
         images = v.permute(0, 3, 1, 2).flatten(0, 1).unflatten(2, grid)  # (B * d, heads, h, w)
-        local = self.local(images).flatten(2).unflatten(0, (len(x), -1)).permute(0, 2, 3, 1)
+        local = self.local(images).flatten(2).unflatten(0, (x.shape[0], -1)).permute(0, 2, 3, 1)
         out = out.to(local.dtype) + local
         return self.proj(out.transpose(1, 2).flatten(2))
 
@@ -174,7 +174,7 @@ class SoftStage(Stage):
         tokens = (x + position).flatten(2).mT
         if self.class_token is None:
             return self.run(tokens, grid).mT.unflatten(2, grid)
-        first = (self.class_token + self.position[:, :1]).expand(len(x), -1, -1)
+        first = (self.class_token + self.position[:, :1]).expand(x.shape[0], -1, -1)
         tokens = self.run(torch.cat([first, tokens], 1), grid)
         return tokens[:, 1:].mT.unflatten(2, grid), tokens[:, :1]
 

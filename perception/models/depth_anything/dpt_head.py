@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.ops.constants import cached_constants
+from perception.ops.constants import cached_constants, is_tracing
 
 PATCH = 14
+STRIP = 32  # rows of the full-size map that are computed together on a CPU
 
 
 class ResidualUnit(nn.Module):
@@ -22,7 +23,7 @@ class ResidualUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return self.conv2(F.relu_(self.conv1(F.relu(x)))).add_(x)
 
 
 class Fusion(nn.Module):
@@ -75,7 +76,7 @@ class DPTHead(nn.Module):
         """Tokens (B, rows * columns, dim), shallow to deep -> (B, features / 2, 8 rows, 8 columns), before the last enlargement."""
         maps = []
         for x, project, resize, reduce in zip(tokens, self.project, self.resize, self.reduce, strict=True):
-            x = project(x.transpose(1, 2).unflatten(2, grid))
+            x = F.linear(x, project.weight.flatten(1), project.bias).transpose(1, 2).unflatten(2, grid)
             maps.append(reduce(resize(x)))
         x = maps[3]
         for index in (3, 2, 1, 0):
@@ -86,8 +87,28 @@ class DPTHead(nn.Module):
     def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """The whole map, before the activation that makes it depth: (B, 1, 14 rows, 14 columns)."""
         size = (PATCH * grid[0], PATCH * grid[1])
-        x = F.interpolate(self.trunk(tokens, grid), size, mode="bilinear", align_corners=True)
+        x = self.trunk(tokens, grid)
+        if x.device.type == "cpu" and not torch.is_grad_enabled() and not is_tracing():
+            return self._in_strips(x, size)
+        x = F.interpolate(x, size, mode="bilinear", align_corners=True)
         return self.out(F.relu(self.hidden(x)))
+
+    def _in_strips(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """The last enlargement and convolutions a few rows at a time: at full size each of their maps is larger than a processor's cache."""
+        x = F.interpolate(x, (x.shape[2], size[1]), mode="bilinear", align_corners=True)
+        low, high, part = _enlarged_rows(int(x.shape[2]), size[0], x.device)
+        part = part.to(x.dtype).view(-1, 1)
+        out = x.new_empty(len(x), 1, *size)
+        for begin in range(0, size[0], STRIP):
+            end = min(begin + STRIP, size[0])
+            rows = slice(
+                max(begin - 1, 0), min(end + 1, size[0])
+            )  # the 3 x 3 convolution sees a row more on both sides
+            strip = torch.lerp(x[:, :, low[rows]], x[:, :, high[rows]], part[rows])
+            strip = F.pad(strip, (0, 0, int(begin == 0), int(end == size[0])))
+            strip = F.relu_(F.conv2d(strip, self.hidden.weight, self.hidden.bias, padding=(0, 1)))
+            out[:, :, begin:end] = self.out(strip)
+        return out
 
     def patch_centres(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """(B, 4, rows, columns): of each patch the four pixels in its middle (row-major), that is the full map at [14 i + 6 | 7, 14 j + 6 | 7].
@@ -111,6 +132,15 @@ def _centre_samples(n_in: int, patches: int, device: torch.device) -> tuple[Tens
     """Lower index, upper index and weight of the upper one for the full map's pixels 14 i + 5 .. 14 i + 8 (corners aligned)."""
     pixels = torch.arange(patches)[:, None] * PATCH + torch.arange(5, 9)
     at = pixels.flatten().double() * ((n_in - 1) / (patches * PATCH - 1))
+    low = at.floor().clamp(max=n_in - 1)
+    high = (low + 1).clamp(max=n_in - 1)
+    return low.long().to(device), high.long().to(device), (at - low).float().to(device)
+
+
+@cached_constants(maxsize=32)
+def _enlarged_rows(n_in: int, n_out: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Lower index, upper index and weight of the upper one for each of `n_out` rows made from `n_in` (corners aligned)."""
+    at = torch.arange(n_out, dtype=torch.float64) * ((n_in - 1) / max(n_out - 1, 1))
     low = at.floor().clamp(max=n_in - 1)
     high = (low + 1).clamp(max=n_in - 1)
     return low.long().to(device), high.long().to(device), (at - low).float().to(device)

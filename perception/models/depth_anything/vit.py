@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import InputError
-from perception.ops.constants import cached_constants
+from perception.ops.constants import cached_constants, is_tracing
 
 PATCH = 14
+PIECE = 256  # tokens that go through a feed-forward together on a CPU: their hidden numbers fit its cache
 TABLE = 37  # side of the grid that the published position tables cover (518 / 14)
 OFFSET = 0.1  # the official resize asks for (size + 0.1) / 37 and samples with that factor
 
@@ -32,16 +33,29 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, dim) -> (B, N, dim)."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if x.device.type == "cpu" and not is_tracing():
+            qkv = (
+                qkv.contiguous()
+            )  # each head's rows together: the CPU's kernel reads them many times over, 10 % faster
+        q, k, v = qkv
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = torch.addcmul(x, self.proj(attended), self.scale1)
-        hidden = self.fc1(self.norm2(x))
+        normed = self.norm2(x)
+        if x.device.type == "cpu" and not torch.is_grad_enabled() and not is_tracing():
+            parts = [self._feed_forward(part) for part in normed.flatten(0, 1).split(PIECE)]
+            return torch.addcmul(x, torch.cat(parts).view_as(x), self.scale2)
+        return torch.addcmul(x, self._feed_forward(normed), self.scale2)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)."""
+        hidden = self.fc1(x)
         if self.gated:
             gate, hidden = hidden.chunk(2, -1)
             hidden = F.silu(gate) * hidden
         else:
             hidden = F.gelu(hidden)
-        return torch.addcmul(x, self.fc2(hidden), self.scale2)
+        return self.fc2(hidden)
 
 
 class DinoV2(nn.Module):
@@ -76,7 +90,7 @@ class DinoV2(nn.Module):
         grid = (height // PATCH, width // PATCH)
         x = self.patch_embed(images).flatten(2).transpose(1, 2)
         table = self.positions(grid).to(x.dtype)
-        first = (self.cls_token.to(x.dtype) + table[:, :1]).expand(len(x), -1, -1)
+        first = (self.cls_token.to(x.dtype) + table[:, :1]).expand(x.shape[0], -1, -1)
         x = torch.cat((first, x + table[:, 1:]), 1)
         tokens, classes = [], []
         for index, block in enumerate(self.blocks[: max(self.taps) + 1]):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from perception.models.hydra.centerpoint import BRANCHES, CenterGeometry
+from perception.models.layers.gaussian_focal import gaussian_focal_loss
 
 CODE_WEIGHTS = (1.0,) * 10
 
@@ -51,12 +51,14 @@ def draw_gaussians(maps: Tensor, plane: Tensor, row: Tensor, column: Tensor, rad
 
 @dataclasses.dataclass(frozen=True)
 class CenterTargets:
-    """Of one task: heatmap (B, classes, Y, X); batch, cell (K,): where the objects' centres are; values (K, 10) in the order of `BRANCHES`, NaN unknown."""
+    """Of one task: heatmap (B, classes, Y, X); batch, cell (K,): where the objects' centres are; values (K, 10) in the order of `BRANCHES`, NaN unknown;
+    label (K,) class within the task."""
 
     heatmap: Tensor
     batch: Tensor
     cell: Tensor
     values: Tensor
+    label: Tensor
 
 
 @torch.no_grad()
@@ -106,20 +108,10 @@ def center_targets(
         plane = sample[own] * len(task) + label[own] - first
         maps = draw_gaussians(maps, plane, row[own], column[own], radius[own])
         cell = row[own] * columns + column[own]
-        out.append(CenterTargets(maps.view(len(boxes), len(task), rows, columns), sample[own], cell, values[own]))
+        maps = maps.view(len(boxes), len(task), rows, columns)
+        out.append(CenterTargets(maps, sample[own], cell, values[own], label[own] - first))
         first += len(task)
     return out
-
-
-def gaussian_focal_loss(logits: Tensor, target: Tensor, alpha: float = 2.0, beta: float = 4.0) -> Tensor:
-    """CornerNet's focal loss for maps of Gaussians, summed and divided by the number of peaks (at least 1)."""
-    positive = target == 1
-    log_yes, log_no = F.logsigmoid(logits), F.logsigmoid(-logits)
-    probability = logits.sigmoid()
-    loss = torch.where(
-        positive, -((1 - probability) ** alpha) * log_yes, -(probability**alpha) * (1 - target) ** beta * log_no
-    )
-    return loss.sum() / positive.sum().clamp(min=1)
 
 
 def center_losses(
@@ -127,14 +119,24 @@ def center_losses(
     targets: Sequence[CenterTargets],
     box_weight: float = 0.25,
     code_weights: Sequence[float] = CODE_WEIGHTS,
+    class_weights: Sequence[Sequence[float]] | None = None,
 ) -> dict[str, Tensor]:
-    """``heatmap`` and ``box`` losses, summed over the tasks; values that are unknown (NaN velocity) count nothing."""
+    """``heatmap`` and ``box`` losses, summed over the tasks; values that are unknown (NaN velocity) count nothing.
+
+    class_weights: for each task those of its classes: how much an object counts in both losses. None: all the same.
+    """
     heat = boxes = 0.0
-    for maps, target in zip(outputs, targets, strict=True):
-        heat = heat + gaussian_focal_loss(maps["heatmap"].float(), target.heatmap)
+    for number, (maps, target) in enumerate(zip(outputs, targets, strict=True)):
+        weights = None if class_weights is None else target.heatmap.new_tensor(class_weights[number])
+        heat = heat + gaussian_focal_loss(maps["heatmap"].float(), target.heatmap, weights=weights)
         table = torch.cat([maps[name] for name in BRANCHES], 1).float().flatten(2)
         found = table[target.batch, :, target.cell]  # (K, 10)
         known = ~target.values.isnan()
         difference = torch.where(known, (found - target.values.nan_to_num()).abs(), 0.0)
-        boxes = boxes + (difference * difference.new_tensor(code_weights)).sum() / max(1, len(found))
+        each = (difference * difference.new_tensor(code_weights)).sum(-1)
+        if weights is None:
+            boxes = boxes + each.sum() / max(1, len(each))
+        else:
+            own = weights[target.label]
+            boxes = boxes + (each * own).sum() / own.sum().clamp(min=1)
     return {"heatmap": heat, "box": box_weight * boxes}

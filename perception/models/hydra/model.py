@@ -20,11 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perception.errors import InputError, RecipeError
+from perception.errors import RecipeError
 from perception.models.backbones.factory import build_backbone
-from perception.models.hydra.attributes import attributes_of
 from perception.models.hydra.backward_projection import BackwardProjection, RadarWeight
+from perception.models.hydra.batches import frame_arguments, past_arguments
 from perception.models.hydra.bev import BevEncoder, BevFusion, ImageNeck
+from perception.models.hydra.bev_frame import motion_in_bev, move_boxes
 from perception.models.hydra.calibration import Calibration, DepthAxis
 from perception.models.hydra.centerpoint import NUSCENES_TASKS, CenterGeometry, CenterHead, decode
 from perception.models.hydra.centerpoint_targets import CODE_WEIGHTS, center_losses, center_targets
@@ -33,11 +34,11 @@ from perception.models.hydra.depth_net import CameraAwareDepthNet, PlainDepth
 from perception.models.hydra.dfa3d import DepthAttention
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.occupancy import OccupancyHead, class_weights, occupancy_losses
+from perception.models.hydra.predictions import boxes_result, occupancy_result
 from perception.models.hydra.preprocess import rig_inputs
-from perception.models.hydra.radar import BevRadar, PerspectiveRadar, pad_points
+from perception.models.hydra.radar import BevRadar, PerspectiveRadar
 from perception.models.hydra.temporal import TemporalFusion
 from perception.models.hydra.visible import VisibleCells
-from perception.models.layers.precision import full_precision
 from perception.models.registry import register_model
 from perception.ops.constants import is_tracing
 from perception.ops.lift_splat import LiftPlan, VoxelGrid, flatten_height, lift_splat, plan_lift
@@ -71,8 +72,9 @@ class HyDRa(nn.Module):
         history: past frames that are fused.
         widths: channels: image, mid (depth net), context, radar, bev, encoder (list), out, shared, head.
         tasks: classes of the CenterPoint head, grouped; classes: names of the data set's labels, in their order.
-        occupancy: None, or {"x": ..., "y": ..., "z": (lower, upper, voxel), "classes": 18, "counts": [...], "channels": 32, "losses": {...}}.
-        loss_weights, code_weights: of the losses. nms_radius: circle NMS, by class name or a number a task.
+        occupancy: None, or {"x": ..., "y": ..., "z": (lower, upper, voxel), "classes": 18, "channels": 32, "losses": {...}}, and either
+            "counts" (voxels of each class in the training set: weights 1 / log) or "weights" of the classes in the focal loss.
+        loss_weights, code_weights: of the losses; box_class_weights: how much objects of a class count in them, 1 where not named. nms_radius: circle NMS, by class name or a number a task.
     """
 
     tasks = ("boxes3d", "occupancy")
@@ -114,6 +116,7 @@ class HyDRa(nn.Module):
         occupancy: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, float] | None = None,
         code_weights: Sequence[float] = CODE_WEIGHTS,
+        box_class_weights: Mapping[str, float] | None = None,
         overlap: float = 0.1,
         min_radius: int = 2,
         nms_radius: Sequence[float] | Mapping[str, float] = (4, 12, 10, 1, 0.85, 0.175),
@@ -188,6 +191,13 @@ class HyDRa(nn.Module):
         unknown = [name for name in self.head.classes if name not in self.classes]
         if unknown:
             raise RecipeError(f"the head's class {unknown[0]!r} is not one of the data set's {self.classes}")
+        wanted = dict(box_class_weights or {})
+        unknown = [name for name in wanted if name not in self.head.classes]
+        if unknown:
+            raise RecipeError(f"box_class_weights: {unknown[0]!r} is not one of the head's classes {self.head.classes}")
+        self.box_class_weights = None
+        if wanted:
+            self.box_class_weights = [[float(wanted.get(name, 1.0)) for name in task] for task in self.head.tasks]
         self.geometry = CenterGeometry(self.grid.lower[:2], self.grid.size[:2], tuple(self.grid.shape[1:]))
         self.occupancy = None
         if occupancy is not None:
@@ -196,6 +206,10 @@ class HyDRa(nn.Module):
             self.voxels = VoxelGrid.of({axis: about[axis] for axis in "xyz"})
             self.occupancy = OccupancyHead(w["out"], self.grid, self.voxels, number, int(about.get("channels", 32)))
             weights = class_weights(about["counts"]) if "counts" in about else torch.ones(number)
+            if "weights" in about:
+                weights = torch.tensor([float(v) for v in about["weights"]])
+            if len(weights) != number:
+                raise RecipeError(f"HyDRa's occupancy has {number} classes; found {len(weights)} counts or weights")
             self.register_buffer("occupancy_weights", weights, persistent=False)
             self.occupancy_losses = dict(about.get("losses", OCCUPANCY_LOSSES))
         self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
@@ -215,60 +229,11 @@ class HyDRa(nn.Module):
 
         Raises `InputError` for pictures of another size than the network's.
         """
-        arguments = self._frame(batch)
-        past = batch.get("history")
-        if self.temporal is not None and past is not None:
-            arguments["past"] = self._past_frames(past, batch)
+        about = (self.image_size, self.radar, self.device)
+        arguments = frame_arguments(batch, *about)
+        if self.temporal is not None and batch.get("history") is not None:
+            arguments["past"] = past_arguments(batch, self.history, *about)
         return arguments
-
-    def _frame(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        images = batch["images"]
-        if not isinstance(images, Tensor) or tuple(images.shape[-2:]) != self.image_size:
-            found = tuple(images.shape[-2:]) if isinstance(images, Tensor) else [tuple(x.shape) for x in images]
-            raise InputError(
-                f"this model needs rigs of equally many pictures of {self.image_size[0]}x{self.image_size[1]} pixels; found {found}; "
-                "give the data set `size`"
-            )
-        device = self.device
-        out: dict[str, Any] = {"images": images.to(device)}
-        for name in ("intrinsics", "ego_from_camera", "image_rotation", "image_shift", "bev_from_ego"):
-            if name in batch:
-                out[name] = batch[name].to(device, torch.float32)
-        if self.radar:
-            points = batch.get("radar_points")
-            if points is None:
-                points = [torch.zeros(0, 8)] * len(images)
-            points = list(points.unbind(0)) if isinstance(points, Tensor) else points
-            out["radar"], out["radar_mask"] = pad_points([p.float().cpu() for p in points], device)
-        return out
-
-    def _past_frames(self, past: Sequence[Sequence[Mapping]], batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Frames of the samples' histories, newest first; a sample without one repeats its present with age NaN."""
-        frames = []
-        now = {
-            name: batch[name] for name in ("images", "intrinsics", "ego_from_camera", "radar_points") if name in batch
-        }
-        for step in range(self.history):
-            rows = []
-            for i in range(len(past)):
-                if step < len(past[i]):
-                    rows.append(past[i][step])
-                else:
-                    rows.append(
-                        {k: v[i] for k, v in now.items()}
-                        | {"past_from_now": torch.eye(4), "age": torch.tensor(float("nan"))}
-                    )
-            frame = {k: [row[k] for row in rows] for k in now}
-            for name in ("images", "intrinsics", "ego_from_camera"):
-                frame[name] = torch.stack(list(frame[name]))
-            for name in ("image_rotation", "image_shift", "bev_from_ego"):
-                if name in batch:
-                    frame[name] = batch[name]
-            made = self._frame(frame)
-            made["past_from_now"] = torch.stack([r["past_from_now"].float() for r in rows]).to(self.device)
-            made["age"] = torch.stack([r["age"].float() for r in rows]).to(self.device)
-            frames.append(made)
-        return frames
 
     def prepare_rig(self, rig: Any) -> dict[str, Tensor]:
         """Arguments of `forward` from a `perception.geometry.rig.Rig` of any number of cameras and picture sizes."""
@@ -316,7 +281,7 @@ class HyDRa(nn.Module):
                         *(frame.get(name) for name in ("image_rotation", "image_shift", "bev_from_ego")),
                     )
                     bevs.append(self.lift(frame["images"], then, frame.get("radar"), frame.get("radar_mask"))[0])
-            moves = [_in_bev(move, calibration.bev_from_ego) for move in moves]
+            moves = [motion_in_bev(move, calibration.bev_from_ego) for move in moves]
             fused = self.temporal(bev, [b.detach() for b in bevs], moves, ages, self.grid)
         features = self.encoder(fused)
         out = {
@@ -398,7 +363,7 @@ class HyDRa(nn.Module):
         targets = center_targets(
             boxes, labels, speeds, self.head.tasks, self.geometry, self.overlap, self.min_radius, self.device
         )
-        found = center_losses(outputs["heads"], targets, 1.0, self.code_weights)
+        found = center_losses(outputs["heads"], targets, 1.0, self.code_weights, self.box_class_weights)
         losses = {name: self.loss_weights[name] * value for name, value in found.items()}
         if "camera_depth" in batch and self.loss_weights["depth"]:
             truth = batch["camera_depth"].to(self.device).float()
@@ -427,8 +392,6 @@ class HyDRa(nn.Module):
         self, outputs: Mapping[str, Any], cameras: Sequence[Any] | None = None, sizes: Sequence[Any] | None = None
     ) -> list[Any]:
         """One `RigPrediction` a sample: boxes with velocities and attributes in the ego frame, and occupancy labels."""
-        from perception.results.boxes import Boxes3DResult
-        from perception.results.occupancy import OccupancyResult
         from perception.results.rig import RigPrediction
 
         found = decode(
@@ -443,43 +406,9 @@ class HyDRa(nn.Module):
         labels = None if self.occupancy is None else outputs["occupancy"].argmax(1).permute(0, 3, 2, 1)
         results = []
         for i, detection in enumerate(found):
-            back = torch.linalg.inv(outputs["bev_from_ego"][i].float())
-            boxes, velocity = move_boxes(detection.boxes, detection.velocity, back)
-            names = [self.head.classes[int(k)] for k in detection.labels]
-            held = Boxes3DResult(
-                boxes=boxes.cpu().numpy(),
-                labels=[self.classes.index(name) for name in names],
-                scores=detection.scores.cpu().numpy(),
-                frame="ego",
-                class_names=self.classes,
-                velocity=velocity.cpu().numpy(),
-                attributes=attributes_of(names, velocity.cpu().numpy()),
+            boxes = boxes_result(
+                detection, outputs["bev_from_ego"][i], self.head.classes, self.classes, self.score_thresholds
             )
-            if self.score_thresholds:
-                least = [self.score_thresholds.get(name, 0.0) for name in held.names]
-                held = held[held.scores >= least]
-            voxels = None
-            if labels is not None:
-                voxels = OccupancyResult(labels[i].to(torch.uint8).cpu().numpy(), self.voxels.lower, self.voxels.size)
-            results.append(RigPrediction(boxes3d=held, occupancy=voxels))
+            voxels = None if labels is None else occupancy_result(labels[i], self.voxels)
+            results.append(RigPrediction(boxes3d=boxes, occupancy=voxels))
         return results
-
-
-def move_boxes(boxes: Tensor, velocity: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes (N, 7) and velocities (N, 2) after the linear map `turn` (3, 3) of the ground plane: rotation, flips and one scale for all axes."""
-    scale = torch.linalg.det(turn).abs() ** (1 / 3)
-    centres = boxes[:, :3] @ turn.mT
-    heading = torch.stack((boxes[:, 6].cos(), boxes[:, 6].sin()), -1) @ turn[:2, :2].mT
-    yaw = torch.atan2(heading[:, 1], heading[:, 0])
-    return (
-        torch.cat((centres, boxes[:, 3:6] * scale, yaw[:, None]), -1),
-        velocity @ turn[:2, :2].mT,
-    )
-
-
-@full_precision
-def _in_bev(past_from_now: Tensor, bev_from_ego: Tensor) -> Tensor:
-    """The motion between two ego frames as one between their BEV frames, (B, 4, 4)."""
-    outer = torch.eye(4, dtype=past_from_now.dtype, device=past_from_now.device).repeat(len(past_from_now), 1, 1)
-    outer[:, :3, :3] = bev_from_ego
-    return outer @ past_from_now @ torch.linalg.inv(outer)

@@ -42,7 +42,10 @@ class OccupancyHead(nn.Module):
         places = self._places(bev_from_ego)  # in float32, whatever x is
         x = F.grid_sample(x.float(), places, mode="bilinear", padding_mode="zeros", align_corners=False).to(x.dtype)
         x = self.after(x)
-        return self.logits(x).unflatten(1, (self.classes, self.grid.shape[0]))
+        # Heights before classes: in channels-last memory the classes of a voxel lie side by side, as the losses read them.
+        weight = self.logits.weight.unflatten(0, (self.classes, -1)).transpose(0, 1).flatten(0, 1)
+        bias = self.logits.bias.unflatten(0, (self.classes, -1)).mT.flatten()
+        return F.conv2d(x, weight, bias).unflatten(1, (-1, self.classes)).transpose(1, 2)
 
     @full_precision
     def _places(self, bev_from_ego: Tensor) -> Tensor:
@@ -72,11 +75,14 @@ def occupancy_losses(
         logits: (B, classes, Z, Y, X). target: (B, X, Y, Z) labels. mask: (B, X, Y, Z) bool, voxels that count; None: all.
         weights: (classes,). wanted: weight of ``focal``, ``semantic``, ``geometric``, ``lovasz``.
     """
-    target = target.permute(0, 3, 2, 1)  # (B, Z, Y, X)
+    target = target.transpose(1, 2)  # (B, Y, X, Z)
     counted = target != IGNORE
     if mask is not None:
-        counted = counted & mask.permute(0, 3, 2, 1)
-    chosen = logits.movedim(1, -1)[counted].float()  # (V, classes)
+        counted = counted & mask.transpose(1, 2)
+    rows = logits.permute(0, 3, 4, 2, 1).reshape(
+        -1, logits.shape[1]
+    )  # one a voxel, without a copy as `OccupancyHead` lays them out
+    chosen = rows.index_select(0, counted.flatten().nonzero().squeeze(1)).float()  # (V, classes)
     label = target[counted].long()
     if not len(label):
         return {name: logits.sum() * 0.0 for name, weight in wanted.items() if weight}

@@ -45,16 +45,19 @@ class PointNet(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, P, C) and (B, P) -> (B, P, C')."""
+        if self.training:
+            chosen = mask.nonzero(as_tuple=True)
+            if len(chosen[0]) > 1:  # only the points that are there are computed
+                rows = x[chosen]
+                for linear, norm in zip(self.linears, self.norms, strict=True):
+                    rows = F.relu(norm(linear(rows)))
+                return rows.new_zeros(*mask.shape, rows.shape[-1]).index_put(chosen, rows)
         for linear, norm in zip(self.linears, self.norms, strict=True):
             x = linear(x)
-            if self.training:
-                chosen = mask.nonzero(as_tuple=True)
-                if len(chosen[0]) > 1:
-                    x = torch.zeros_like(x).index_put(chosen, norm(x[chosen]).to(x.dtype))
-                else:
-                    x = F.batch_norm(
-                        x.flatten(0, 1), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-                    ).view(x.shape)
+            if self.training:  # one point or none has no statistics
+                x = F.batch_norm(
+                    x.flatten(0, 1), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+                ).view(x.shape)
             else:
                 x = norm(x.flatten(0, 1)).view(x.shape)
             x = F.relu(x)

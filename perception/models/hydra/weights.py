@@ -6,10 +6,16 @@ keys of one part. Every entry must find its place: `perception.models.layers.wei
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
+
+from perception.errors import WeightsError
+from perception.models.layers.weight_files import check_fit, rename, state_of
 
 Rules = list[tuple[str, str | None]]
 
@@ -41,8 +47,6 @@ DEPTH_NET: Rules = [
 
 def convert(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     """Rename by the first fitting rule. Raises `WeightsError` for entries without one."""
-    from perception.models.layers.weight_files import rename
-
     return rename(dict(state), rules)
 
 
@@ -89,45 +93,80 @@ BACKWARD_PROJECTION: Rules = [
     (r"transformer\.encoder\.layers\.0\.norms\.", "norms."),
 ]
 
-# Part of HyDRa -> (prefixes in released checkpoints, path of the module here, rules).
+# Part of HyDRa -> (prefixes in released checkpoints, path of the module here, rules). None leaves entries out: BEVDepth keeps its BEV trunk in the head.
 PARTS: dict[str, tuple[tuple[str, ...], str, Rules]] = {
-    "backbone": (("img_backbone.", "backbone.img_backbone."), "backbone.net", [(r"(.+)", r"\1")]),
-    "depth_net": (("depth_net.", "img_view_transformer.depth_net."), "depth_net", DEPTH_NET),
+    "backbone": (
+        ("img_backbone.", "backbone.img_backbone.", "backbone_img.img_backbone."),
+        "backbone.net",
+        [(r"(.+)", r"\1")],
+    ),
+    "depth_net": (
+        ("depth_net.", "img_view_transformer.depth_net.", "backbone.depth_net."),
+        "depth_net",
+        DEPTH_NET,
+    ),
     "backward_projection": (("backward_projection.",), "backward_projection", BACKWARD_PROJECTION),
-    "head": (("pts_bbox_head.", "head."), "head", CENTER_HEAD),
+    "head": (("pts_bbox_head.", "head."), "head", [*CENTER_HEAD, (r"(trunk|neck)\.", None)]),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class AncestorReport:
+    """What `load_ancestor` took: parts; loaded: names of the checkpoint's entries that are now in the model; dropped: those that are not."""
+
+    parts: tuple[str, ...]
+    loaded: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    def __str__(self) -> str:
+        groups = Counter(".".join(name.split(".")[:2]) for name in self.dropped)
+        left = "; ".join(f"{group} ({count})" for group, count in groups.items()) or "none"
+        total = len(self.loaded) + len(self.dropped)
+        return (
+            f"{', '.join(self.parts)}: {len(self.loaded)} of {total} entries of the checkpoint loaded; left out: {left}"
+        )
 
 
 def load_ancestor(
     model: nn.Module, file_or_state: str | Path | Mapping[str, Tensor], parts: Sequence[str] = ("backbone",)
-) -> list[str]:
+) -> AncestorReport:
     """Take parts of a HyDRa from a checkpoint of FB-BEV / FB-OCC, BEVDepth or CRN; everything else keeps its values.
 
     Args:
         model: a `HyDRa` whose widths are the checkpoint's (and convention "official", rounding "trunc", camera_ids "index" to go with them).
-        parts: of `PARTS`.
+        parts: of `PARTS`. CRN's depth net has other layers, so only its backbone and head have a place here.
 
     Returns:
-        the parts, in order.
+        which entries of the checkpoint were taken and which were not; print it.
 
     Raises:
-        WeightsError: a part is not in the checkpoint, or its entries or shapes do not fit one to one.
+        WeightsError: a part is not in the checkpoint, or its entries or shapes do not fit one to one. The model is then unchanged.
     """
-    from perception.errors import WeightsError
-    from perception.models.layers.weight_files import load_strictly, state_of
-
     state = state_of(file_or_state)
+    if state and all(key.startswith("model.") for key in state):  # Lightning's (BEVDepth, CRN)
+        state = {key.removeprefix("model."): value for key, value in state.items()}
+    ready: list[tuple[nn.Module, dict[str, Tensor]]] = []
+    loaded: list[str] = []
     for part in parts:
         if part not in PARTS:
             raise WeightsError(f"HyDRa takes the parts {', '.join(PARTS)} from other checkpoints; found {part!r}")
         prefixes, path, rules = PARTS[part]
-        own = {
-            key[len(prefix) :]: value for prefix in prefixes for key, value in state.items() if key.startswith(prefix)
-        }
-        if not own:
+        prefix = next((p for p in prefixes if any(key.startswith(p) for key in state)), None)
+        if prefix is None:
             raise WeightsError(f"the checkpoint has no entries that begin with {' or '.join(prefixes)}")
-        load_strictly(model.get_submodule(path), convert(_joined_sampling(own), rules))
-    return list(parts)
+        own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+        try:
+            module = model.get_submodule(path)
+        except AttributeError:
+            raise WeightsError(f"this HyDRa was built without {part!r}, so nothing can be loaded into it") from None
+        converted = convert(_joined_sampling(own), rules)
+        check_fit(module, converted)
+        ready.append((module, converted))
+        kept = [(pattern, target) for pattern, target in rules if target is None]
+        loaded += [prefix + key for key in own if not any(re.match(pattern, key) for pattern, _ in kept)]
+    for module, converted in ready:
+        module.load_state_dict(converted)
+    return AncestorReport(tuple(parts), tuple(loaded), tuple(sorted(set(state) - set(loaded))))
 
 
 def _joined_sampling(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ def state_of(file_or_state: str | Path | Mapping) -> dict[str, Tensor]:
     state = file_or_state
     if isinstance(state, str | Path):
         try:
-            state = torch.load(state, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals([argparse.Namespace]):  # a command line kept beside the weights
+                state = torch.load(state, map_location="cpu", weights_only=True)
         except Exception as error:
             raise WeightsError(f"the checkpoint {Path(file_or_state).name!r} cannot be read safely: {error}") from error
     for key in ("model_state", "state_dict", "model"):
@@ -48,6 +50,12 @@ def rename(state: Mapping[str, Tensor], rules: list[tuple[str, str | None]]) -> 
 
 def load_strictly(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a converted state. Raises `WeightsError` that lists the first missing, unexpected or misshapen entries."""
+    check_fit(model, state)
+    model.load_state_dict(state)
+
+
+def check_fit(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise the `WeightsError` of `load_strictly` without loading."""
     own = model.state_dict()
     complaints = []
     for title, keys in (
@@ -66,4 +74,3 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             complaints.append(f"{len(keys)} {title} ({', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''})")
     if complaints:
         raise WeightsError(f"the weights do not fit this {type(model).__name__}: entries {'; '.join(complaints)}")
-    model.load_state_dict(state)

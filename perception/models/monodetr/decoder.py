@@ -61,8 +61,8 @@ class DepthGuidedLayer(nn.Module):
 class DepthGuidedDecoder(nn.Module):
     """Layers that refine a box per query: (cx, cy, l, r, t, b), the projected 3D centre and the distances from it to the sides.
 
-    dynamic_anchors: queries start from learnt 6-d boxes and take their position from the current box (DAB-DETR, section 4), instead of a learnt
-    position with a 2-d start.
+    anchors: "points": queries have a learnt position with a 2-d start (MonoDETR). "boxes": they start from learnt 6-d boxes and take their position from
+        the current box (DAB-DETR, section 4). "given": the same with start boxes that `forward` is given.
     """
 
     def __init__(
@@ -75,16 +75,17 @@ class DepthGuidedDecoder(nn.Module):
         ffn_dim: int,
         dropout: float,
         queries: int,
-        dynamic_anchors: bool = False,
+        anchors: str = "points",
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             DepthGuidedLayer(dim, heads, levels, points, ffn_dim, dropout) for _ in range(layers)
         )
-        self.dynamic_anchors = dynamic_anchors
+        self.dynamic_anchors = anchors != "points"
         self.content = nn.Parameter(torch.randn(queries, dim))
-        if dynamic_anchors:
+        if anchors == "boxes":
             self.anchors = nn.Parameter(torch.randn(queries, 6))  # before the sigmoid
+        if self.dynamic_anchors:
             self.position_head = MLP(3 * dim, dim, dim)
             self.position_scale = MLP(dim, dim, dim)
         else:
@@ -115,6 +116,7 @@ class DepthGuidedDecoder(nn.Module):
         box_heads: Sequence[nn.Module],
         queries: int,
         groups: int = 1,
+        start: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Run `queries` queries in `groups` groups.
 
@@ -122,12 +124,16 @@ class DepthGuidedDecoder(nn.Module):
             memory: (B, S, dim) of the visual encoder, levels of `shapes`.
             depth_tokens: (B, T, dim) of the depth predictor.
             box_heads: for each layer the module that turns (B, Q, dim) into (B, Q, 6) box offsets.
+            start: boxes (B, Q, 6) to start from, and (B, Q, dim) to add to the queries' content; with anchors "given" only.
 
         Returns:
             For each layer the states (B, Q, dim) and the boxes (B, Q, 6), fractions.
         """
-        x = self.content[:queries].expand(len(memory), -1, -1)
-        references = self.start(queries)
+        x = self.content[:queries].expand(memory.shape[0], -1, -1)  # len() would fix an export to its batch
+        if start is None:
+            references = self.start(queries)
+        else:
+            references, x = start[0], x + start[1]
         states, boxes = [], []
         for index, (layer, box_head) in enumerate(zip(self.layers, box_heads, strict=True)):
             position = self.query_position(index, x, references)

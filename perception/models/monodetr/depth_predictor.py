@@ -80,7 +80,7 @@ class DepthDistribution(nn.Module):
 
 
 class DepthPredictor(nn.Module):
-    """Depth from a pyramid: three neighbouring levels meet at the middle one's size (stride 16), then `DepthDistribution`."""
+    """Depth from a pyramid: three neighbouring levels meet at the middle one's size (published: stride 16), then `DepthDistribution`."""
 
     def __init__(self, dim: int, heads: int, ffn_dim: int, dropout: float, bins: DepthBins) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class DepthPredictor(nn.Module):
         self.distribution = DepthDistribution(dim, heads, ffn_dim, dropout, bins)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps (B, dim, h, w) of strides 8, 16, 32 -> what `DepthDistribution` returns, at stride 16."""
+        """Maps (B, dim, h, w) of three strides, finest first -> what `DepthDistribution` returns, at the second stride."""
         fine, middle, coarse = maps[:3]
         size = middle.shape[-2:]
         coarse = F.interpolate(coarse, size, mode="bilinear", align_corners=False)

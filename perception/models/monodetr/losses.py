@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from perception.errors import RecipeError, nearest
 from perception.models.monodetr.depth_bins import DepthBins
 from perception.models.monodetr.matcher import FOCAL_ALPHA, FOCAL_GAMMA, GroupMatcher, edges, generalised_iou
+from perception.models.monodetr.proposals import proposal_losses
 from perception.models.monodetr.targets import MonoTargets
 
 FOREGROUND_WEIGHT = 13.0
@@ -37,6 +38,8 @@ class MonoCriterion:
         "size": 1.0,
         "heading": 1.0,
         "depth_map": 1.0,
+        "heat": 1.0,
+        "start": 5.0,
     }
 
     def __init__(
@@ -58,12 +61,14 @@ class MonoCriterion:
 
     def __call__(self, outputs: Mapping[str, Any], targets: MonoTargets, groups: int) -> dict[str, Tensor]:
         """Unweighted losses: ``class``, ``centre``, ``sides``, ``giou``, ``depth``, ``size``, ``heading``, ``depth_map`` of the last layer, and all but the
-        last again for each auxiliary layer i as ``<name>_<i>``."""
+        last again for each auxiliary layer i as ``<name>_<i>``; ``heat`` and ``start`` of the proposals, where the model makes some."""
         layers = [outputs, *outputs.get("auxiliary", ())]
         matches = self.matcher(layers, targets, groups)
         pairs = self.normaliser(targets, groups)
         losses = self.layer_losses(outputs, targets, matches[0], pairs)
         losses["depth_map"] = self.depth_map_loss(outputs["depth_logits"], targets)
+        if "proposals" in outputs:
+            losses |= proposal_losses(outputs["proposals"], targets)
         for index, (layer, match) in enumerate(zip(layers[1:], matches[1:], strict=True)):
             losses |= {
                 f"{name}_{index}": value for name, value in self.layer_losses(layer, targets, match, pairs).items()

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError, WeightsError
 from perception.geometry.cameras import Pinhole
@@ -26,6 +27,7 @@ from perception.models.monodetr.heads import QueryHeads
 from perception.models.monodetr.losses import MonoCriterion
 from perception.models.monodetr.postprocess import MonoPostprocess, foreground_depth
 from perception.models.monodetr.preprocess import MonoPreprocess
+from perception.models.monodetr.proposals import CentreProposals
 from perception.models.monodetr.targets import VirtualLens, encode_batch
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
@@ -44,6 +46,7 @@ class MonoDetector(nn.Module):
         encoder_layers, decoder_layers: numbers of layers.
         num_queries: objects that can be found in one picture.
         query_groups: groups of queries in training; each is matched to all objects (group-wise one-to-many assignment). 1 switches it off.
+        query_start: "learnt", as published; or "peaks": queries start at the peaks of a heat map of centres (`proposals`), which learns many times faster.
         depth_bins, depth_range: classes of the depth map between two depths, metres.
         object_depth_range: objects outside are not learnt, metres (as seen by `virtual_focal`, where that is set).
         heading_bins: bins over the full turn.
@@ -77,6 +80,7 @@ class MonoDetector(nn.Module):
         decoder_layers: int = 3,
         num_queries: int = 50,
         query_groups: int = 11,
+        query_start: str = "learnt",
         depth_bins: int = 80,
         depth_range: tuple[float, float] = (1e-3, 60.0),
         object_depth_range: tuple[float, float] = (2.0, 65.0),
@@ -99,6 +103,8 @@ class MonoDetector(nn.Module):
                 "a MonoDETR needs dim divisible by 32 and at least one query, group and decoder layer; "
                 f"found dim {dim}, {num_queries} queries, {query_groups} groups, {decoder_layers} layers"
             )
+        if query_start not in ("learnt", "peaks"):
+            raise RecipeError(f"query_start must be 'learnt' or 'peaks'; found {query_start!r}")
         self.classes = tuple(classes)
         self.num_queries, self.query_groups = num_queries, query_groups
         self.bins = DepthBins(depth_bins, *depth_range)
@@ -118,10 +124,12 @@ class MonoDetector(nn.Module):
             ffn_dim,
             dropout,
             num_queries * query_groups,
-            self.dynamic_anchors,
+            "given" if query_start == "peaks" else "boxes" if self.dynamic_anchors else "points",
         )
+        self.proposals = CentreProposals(dim, num_logits) if query_start == "peaks" else None
         self.heads = nn.ModuleList(
-            QueryHeads(dim, num_logits, heading_bins, first=index == 0) for index in range(decoder_layers)
+            QueryHeads(dim, num_logits, heading_bins, first=index == 0 and self.proposals is None)
+            for index in range(decoder_layers)
         )
         for module in (*self.encoder.modules(), *self.decoder.layers.modules()):
             if isinstance(module, nn.Linear):
@@ -192,19 +200,25 @@ class MonoDetector(nn.Module):
 
         Returns:
             What `QueryHeads` returns, for the last decoder layer; ``depth_logits`` (B, bins + 1, h, w); ``depth_map`` (B, h, w) expected depth, metres.
-            In training all groups of queries (group after group) and ``auxiliary``, a list with the heads' results of the earlier layers.
+            In training all groups of queries (group after group), ``auxiliary``, a list with the heads' results of the earlier layers, and with
+            query_start "peaks" ``proposals``, what `CentreProposals` returns.
         """
         maps, (depth_logits, depth_map, depth_tokens) = self.features(images)
         memory, shapes = self.encoder(maps)
         groups = self.query_groups if self.training else 1
-        states, boxes = self.decoder(
-            memory, shapes, depth_tokens, [heads.box for heads in self.heads], self.num_queries * groups, groups
-        )
+        found = start = None
+        if self.proposals is not None:
+            found = self.proposals(memory, shapes[0])
+            start = self.proposals.start(found, self.num_queries, groups)
+        box_heads = [heads.box for heads in self.heads]
+        states, boxes = self.decoder(memory, shapes, depth_tokens, box_heads, self.num_queries * groups, groups, start)
         wanted = range(len(states)) if self.training else [len(states) - 1]
         layers = [self.heads[i](states[i], boxes[i], depth_map, focal, height) for i in wanted]
         outputs = {**layers[-1], "depth_logits": depth_logits, "depth_map": depth_map}
         if self.training:
             outputs["auxiliary"] = layers[:-1]
+            if found is not None:
+                outputs["proposals"] = found
         return outputs
 
     # -- what the outputs are for --------------------------------------------------------------------------------------
@@ -270,6 +284,9 @@ class MonoDETR(MonoDetector):
             backbone of the zoo; or a dictionary with such a name and further arguments.
         pretrained: True = start from the backbone's published weights (downloads them); a text = start from the backbone of another model of this
             package: a bundled one by its name, a published folder, or a training checkpoint.
+        strides: of the backbone's maps, each twice the one before; the depth map has the second. Published: (8, 16, 32), for pictures of 384 x 1280.
+            Pictures of 96 x 320 show a car with a quarter of the pixels and need a finer start, (4, 8, 16, 32).
+        top_down: add to each level the coarser one, enlarged (arXiv 1612.03144, without its convolutions): for encoders of few layers. Not published.
         **options: see `MonoDetector`.
     """
 
@@ -278,15 +295,20 @@ class MonoDETR(MonoDetector):
         backbone: str | Mapping[str, Any] = "resnet50",
         *,
         pretrained: bool | str = False,
+        strides: Sequence[int] = (8, 16, 32),
+        top_down: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.top_down = top_down
         dim = self.encoder.level_embed.shape[1]
         dropout, ffn_dim = self.encoder.layers[0].dropout.p, self.encoder.layers[0].linear1.out_features
         heads, levels = self.encoder.layers[0].attention.heads, self.encoder.level_embed.shape[0]
-        if levels < 3:
-            raise RecipeError(f"MonoDETR needs at least 3 levels (strides 8, 16, 32); found {levels}")
-        self.backbone = build_backbone(backbone, pretrained is True)
+        if levels < 3 or not 3 <= len(strides) <= levels:
+            raise RecipeError(
+                f"MonoDETR needs at least 3 levels and 3 to that many strides; found {levels} and {list(strides)}"
+            )
+        self.backbone = build_backbone(backbone, pretrained is True, strides)
         if isinstance(pretrained, str):
             load_backbone(self.backbone, pretrained)
         channels = self.backbone.channels
@@ -300,13 +322,19 @@ class MonoDETR(MonoDetector):
         self.depth_predictor = DepthPredictor(dim, heads, ffn_dim, dropout, self.bins)
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> maps (B, dim, h, w) of strides 8, 16, 32, 64 (each half the one before, rounded up)."""
+        """(B, 3, H, W) -> maps (B, dim, h, w), published: of strides 8, 16, 32, 64 (each half the one before, rounded up)."""
         maps = self.backbone(images)
         levels = [project(x) for project, x in zip(self.neck, maps, strict=False)]
         coarse = maps[-1]
         for project in self.neck[len(maps) :]:
             coarse = project(coarse)
             levels.append(coarse)
+        if self.top_down:
+            for index in range(len(levels) - 2, -1, -1):
+                size = levels[index].shape[-2:]
+                levels[index] = levels[index] + F.interpolate(
+                    levels[index + 1], size, mode="bilinear", align_corners=False
+                )
         return levels
 
     def features(self, images: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor, Tensor]]:
@@ -325,15 +353,16 @@ def doubts(camera: Pinhole) -> tuple[str, ...]:
     )
 
 
-def build_backbone(config: str | Mapping[str, Any], pretrained: bool) -> nn.Module:
-    """Three maps of strides 8, 16, 32 from a ResNet in the released layout or any backbone of the zoo."""
+def build_backbone(config: str | Mapping[str, Any], pretrained: bool, strides: Sequence[int]) -> nn.Module:
+    """Maps of `strides` from a ResNet in the released layout or any backbone of the zoo."""
     from perception.models.backbones.factory import build_backbone as build
     from perception.models.backbones.frozen_resnet import FrozenResNet, is_frozen_resnet
 
     arguments = {"name": config} if isinstance(config, str) else dict(config)
     if "type" not in arguments and is_frozen_resnet(arguments.get("name", "")):
-        return FrozenResNet(**{"pretrained": pretrained, **arguments})
-    return build(arguments, out_strides=(8, 16, 32), pretrained=pretrained)
+        stages = tuple(int(stride).bit_length() - 2 for stride in strides)  # stage 1 has stride 4
+        return FrozenResNet(**{"pretrained": pretrained, "levels": stages, **arguments})
+    return build(arguments, out_strides=tuple(strides), pretrained=pretrained)
 
 
 def load_backbone(backbone: nn.Module, source: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from perception.models.backbones.factory import build_backbone
@@ -87,5 +86,11 @@ def stacked(function: Any, inputs: Sequence[Tensor], chunk: int) -> list[Tensor]
     count = len(inputs[0])
     if not chunk or count <= chunk:
         return function(*inputs)
-    parts = [function(*(value[start : start + chunk] for value in inputs)) for start in range(0, count, chunk)]
-    return [torch.cat(values) for values in zip(*parts, strict=True)]
+    whole: list[Tensor] = []
+    for start in range(0, count, chunk):
+        part = function(*(value[start : start + chunk] for value in inputs))
+        if not whole:
+            whole = [value.new_empty(count, *value.shape[1:]) for value in part]
+        for into, value in zip(whole, part, strict=True):
+            into[start : start + chunk] = value
+    return whole

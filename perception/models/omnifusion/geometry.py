@@ -71,6 +71,6 @@ def geometry_input(kind: str, layout: TangentLayout, size: Size, device: torch.d
     else:
         longitude, latitude = direction_angles(rays)
         x, y = (torch.from_numpy(axis) for axis in layout.plane(size))
-        distance = torch.hypot(x[None, :], y[:, None]).expand(len(rays), -1, -1)
+        distance = (x[None, :].square() + y[:, None].square()).sqrt().expand(len(rays), -1, -1)
         values = torch.cat([torch.stack([longitude / math.pi, latitude / (math.pi / 2), distance], 1), centres], 1)
     return values.to(device, dtype)

@@ -153,7 +153,7 @@ class OmniFusion(nn.Module):
         self, image: Tensor, passes: int | None = None, confidence: bool | None = None, trace: list | None = None
     ) -> dict[str, Tensor]:
         """The same on normalised panoramas. trace: receives each pass's inner values, for comparison with a reference."""
-        batch, size = len(image), tuple(image.shape[-2:])
+        batch, size = image.shape[0], tuple(image.shape[-2:])
         by_confidence = self.confidence if confidence is None else confidence
         patches = self.layout.sample(image, self.patch).flatten(0, 1)  # (B N, 3, h, w)
         chunk = 0 if torch.is_grad_enabled() else max(1, _CHUNK_PIXELS // (self.patch[0] * self.patch[1]))
@@ -182,7 +182,12 @@ class OmniFusion(nn.Module):
     ) -> tuple[list[Tensor], Tensor]:
         """Raw heads (B N, 1, h, w) and tokens (B, N, C) of one pass."""
         held = len(begun)
-        maps = stacked(lambda *x: self.encoder.finish(list(x[:held]), x[held:]), [*begun, *geometry], chunk)
+        same = held - len(geometry)  # the shallowest maps, which the geometry does not touch, are not copied
+
+        def finish(*x: Tensor) -> list[Tensor]:
+            return self.encoder.finish(list(x[:held]), x[held:])[same:]
+
+        maps = begun[:same] + stacked(finish, [*begun, *geometry], chunk)
         tokens = self.fusion(maps[-1], self.layout.patches)
         maps[-1] = maps[-1] + tokens.flatten(0, 1)[:, :, None, None].to(maps[-1].dtype)
         heads = [self.pred, self.weight_pred] + ([self.valid_pred] if self.valid_pred is not None else [])

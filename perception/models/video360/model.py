@@ -164,14 +164,22 @@ class Video360(nn.Module):
     def predict(
         self, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[Any]:
-        """Return one `Prediction` a panorama: depth of kind "range", its scale free; motions are read from the outputs."""
-        from dataclasses import replace
-
+        """Return one `VideoPrediction` a panorama: depth of kind "range", its scale free, and the ``motion`` to its neighbours where they were given."""
         from perception.models.omnifusion.predict import predictions
+        from perception.results.video import VideoPrediction
 
         note = "depth learned from video: its scale is not metric"
-        found = predictions(self, {"depth": outputs["depth"]}, cameras, sizes)
-        return [replace(result, notes=(*result.notes, note)) for result in found]
+        motions = outputs["motion"].float().cpu().numpy() if "motion" in outputs else None
+        return [
+            VideoPrediction(
+                depth=found.depth,
+                image=found.image,
+                camera=found.camera,
+                notes=(*found.notes, note),
+                motion=None if motions is None else motions[index],
+            )
+            for index, found in enumerate(predictions(self, {"depth": outputs["depth"]}, cameras, sizes))
+        ]
 
 
 def _scaled(size: tuple[int, int], scale: int) -> tuple[int, int]:

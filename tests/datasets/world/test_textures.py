@@ -1,11 +1,14 @@
 """Textures: real detail at all scales, seamless, neutral where promised, exact lookup."""
 
 import time
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from perception.datasets.world.textures import SIZE, box_uv, dominant_face, sample, texture, texture_bank
+from perception.datasets.world.textures import SIZE, box_uv, dominant_face, sample, shared, texture, texture_bank
+from perception.datasets.world.textures import bank as bank_module
 from perception.datasets.world.textures.bank import TextureBank, _draw, _Entry
 from perception.errors import InputError
 
@@ -125,3 +128,35 @@ def test_box_mapping_reads_the_right_way_round():
         origin, along, up = (box_uv(np.float32([p]), face, 1.0)[0] for p in (np.zeros(3), right, np.float32([0, 0, 1])))
         assert np.allclose(along - origin, [1, 0])
         assert np.allclose(up - origin, [0, -1])
+
+
+def test_processes_share_what_they_draw(bank, monkeypatch):
+    """A texture that one process drew is there for the others, texel for texel; what the parent had drawn comes along."""
+    entries = bank._entries
+    parent, first, second = (bank_module.TextureBank(entries) for _ in range(3))
+    parent.draw(np.array([3]))
+    monkeypatch.setattr(shared, "texture_bank", lambda: parent)
+    drawn = []
+    original = bank_module._draw
+    monkeypatch.setattr(bank_module, "_draw", lambda entry: (drawn.append(entry), original(entry))[1])
+    with shared.shared_atlas(get_context("spawn")) as handle:
+        shared.attach(handle, first)
+        shared.attach(handle, second)
+        first.draw(np.array([3, 5]))
+        second.draw(np.array([5, 7]))
+        assert drawn == [entries[5], entries[7]], "each is drawn once, and what the parent had not at all"
+        parent.draw(np.array([5, 7]))
+        for number, bank in ((3, first), (5, first), (5, second), (7, second)):
+            np.testing.assert_array_equal(bank.image(number), parent.image(number))
+        folder = Path(handle[0]).parent
+    assert not folder.exists()
+
+
+def test_a_full_temporary_folder_means_no_sharing(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shared.os, "posix_fallocate", full, raising=False)
+    with shared.shared_atlas(get_context("spawn")) as handle:
+        assert handle is None
+        shared.attach(handle)  # and the process draws for itself

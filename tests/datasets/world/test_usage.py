@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from perception.datasets.world import World
-from perception.datasets.world.classes import ID
+from perception.datasets.world.classes import ID, NAMES
 from perception.errors import InputError
 from perception.geometry import boxes3d
 from perception.geometry.cameras import Equirectangular, Pinhole
-from perception.results import Prediction
+from perception.results import Prediction, RigPrediction
+from perception.results.base import Result
 
 ROOT = Path(__file__).parents[3]
 CAMERA = Pinhole.from_fov(120, 80, 80)
@@ -44,6 +45,43 @@ def test_a_frame_becomes_a_prediction(world, tmp_path):
     assert sum(s.area for s in sky) == (~frame.valid).sum()
     paths = result.save(tmp_path)
     assert all(path.exists() for path in paths.values()) and len(paths) >= 5
+
+
+def test_what_is_rendered_is_a_result(world, tmp_path):
+    """`World(...).render(rig)` returns the project's result types, for one camera and for a rig."""
+    frame = world.render(CAMERA, truth=EVERYTHING)
+    assert isinstance(frame, Result)
+    np.testing.assert_array_equal(frame.preview(), frame.prediction().preview())
+    assert frame.plot().size == frame.preview().shape[1::-1]
+    assert frame.summary() == frame.prediction().summary()
+    assert (tmp_path / "frame" / "result.json") in frame.save(tmp_path / "frame").values()
+
+
+def test_a_moment_becomes_a_rigs_prediction(world, tmp_path):
+    rig = {"type": "surround", "width": 96, "height": 56}
+    moment = world.render(rig, 0.5, truth=("boxes", "occupancy"))
+    assert isinstance(moment, Result)
+    result = moment.prediction(min_pixels=4)
+    assert isinstance(result, RigPrediction) and result.boxes3d.frame == "ego" and len(result.rig.cameras) == 6
+    ids = result.boxes3d.track_ids
+    seen = {int(i) for f in moment.frames.values() for i in f.boxes.instance[f.boxes.visible_pixels >= 4]}
+    assert len(ids) == len(set(ids.tolist())) and set(ids.tolist()) == seen and len(seen) > 3
+    objects = {item.id: item for item in world.scene.objects}
+    ego_from_world = np.linalg.inv(moment.world_from_ego)
+    for box, velocity, number in zip(result.boxes3d.boxes, result.boxes3d.velocity, ids, strict=True):
+        item = objects[int(number)]
+        matrix = ego_from_world @ item.pose(0.5)
+        speed = ego_from_world[:3, :3] @ item.velocity(0.5)
+        assert np.linalg.norm(box[:3] - matrix[:3, 3]) < 0.1 + 0.1 * np.linalg.norm(speed), "cameras fire within 0.1 s"
+        turn = box[6] - np.arctan2(matrix[1, 0], matrix[0, 0])
+        assert abs(np.angle(np.exp(1j * turn))) < 0.06
+        np.testing.assert_allclose(velocity, speed[:2], atol=0.3 + 0.1 * np.linalg.norm(speed))
+    assert (result.occupancy.labels == len(NAMES)).sum() == (moment.occupancy.semantics == 255).sum()
+    assert len(result.rig.radar_points) == sum(len(scan.points) for scan in moment.radars.values())
+    paths = moment.save(tmp_path)
+    assert (tmp_path / "CAM_FRONT" / "result.json") in paths.values() and all(p.exists() for p in paths.values())
+    with pytest.raises(InputError, match="no boxes"):
+        world.render("pinhole", truth=("depth",)).prediction()
 
 
 def test_a_panorama_becomes_a_prediction(world):

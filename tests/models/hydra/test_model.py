@@ -8,7 +8,7 @@ import torch
 
 from perception.errors import InputError, PerceptionError
 from perception.inference.rig_predictor import RigPredictor
-from perception.models.hydra.model import move_boxes
+from perception.models.hydra.bev_frame import move_boxes
 from perception.models.registry import build_model
 from tests.models.hydra.conftest import TINY, make_batch, make_rig
 

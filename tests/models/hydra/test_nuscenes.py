@@ -77,9 +77,9 @@ def test_turning_the_bev_leaves_the_targets_where_they_are() -> None:
     outputs = model(**model.inputs(batch))
     before = float(model.loss(outputs, batch)["box"])
     # An oracle that says the truth in the turned frame: the loss vanishes and the decoded box is the original one.
+    from perception.models.hydra.bev_frame import move_boxes
     from perception.models.hydra.centerpoint import BRANCHES
     from perception.models.hydra.centerpoint_targets import center_targets
-    from perception.models.hydra.model import move_boxes
 
     box, speed = move_boxes(batch["boxes3d"][0], batch["velocity"][0].nan_to_num(), batch["bev_from_ego"][0])
     targets = center_targets([box], [torch.tensor([0])], [speed], model.head.tasks, model.geometry)

@@ -14,7 +14,7 @@ from perception.models.hydra.centerpoint import CenterGeometry, circle_nms, deco
 from perception.models.hydra.centerpoint_targets import center_losses, center_targets, gaussian_focal_loss
 from perception.models.hydra.depth_loss import depth_bins, nearest_depth
 from perception.models.hydra.hat import HeightAssociation
-from perception.models.hydra.occupancy import geometric_affinity, lovasz_softmax, occupancy_losses
+from perception.models.hydra.occupancy import OccupancyHead, geometric_affinity, lovasz_softmax, occupancy_losses
 from perception.models.hydra.radar import BevRadar
 from perception.models.hydra.temporal import TemporalFusion, align_bev
 from perception.ops.lift_splat import VoxelGrid
@@ -145,6 +145,43 @@ def test_an_empty_sample_gives_finite_losses() -> None:
     targets = center_targets([torch.zeros(0, 7)], [torch.zeros(0)], [torch.zeros(0, 2)], (("car",),), geometry)
     assert targets[0].heatmap.sum() == 0
     assert torch.isfinite(gaussian_focal_loss(torch.zeros(1, 1, 16, 16), targets[0].heatmap))
+
+
+def test_class_weights_count_objects_of_a_class_more() -> None:
+    torch.manual_seed(0)
+    geometry = CenterGeometry((-8.0, -8.0), (1.0, 1.0), (16, 16))
+    boxes = torch.tensor([[0.3, 0.2, 0, 4, 2, 1.5, 0.4], [-5, 3, 1, 6, 2, 2, 0], [5, 5, 1, 6, 2, 2, 0]])
+    tasks = (("car", "bus"),)
+    targets = center_targets([boxes], [torch.tensor([0, 0, 1])], [torch.zeros(3, 2)], tasks, geometry)
+    assert targets[0].label.tolist() == [0, 0, 1]
+    shapes = {"reg": 2, "height": 1, "dim": 3, "rot": 2, "vel": 2, "heatmap": 2}
+    maps = {name: torch.randn(1, count, 16, 16) for name, count in shapes.items()}
+    plain = center_losses([maps], targets)
+    for factor in (1.0, 3.0):  # one weight for all classes changes nothing
+        same = center_losses([maps], targets, class_weights=[[factor, factor]])
+        torch.testing.assert_close(same, plain)
+    cars, buses = (center_losses([maps], targets, class_weights=[w]) for w in ([1, 0], [0, 1]))
+    mixed = center_losses([maps], targets, class_weights=[[1, 4]])
+    for name in plain:  # two cars of weight 1 and a bus of weight 4
+        torch.testing.assert_close(mixed[name], (2 * cars[name] + 4 * buses[name]) / 6)
+
+
+def test_occupancy_logits_are_a_plain_convolution_of_classes_by_heights() -> None:
+    torch.manual_seed(0)
+    bev = VoxelGrid.of({"x": (-4, 4, 1), "y": (-4, 4, 1), "z": (-1, 3, 4)})
+    voxels = VoxelGrid.of({"x": (-4, 4, 2), "y": (-4, 4, 2), "z": (-1, 3, 1)})
+    head = OccupancyHead(5, bev, voxels, 3, 6).eval()
+    seen: list[torch.Tensor] = []
+    head.after.register_forward_hook(lambda *call: seen.append(call[2]))
+    out = head(torch.randn(2, 5, 8, 8), torch.eye(3).expand(2, 3, 3))
+    torch.testing.assert_close(out, head.logits(seen[0]).unflatten(1, (3, 4)), rtol=1e-5, atol=1e-6)
+    target, mask = torch.randint(0, 3, (2, 4, 4, 4)), torch.rand(2, 4, 4, 4) > 0.4
+    weights = torch.tensor([1.0, 2, 3])
+    found = occupancy_losses(out, target, mask, weights, {"focal": 1.0}, gamma=0.0)["focal"]
+    expected = torch.nn.functional.cross_entropy(
+        out.movedim(1, -1)[mask.permute(0, 3, 2, 1)], target.permute(0, 3, 2, 1)[mask.permute(0, 3, 2, 1)], weights
+    )
+    torch.testing.assert_close(found, expected)
 
 
 def test_circle_nms_squared_and_by_class() -> None:

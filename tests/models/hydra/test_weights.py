@@ -53,7 +53,13 @@ def test_parts_of_fb_bev_load_one_to_one() -> None:
     torch.manual_seed(0)
     source, target = build_model(TINY), build_model(TINY)
     parts = ("backbone", "backward_projection", "head")
-    assert load_ancestor(target, official(source), parts) == list(parts)
+    state = official(source) | {"img_neck.conv.weight": torch.zeros(1), "img_neck.conv.bias": torch.zeros(1)}
+    report = load_ancestor(target, state, parts)
+    assert report.parts == parts and set(report.loaded) | set(report.dropped) == set(state)
+    assert report.dropped == ("img_neck.conv.bias", "img_neck.conv.weight")
+    assert str(report).endswith(
+        f"{len(state) - 2} of {len(state)} entries of the checkpoint loaded; left out: img_neck.conv (2)"
+    )
     for part in parts:
         theirs, ours = getattr(source, part).state_dict(), getattr(target, part).state_dict()
         assert all(torch.equal(theirs[key], ours[key]) for key in theirs)
@@ -70,3 +76,32 @@ def test_what_does_not_fit_is_an_error() -> None:
     state["backward_projection.surprise"] = torch.zeros(1)
     with pytest.raises(WeightsError, match="surprise"):
         load_ancestor(model, state, ["backward_projection"])
+
+
+def test_bevdepth_names_and_its_trunk_inside_the_head() -> None:
+    torch.manual_seed(0)
+    source, target = build_model(TINY), build_model(TINY)
+    state = {}
+    for key, value in official(source).items():
+        if key.startswith(("img_backbone.", "pts_bbox_head.")):
+            state[
+                "model." + key.replace("img_backbone.", "backbone.img_backbone.").replace("pts_bbox_head.", "head.")
+            ] = value
+    state["model.head.trunk.layer1.0.conv1.weight"] = torch.zeros(3)
+    report = load_ancestor(target, {"state_dict": state}, ("backbone", "head"))
+    assert report.dropped == ("head.trunk.layer1.0.conv1.weight",)
+    for part in ("backbone", "head"):
+        theirs, ours = getattr(source, part).state_dict(), getattr(target, part).state_dict()
+        assert all(torch.equal(theirs[key], ours[key]) for key in theirs)
+
+
+def test_a_refused_part_leaves_the_model_unchanged() -> None:
+    source, target = build_model(TINY), build_model(TINY)
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    state = official(source)
+    del state["pts_bbox_head.shared_conv.conv.weight"]
+    with pytest.raises(WeightsError, match="1 missing"):
+        load_ancestor(target, state, ["backbone", "head"])
+    assert all(torch.equal(before[key], value) for key, value in target.state_dict().items())
+    with pytest.raises(WeightsError, match="built without 'backward_projection'"):
+        load_ancestor(build_model({**TINY, "backward": None}), official(source), ["backward_projection"])

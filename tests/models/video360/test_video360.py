@@ -181,3 +181,26 @@ def test_motion_errors() -> None:
     assert errors["rotation"] == pytest.approx([2, 0], abs=1e-9)
     assert errors["direction"] == pytest.approx([0, 45], abs=1e-9)
     assert summarise(errors)["rotation_mean"] == pytest.approx(1)
+
+
+def test_motions_reach_the_recipes_evaluator() -> None:
+    """What `predict` returns for a batch of video is what `MotionEvaluator` judges; single panoramas have no motion."""
+    from perception.evaluation.registry import build_evaluator
+
+    torch.manual_seed(0)
+    model = build_model({"type": "Video360", **TINY}).eval()
+    image = torch.randint(0, 255, (2, 3, *SIZE), dtype=torch.uint8)
+    outputs = model(image, torch.stack([image, image], 1))
+    found = model.predict(outputs, [None, None], [SIZE, SIZE])
+    motion = found[1].motion
+    assert motion.shape == (2, 6) and found[1].summary()["motion"] == motion.tolist()
+    assert np.allclose(motion, outputs["motion"][1].detach().numpy())
+    truth = torch.eye(4).repeat(2, 2, 1, 1)
+    truth[..., :3, 3] = outputs["motion"].detach()[..., 3:] * 3
+    truth[..., :3, :3] = rotation_from_axis_angle(outputs["motion"].detach()[..., :3] + torch.tensor([0, 0.02, 0]))
+    evaluator = build_evaluator({"type": "MotionEvaluator"})
+    evaluator.update(found, {"neighbour_from_camera": truth, "meta": [{"index": 0}, {"index": 1}]})
+    got = evaluator.compute()
+    assert got["rotation_mean"] == pytest.approx(math.degrees(0.02), rel=1e-2)
+    assert got["translation_mean"] == pytest.approx(0, abs=1e-6)
+    assert model.predict(model(image), [None, None], [SIZE, SIZE])[0].motion is None

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 from perception.datasets.world.cache import single_threaded, start_worker
 from perception.datasets.world.progress import Bar
 from perception.datasets.world.render import World
+from perception.datasets.world.textures.shared import shared_atlas
 from perception.errors import DatasetError, InputError, nearest
 
 
@@ -122,9 +123,11 @@ def export(
             records[number] = record
             bar.update(len(records))
     else:
+        context = get_context("spawn")
         with (
             single_threaded(),
-            ProcessPoolExecutor(workers, get_context("spawn"), initializer=start_worker, initargs=(None,)) as pool,
+            shared_atlas(context) as atlas,
+            ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(None, atlas)) as pool,
         ):
             futures = [pool.submit(_run, *job) for job in jobs]
             try:

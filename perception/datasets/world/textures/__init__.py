@@ -1,4 +1,4 @@
-"""Procedural textures of the world: a bank drawn once a process, and a fast mip-mapped lookup. See `bank.py` for the conventions."""
+"""Procedural textures of the world: a bank that is drawn as needed, shared by rendering processes, and a fast mip-mapped lookup. See `bank.py`."""
 
 from .bank import TextureBank, sample, texture, texture_bank
 from .mapping import box_uv, dominant_face, pixel_footprint, triangle_faces

@@ -13,6 +13,7 @@ surface; `footprint` is the size of one pixel on the surface, in tiles. Texels a
 dark), mip levels are averaged in linear light.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -83,6 +84,8 @@ class TextureBank:
         self.origin = (corner[:, None] + np.array(_level_places())[None]).reshape(-1, 2).astype(np.float32)
         self.pending = np.ones(len(entries), bool)  # not drawn yet
         self._all_drawn = False
+        self._drawn: np.ndarray | None = None  # (K,) of an atlas that processes share
+        self._lock: contextlib.AbstractContextManager = contextlib.nullcontext()
         self._numbers = {name: i for i, name in enumerate(self.names)}
         self._numbers |= {family: members[0] for family, members in self.families.items()}
 
@@ -125,10 +128,24 @@ class TextureBank:
         wanted = self.pending
         if index is not None:
             wanted = wanted & (np.bincount(index, minlength=len(self)) > 0)
-        for i in np.flatnonzero(wanted):
-            self._place(int(i), _draw(self._entries[i]))
-            self.pending[i] = False
+        missing = np.flatnonzero(wanted)
+        if not len(missing):
+            return
+        with self._lock:
+            for i in missing:
+                if self._drawn is None or not self._drawn[i]:
+                    self._place(int(i), _draw(self._entries[i]))
+                    if self._drawn is not None:
+                        self._drawn[i] = True
+                self.pending[i] = False
         self._all_drawn = not self.pending.any()
+
+    def share(self, atlas: np.ndarray, drawn: np.ndarray, lock: contextlib.AbstractContextManager) -> None:
+        """Use an atlas that other processes draw into as well. drawn (K,) bool: what it holds already; it is read and written under `lock`
+        alone, so that whoever finds a texture drawn also finds its texels."""
+        self.atlas, self._drawn, self._lock = atlas, drawn, lock
+        self.pending[:] = True
+        self._all_drawn = False
 
     def _place(self, number: int, image: np.ndarray) -> None:
         for level in range(LEVELS):

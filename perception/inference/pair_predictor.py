@@ -1,0 +1,101 @@
+"""A model of two pictures together with its preprocessing: stereo pairs and consecutive frames in, `Prediction`s out.
+
+model = perception.load("croco-stereo-world-tiny")
+result = model("left.png", "right.png", fov=80, baseline=0.54)
+result.disparity, result.depth
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception.errors import InputError
+from perception.inference.cameras import CameraLike, resolve_camera
+from perception.inference.predictor import Predictor
+from perception.io.images import load_image
+
+
+class PairPredictor(Predictor):
+    """Callable model of picture pairs."""
+
+    def __call__(  # type: ignore[override]
+        self,
+        first: Any,
+        second: Any = None,
+        camera: CameraLike = None,
+        *,
+        fov: float | None = None,
+        baseline: float | None = None,
+        max_pixels: int | None = None,
+    ) -> Any:
+        """Predict one pair, or each of a list of pairs.
+
+        Args:
+            first, second: the left and the right picture of a rectified stereo pair, or a frame and the next one: path, bytes, PIL picture, array or tensor.
+                Or `first` alone: a tuple of both, or a list of such tuples.
+            camera, fov: of the first picture, as for `Predictor`. baseline: metres between the cameras of a stereo pair; with it the result has metric depth.
+
+        Raises `InputError` for pictures of unequal sizes, or a camera that cannot be used.
+        """
+        options = {"fov": fov, "baseline": baseline, "max_pixels": max_pixels}
+        if second is None:
+            if isinstance(first, list):
+                return [self(pair, camera=camera, **options) for pair in first]
+            if not isinstance(first, tuple) or len(first) != 2:
+                raise InputError(
+                    "this model takes two pictures of one scene: model(left, right), or a list of (left, right)"
+                )
+            first, second = first
+        if fov is not None and not 0 < fov < 180:
+            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
+        limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        loads = [load_image(source, **limit) for source in (first, second)]
+        resolved = resolve_camera(loads[0], camera, fov, "pinhole")
+        prepared = self.model.preprocess([load.pixels for load in loads], resolved)
+        result = self._run([prepared])[0]
+        notes = [*loads[0].notes, *result.notes]
+        parts: dict[str, Any] = {}
+        if result.disparity is not None and baseline is not None:
+            parts["depth"] = result.disparity.to_depth(baseline)
+            if resolved.source == "default":
+                notes.append(
+                    "the camera is unknown, so its focal length was guessed: give fov= or camera= for distances in true metres"
+                )
+        elif result.disparity is not None:
+            notes.append("give the baseline (metres between the cameras) for depth in metres")
+        return dataclasses.replace(result, name=loads[0].name, model=self.name, notes=tuple(notes), **parts)
+
+    def stream(  # type: ignore[override]
+        self, source: Any, camera: CameraLike = None, *, fov: float | None = None
+    ) -> Iterator[Any]:
+        """Optical flow from each frame of a video or folder to the next one. Raises `InputError` for stereo models, which need two sources."""
+        if "flow" not in self.tasks:
+            raise InputError("a video is no stereo pair; call the model with the left and the right picture")
+        from perception.io import stream
+
+        before = None
+        for frame in stream(source):
+            if before is not None:
+                result = self(before.pixels, frame.pixels, camera, fov=fov)
+                yield dataclasses.replace(result, name=before.name)
+            before = frame
+
+    def warmup(self, width: int = 640, height: int = 480) -> PairPredictor:
+        """Run once on blank pictures."""
+        blank = np.zeros((height, width, 3), np.uint8)
+        self(blank, blank)
+        return self
+
+
+def pairs_of(files: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Files in the order left, right, left, right ... as pairs. Raises `InputError` for an odd number."""
+    if len(files) % 2:
+        raise InputError(
+            f"this model takes pictures in pairs (left right, or frame and next frame); found {len(files)} pictures"
+        )
+    return list(zip(files[::2], files[1::2], strict=True))
