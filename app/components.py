@@ -142,23 +142,24 @@ class CameraControls:
         )
 
 
-def camera_entry(prefix: str) -> CameraControls:
-    """Four ways to say what the camera is, closed at first. Their elem_ids start with `prefix`."""
+def camera_entry(prefix: str, fov: float | None = None) -> CameraControls:
+    """Four ways to say what the camera is, closed at first. Their elem_ids start with `prefix`; `fov`: that of the example shown first, degrees."""
+    known = fov is not None
     with gr.Accordion("Camera", open=False, elem_id=f"{prefix}-camera"):
         mode = gr.Radio(
             MODES,
-            value=FROM_PICTURE,
+            value=FROM_FOV if known else FROM_PICTURE,
             label="Known from",
             info="Distances are true metres only with the true camera.",
             elem_id=f"{prefix}-camera-mode",
         )
-        fov = gr.Slider(
+        angle = gr.Slider(
             5,
             170,
-            value=60,
+            value=fov if known else 60,
             step=0.5,
             label="Horizontal field of view, degrees",
-            visible=False,
+            visible=known,
             elem_id=f"{prefix}-fov",
         )
         with gr.Row(visible=False) as lens:
@@ -176,10 +177,10 @@ def camera_entry(prefix: str) -> CameraControls:
     mode.change(
         lambda chosen: [gr.update(visible=chosen == way) for way in (FROM_FOV, FROM_LENS, FROM_MATRIX)],
         mode,
-        [fov, lens, pixels],
+        [angle, lens, pixels],
         **QUIET,
     )
-    return CameraControls([mode, fov, focal, sensor, matrix, opencv], readout)
+    return CameraControls([mode, angle, focal, sensor, matrix, opencv], readout)
 
 
 def entry_of(mode: str, fov: float, focal: float, sensor: float, matrix: str, opencv: bool) -> CameraEntry:

@@ -33,7 +33,8 @@ CSS = """
 p.hint { margin: 0; }
 footer { opacity: 0.7; }
 @media (max-width: 640px) {
-  .gradio-container { padding: 10px !important; }
+  .gradio-container { padding: 8px !important; }
+  .gradio-container main.app { padding: 8px !important; }
   #title p { display: block; margin-top: 2px; }
 }
 """

@@ -43,6 +43,7 @@ def build(services: Services) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             picture = PictureInput(
+                value=str(EXAMPLES / FIRST[0]),
                 label="Photo",
                 elem_id="compare-photo",
                 sources=["upload", "clipboard"],
@@ -58,7 +59,7 @@ def build(services: Services) -> None:
             variation = gr.Dropdown(
                 list(jobs.VARIATIONS), value=usual, label="The second model sees", elem_id="compare-variation"
             )
-            camera = camera_entry("compare")
+            camera = camera_entry("compare", FIRST_FOV)
             run = gr.Button("Compare", variant="primary", elem_id="compare-run")
         with gr.Column(scale=5, min_width=320):
             what = gr.Radio(
@@ -147,14 +148,14 @@ def build(services: Services) -> None:
 
     def opened(ticket: str | None) -> tuple[Any, ...]:
         """The finished example, for who comes here first."""
-        return tuple(gr.skip() for _ in range(len(outputs) + 3)) if ticket else show_example(0)
+        return tuple(gr.skip() for _ in outputs) if ticket else shown(*example(0))
 
     camera.connect(picture, services)
     run.click(compare, [picture, first, second, variation, *camera.inputs], outputs, api_visibility="private", **HEAVY)
     samples.click(show_example, samples, [picture, *camera.preset, *outputs], api_visibility="private", **HEAVY)
     what.input(redraw, [ticket, what], shown_parts, **QUIET)
     views.select(make_files, ticket, files, api_visibility="private")
-    current_tab().select(opened, ticket, [picture, *camera.preset, *outputs], api_visibility="private", **HEAVY)
+    current_tab().select(opened, ticket, outputs, api_visibility="private", **HEAVY)
 
     def compare_models(image: str, first: str, second: str, variation: str, fov: float) -> tuple[str, dict[str, Any]]:
         """Predict a picture with two models; returns a ZIP of both results with difference maps, and a summary.

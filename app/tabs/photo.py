@@ -44,6 +44,7 @@ def build(services: Services) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             picture = PictureInput(
+                value=str(EXAMPLES / FIRST[0]),
                 label="Photo",
                 elem_id="photo",
                 sources=["upload", "clipboard"],
@@ -54,7 +55,7 @@ def build(services: Services) -> None:
             )
             samples = examples([EXAMPLES / name for name in FIRST], "photo-examples")
             model = model_menu(names, "model")
-            camera = camera_entry("photo")
+            camera = camera_entry("photo", FIRST_FOV)
             run = gr.Button("Predict", variant="primary", elem_id="run")
         with gr.Column(scale=5, min_width=320):
             with gr.Tabs(elem_id="photo-views") as views:
@@ -72,7 +73,7 @@ def build(services: Services) -> None:
                 with gr.Tab("Segments"):
                     segments = picture_view("Segments", "segments")
                 with gr.Tab("3D"):
-                    style = gr.Radio(["Points", "Mesh"], value="Points", show_label=False, container=False)
+                    style = gr.Radio(["Mesh", "Points"], value="Mesh", show_label=False, container=False)
                     viewer = Viewer("cloud", "Drag to turn, scroll to zoom")
                 with gr.Tab("Measure"):
                     ruler = gr.Image(

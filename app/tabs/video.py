@@ -49,13 +49,15 @@ def build(services: Services) -> None:
     ticket = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
-            clip = VideoInput(label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[])
+            clip = VideoInput(
+                value=str(EXAMPLES / FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
+            )
             samples = examples([EXAMPLES / FIRST], "video-examples", kind="video", label="Example")
             model = model_menu(names, "video-model")
             every = gr.Slider(
                 1, 30, value=1, step=1, label="Take every n-th frame", info=jobs.LIMITS, elem_id="video-every"
             )
-            camera = camera_entry("video")
+            camera = camera_entry("video", FIRST_FOV)
             run = gr.Button("Predict", variant="primary", elem_id="video-run")
         with gr.Column(scale=5, min_width=320):
             with gr.Tabs(elem_id="video-views") as views:
@@ -152,8 +154,8 @@ def build(services: Services) -> None:
     def opened(ticket: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
         """The finished example, for who comes here first."""
         if ticket:
-            return tuple(gr.skip() for _ in range(len(outputs) + 3))
-        return show_example(0, progress)
+            return tuple(gr.skip() for _ in outputs)
+        return shown(example(lambda share, text: progress(share, desc=text)))
 
     def redraw(
         ticket: str | None,
@@ -188,7 +190,7 @@ def build(services: Services) -> None:
     samples.click(show_example, samples, [clip, *camera.preset, *outputs], api_visibility="private", **HEAVY)
     draw.click(redraw, [ticket, *look], [movie, files, ticket], api_visibility="private")
     views.select(make_files, [ticket, colormap, near, far], files, api_visibility="private")
-    current_tab().select(opened, ticket, [clip, *camera.preset, *outputs], api_visibility="private", **HEAVY)
+    current_tab().select(opened, ticket, outputs, api_visibility="private", **HEAVY)
 
     def predict_video(video: str, model: str, every: int, fov: float, layout: str) -> tuple[str, str, dict[str, Any]]:
         """Predict a clip; returns an MP4, a ZIP of all frames (16-bit depth, colours, JSON) and a summary.

@@ -90,7 +90,7 @@ def test_photo_to_depth(page) -> None:
         page.wait_for_selector(f"#{tab.lower()} img")
         page.screenshot(path=SCREENS / f"photo_{tab.lower()}.png")
     page.get_by_role("tab", name="Files", exact=True).click()
-    page.wait_for_function("document.querySelector('#files').innerText.includes('results.zip')")
+    page.wait_for_function("/results\\s*[.]zip/.test(document.querySelector('#files').textContent)")
 
 
 def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
