@@ -23,6 +23,7 @@ MONODETR = {
     "num_queries": 12,
     "query_groups": 1,
     "depth_bins": 16,
+    "score_threshold": 0.0,
 }
 HYDRA = {
     "type": "HyDRa",
