@@ -61,8 +61,10 @@ def build(services: Services) -> None:
             with gr.Tabs(elem_id="street-views") as views:
                 with gr.Tab("Boxes"):
                     with gr.Row():
-                        boxes = picture_view("3D boxes on the picture", "street-boxes", None)
-                        bev = picture_view("From above: forward is up, rings in metres", "street-bev", 480)
+                        with gr.Column(scale=3, min_width=300):
+                            boxes = picture_view("3D boxes on the picture", "street-boxes", None)
+                        with gr.Column(scale=2, min_width=240):
+                            bev = picture_view("From above: forward is up, rings in metres", "street-bev", 480)
                     table = gr.Dataframe(
                         headers=list(jobs.COLUMNS),
                         interactive=False,

@@ -23,6 +23,7 @@ MONODETR = {
     "num_queries": 12,
     "query_groups": 1,
     "depth_bins": 16,
+    "score_threshold": 0.0,
 }
 HYDRA = {
     "type": "HyDRa",
@@ -49,6 +50,13 @@ def published(config: dict, folder: Path, tasks: list[str]) -> str:
     """Write a model of random weights; return the folder, which `perception.load` takes as a name."""
     torch.manual_seed(0)
     model = build_model(config)
+    with torch.no_grad():
+        for (
+            name,
+            value,
+        ) in model.named_parameters():  # every query finds something of a car's size: negative sizes are no boxes
+            if ".size." in name and name.endswith("bias") and value.shape == (3,):
+                value.copy_(torch.tensor([1.5, 1.7, 4.0]))
     publish(folder, config, model.state_dict(), about={"name": folder.name, "tasks": tasks, "licence": "Apache-2.0"})
     return str(folder)
 
