@@ -114,11 +114,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    import warnings
     from pathlib import Path
 
     from perception.inference import load
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
+
+    warnings.filterwarnings("ignore", "a panorama of 360 x 180", UserWarning)  # the same sentence is printed as a note
 
     camera = options.calib or _angles(options.angles) or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]

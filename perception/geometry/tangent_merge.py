@@ -121,6 +121,12 @@ def merge(
     return merged[:, :-1] / (total + 1e-8 * (total <= 1e-8))
 
 
+def ready(layout: TangentLayout, patch: Size, size: Size, mode: str, device: torch.device) -> None:
+    """Make the operator that `merge` of float32 patches will want: its making takes memory that a network may not have to spare in its midst."""
+    if not is_tracing() and device.type != "mps":
+        merge_operator(layout, patch, size, "feathered" if mode == "feathered" else "average", device, torch.float32)
+
+
 @cached_constants(maxsize=6)
 def merge_operator(
     layout: TangentLayout, patch: Size, size: Size, mode: str, device: torch.device, dtype: torch.dtype

@@ -189,8 +189,10 @@ def _below_the_sky(layout: TangentLayout, valid: Tensor, size: tuple[int, int]) 
     spectrum = torch.fft.rfft(known[edge])
     turns = torch.arange(len(spectrum), device=valid.device)
     angle = (0.5 - (torch.arange(edge, device=valid.device) + 0.5) / height) * math.pi
-    share = ((angle - top) / (math.pi / 2 - top)).clamp(0, 1)[:, None]  # of all columns that a row's mean covers
-    above = torch.fft.irfft(spectrum * torch.sinc(turns * share), n=width)
+    spread = (
+        0.4 * ((angle - top) / (math.pi / 2 - top)).clamp(0, 1)[:, None]
+    )  # of a row's mean over the columns, in turns
+    above = torch.fft.irfft(spectrum * torch.exp(-0.5 * (2 * math.pi * turns * spread) ** 2), n=width)
     known = torch.cat([above, known[edge:]])
     up = np.flatnonzero(rising)
     longitude, latitude = sphere.direction_angles(layout.rays(tuple(valid.shape[-2:]), valid.device)[up])

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from perception.errors import RecipeError
 from perception.geometry.tangent import Size, TangentLayout
+from perception.geometry.tangent_merge import ready
 from perception.models.dense.losses import log_depth_losses, masked_mean
 from perception.models.dense.losses import nearest as nearest_pixels
 from perception.models.omnifusion.decoder import PatchDecoder
@@ -156,20 +157,25 @@ class OmniFusion(nn.Module):
         """The same on normalised panoramas. trace: receives each pass's inner values, for comparison with a reference."""
         batch, size = image.shape[0], tuple(image.shape[-2:])
         by_confidence = self.confidence if confidence is None else confidence
+        if not torch.is_grad_enabled():
+            ready(self.layout, self.patch, size, self.merge_mode, image.device)
         patches = self.layout.sample(image, self.patch).flatten(0, 1)  # (B N, 3, h, w)
         whole = torch.is_grad_enabled() or is_tracing()  # a recorded loop would fix the batch
         chunk = 0 if whole else max(1, _CHUNK_PIXELS // (self.patch[0] * self.patch[1]))
         begun = stacked(self.encoder.begin, [patches], chunk)
+        like = patches.new_empty(0)
+        del patches
         joined = begun if len(self.encoder.geometry_channels) > 1 else begun[1:2]
         sizes = [tuple(feature.shape[-2:]) for feature in joined]
         outputs: dict[str, Tensor] = {}
         depths: list[Tensor] = []
         for index in range(passes or self.passes):
             if index == 0:
-                geometry = [g.repeat(batch, 1, 1, 1) for g in self.geometry(self.layout, sizes, None, patches)]
+                geometry = self.geometry(self.layout, sizes, None, like)
+                geometry = geometry if batch == 1 else [g.repeat(batch, 1, 1, 1) for g in geometry]
             else:
-                again = self.layout.sample(depths[-1].to(patches.dtype), sizes[0])
-                geometry = self.geometry_again(self.layout, sizes, again, patches)
+                again = self.layout.sample(depths[-1].to(like.dtype), sizes[0])
+                geometry = self.geometry_again(self.layout, sizes, again, like)
             raw, tokens = self._patch_maps(begun, geometry, batch, chunk)
             outputs = self._merge(raw, tokens, batch, size, by_confidence)
             depths.append(outputs["depth"])

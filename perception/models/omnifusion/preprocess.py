@@ -57,7 +57,7 @@ def shape_notes(camera: Equirectangular) -> tuple[str, ...]:
         return ()
     return (
         f"a panorama of 360 x 180 degrees is twice as wide as high; found {camera.width}x{camera.height}; if it shows less, say so with "
-        "Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians",
+        "Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians, or on the command line with --angles in degrees",
     )
 
 
