@@ -26,8 +26,17 @@ train_dataloader = dict(
 val_dataloader = dict(batch_size=2, dataset=dict(_delete_=True, split="val", **_common))
 test_dataloader = val_dataloader
 test_evaluator = [
-    dict(type="NuScenesDetectionEvaluator", name="nuscenes", submission="work_dirs/hydra_world_export/results/detections.json"),
+    dict(
+        type="NuScenesDetectionEvaluator",
+        name="nuscenes",
+        submission="work_dirs/hydra_world_export/results/detections.json",
+    ),
     dict(type="OccupancyEvaluator", submission="work_dirs/hydra_world_export/results/occupancy"),
-    dict(type="NuScenesTrackingEvaluator", name="tracking", tracker={}, submission="work_dirs/hydra_world_export/results/tracks.json"),
+    dict(
+        type="NuScenesTrackingEvaluator",
+        name="tracking",
+        tracker={},
+        submission="work_dirs/hydra_world_export/results/tracks.json",
+    ),
 ]
 train_cfg = dict(max_iters=4000)
