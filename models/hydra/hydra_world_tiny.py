@@ -63,6 +63,7 @@ model = dict(
         traffic_cone=4.0,
         barrier=3.0,
     ),
+    velocity_beta=4.0,
     min_radius=1,
     nms_radius=dict(
         car=2.0,
@@ -81,6 +82,12 @@ model = dict(
     post_max=200,
     squared_radius=False,
 )
+# No mirrored streets: a short training needs the traffic's side of the road to tell headings and velocities.
+batch_transform = [
+    dict(type="RigPhotometric", strength=0.3),
+    dict(type="RigBevAugment", rotation=10.0, scale=(0.97, 1.03), flip_x=0.0, flip_y=0.0),
+    dict(type="RadarDropout", cloud=0.1, points=0.2),
+]
 channels_last = True
 train_cfg = dict(max_iters=6000, val_interval=2000)
 optim_wrapper = dict(optimizer=dict(lr=1.5e-3, weight_decay=1e-2), clip_grad=dict(max_norm=10.0))

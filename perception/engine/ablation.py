@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perception.engine.evaluate import evaluate
+from perception.engine.checkpoint import to_plain
+from perception.engine.evaluate import evaluate, finite
 from perception.engine.files import write_json
 from perception.errors import RecipeError
 
@@ -73,7 +74,7 @@ def ablate(
             print(f"{name}: {' '.join(asked['options']) or 'the recipe as it is'}", flush=True)
             weights = asked["weights"] or trained(recipe, work_dir, [*options, *variant["train"]], max_minutes)
             metrics = evaluate(recipe, weights, world_seed, asked["options"])
-            held = {"asked": asked, "metrics": {k: float(v) for k, v in metrics.items() if isinstance(v, (int, float))}}
+            held = {"asked": asked, "metrics": finite(to_plain(metrics))}
             write_json(place, held)
         results[name] = held["metrics"]
     return results
@@ -105,6 +106,6 @@ def table(results: dict[str, dict[str, Any]], metrics: Sequence[str] = METRICS) 
     rows = [f"| variant | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
     for name, found in results.items():
         values = [found.get(metric) for metric in metrics]
-        shown = ["-" if v is None or v != v else f"{v:.3f}" for v in values]
+        shown = ["-" if v is None else f"{v:.3f}" for v in values]
         rows.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(rows)

@@ -27,7 +27,7 @@ SMALL = [
 def tool(name: str, *arguments: object, cwd: Path) -> str:
     command = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=1200)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=3600)
     assert done.returncode == 0, f"{name}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 

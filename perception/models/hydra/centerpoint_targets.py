@@ -120,10 +120,13 @@ def center_losses(
     box_weight: float = 0.25,
     code_weights: Sequence[float] = CODE_WEIGHTS,
     class_weights: Sequence[Sequence[float]] | None = None,
+    velocity_beta: float = 0.0,
 ) -> dict[str, Tensor]:
     """``heatmap`` and ``box`` losses, summed over the tasks; values that are unknown (NaN velocity) count nothing.
 
     class_weights: for each task those of its classes: how much an object counts in both losses. None: all the same.
+    velocity_beta: m/s below which the error of a velocity counts as its square (over 2 beta). Most objects stand still, and the absolute error's best
+        answer to doubt is then 0; the square's is the mean, from which velocities can be learnt.
     """
     heat = boxes = 0.0
     for number, (maps, target) in enumerate(zip(outputs, targets, strict=True)):
@@ -133,6 +136,10 @@ def center_losses(
         found = table[target.batch, :, target.cell]  # (K, 10)
         known = ~target.values.isnan()
         difference = torch.where(known, (found - target.values.nan_to_num()).abs(), 0.0)
+        if velocity_beta > 0:
+            slow = difference[:, -2:]
+            slow = torch.where(slow < velocity_beta, slow.square() / (2 * velocity_beta), slow - velocity_beta / 2)
+            difference = torch.cat((difference[:, :-2], slow), -1)
         each = (difference * difference.new_tensor(code_weights)).sum(-1)
         if weights is None:
             boxes = boxes + each.sum() / max(1, len(each))

@@ -74,7 +74,8 @@ class HyDRa(nn.Module):
         tasks: classes of the CenterPoint head, grouped; classes: names of the data set's labels, in their order.
         occupancy: None, or {"x": ..., "y": ..., "z": (lower, upper, voxel), "classes": 18, "channels": 32, "losses": {...}}, and either
             "counts" (voxels of each class in the training set: weights 1 / log) or "weights" of the classes in the focal loss.
-        loss_weights, code_weights: of the losses; box_class_weights: how much objects of a class count in them, 1 where not named. nms_radius: circle NMS, by class name or a number a task.
+        loss_weights, code_weights: of the losses; box_class_weights: how much objects of a class count in them, 1 where not named;
+            velocity_beta: m/s, see `center_losses`. nms_radius: circle NMS, by class name or a number a task.
     """
 
     tasks = ("boxes3d", "occupancy")
@@ -117,6 +118,7 @@ class HyDRa(nn.Module):
         loss_weights: Mapping[str, float] | None = None,
         code_weights: Sequence[float] = CODE_WEIGHTS,
         box_class_weights: Mapping[str, float] | None = None,
+        velocity_beta: float = 0.0,
         overlap: float = 0.1,
         min_radius: int = 2,
         nms_radius: Sequence[float] | Mapping[str, float] = (4, 12, 10, 1, 0.85, 0.175),
@@ -146,6 +148,7 @@ class HyDRa(nn.Module):
             raise RecipeError(f"HyDRa's camera_ids are given by 'direction' or 'index'; found {camera_ids!r}")
         self.cameras, self.camera_ids = int(cameras), camera_ids
         self.radar, self.history = bool(radar), int(history)
+        self.velocity_beta = float(velocity_beta)
         self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
         self.code_weights, self.overlap, self.min_radius = tuple(code_weights), overlap, int(min_radius)
         self.decoding = {
@@ -363,7 +366,9 @@ class HyDRa(nn.Module):
         targets = center_targets(
             boxes, labels, speeds, self.head.tasks, self.geometry, self.overlap, self.min_radius, self.device
         )
-        found = center_losses(outputs["heads"], targets, 1.0, self.code_weights, self.box_class_weights)
+        found = center_losses(
+            outputs["heads"], targets, 1.0, self.code_weights, self.box_class_weights, self.velocity_beta
+        )
         losses = {name: self.loss_weights[name] * value for name, value in found.items()}
         if "camera_depth" in batch and self.loss_weights["depth"]:
             truth = batch["camera_depth"].to(self.device).float()
