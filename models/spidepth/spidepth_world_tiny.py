@@ -1,4 +1,4 @@
-"""SPIdepth on the world's driving videos, 3 M parameters, made for two CPU cores: depth of a street up to scale, learned without labels."""
+"""SPIdepth on the world's driving videos, 3 M parameters (and 1.5 M of pose network), made for two CPU cores: depth of a street up to scale, learned without labels."""
 
 _base_ = ["../_base_/runtime.py", "../_base_/data/world_video.py", "../_base_/schedules/adamw_cosine.py"]
 

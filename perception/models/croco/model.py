@@ -25,6 +25,7 @@ from perception.models.croco.tiling import certainty, predict_tiled
 from perception.models.croco.transformer import PATCH, CroCoTransformer
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.ops.constants import is_tracing
 
 CHANNELS = {"stereo": 1, "flow": 2}
 OUTPUT = {"stereo": "disparity", "flow": "flow"}
@@ -137,9 +138,12 @@ class CroCo(nn.Module):
 
     def tokens(self, first: Tensor, second: Tensor) -> list[Tensor]:
         """Tokens of the first picture after every block of the encoder, then of the decoder."""
-        both = [tokens.unflatten(0, (2, -1)) for tokens in self.transformer.encode(torch.cat((first, second)))]
-        encoded = [tokens[0] for tokens in both]
-        x, memory = self.transformer.to_decoder(both[-1]).unbind(0)
+        if is_tracing():  # a doubled batch would not stay free in an exported graph
+            encoded, other = self.transformer.encode(first), self.transformer.encode(second)[-1]
+        else:
+            both = [tokens.unflatten(0, (2, -1)) for tokens in self.transformer.encode(torch.cat((first, second)))]
+            encoded, other = [tokens[0] for tokens in both], both[-1][1]
+        x, memory = self.transformer.to_decoder(encoded[-1]), self.transformer.to_decoder(other)
         places = self.transformer.positions(first), self.transformer.positions(second)
         return [*encoded, *self.transformer.decode(x, memory, *places)]
 
