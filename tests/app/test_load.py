@@ -90,6 +90,7 @@ def visit(address: str, folder: Path, visitor: int, requests: int = REQUESTS) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_eight_visitors_at_once(served: tuple[str, int, Path], tmp_path: Path) -> None:
     address, pid, folder = served
     process = psutil.Process(pid)
