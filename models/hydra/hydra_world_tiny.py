@@ -15,6 +15,7 @@ model = dict(
     z=(-1.0, 4.0),  # metres above the road
     radar_depth=(1.0, 57.0, 2.0),
     radar_layers=2,
+    radar_motion=True,
     backward_options=dict(heads=2, points=3, anchors=3, ffn_ratio=2, self_attention=False),
     widths=dict(
         image=48,

@@ -65,6 +65,7 @@ class HyDRa(nn.Module):
         bev: {"x": (lower, upper, cell), "y": ...} metres; z: (lower, upper) of the lifted points.
         convention: of the frustum, see `calibration`; rounding: "floor" or "trunc"; pooling: "sum" or "mean".
         radar: use radars at all; radar_depth: (start, stop, step) of the perspective pillars.
+        radar_motion: add what the radars measured around a cell to the velocity that the head says there, so that the head learns the rest.
         hat, rdc: height association; radar weighting of the backward projection. Both need radar.
         backward: "attention" (depth-consistent attention), "dfa3d", or None. anchors: heights, points a head and level, heads.
         cameras: learned camera embeddings; camera_ids: which picture gets which: by the "direction" it looks into (any number and order of
@@ -102,6 +103,7 @@ class HyDRa(nn.Module):
         radar: bool = True,
         radar_depth: tuple[float, float, float] = (2.0, 58.0, 0.8),
         radar_layers: int = 3,
+        radar_motion: bool = False,
         hat: bool = True,
         hat_heads: int = 4,
         rdc: bool = True,
@@ -148,6 +150,7 @@ class HyDRa(nn.Module):
             raise RecipeError(f"HyDRa's camera_ids are given by 'direction' or 'index'; found {camera_ids!r}")
         self.cameras, self.camera_ids = int(cameras), camera_ids
         self.radar, self.history = bool(radar), int(history)
+        self.radar_motion = self.radar and bool(radar_motion)
         self.velocity_beta = float(velocity_beta)
         self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
         self.code_weights, self.overlap, self.min_radius = tuple(code_weights), overlap, int(min_radius)
@@ -287,8 +290,12 @@ class HyDRa(nn.Module):
             moves = [motion_in_bev(move, calibration.bev_from_ego) for move in moves]
             fused = self.temporal(bev, [b.detach() for b in bevs], moves, ages, self.grid)
         features = self.encoder(fused)
+        heads = self.head(features)
+        if self.radar_motion and radar is not None:
+            motion = self.bev_radar.motion(radar, radar_mask, calibration.bev_from_ego)
+            heads = [{**maps, "vel": maps["vel"] + motion.to(maps["vel"].dtype)} for maps in heads]
         out = {
-            "heads": self.head(features),
+            "heads": heads,
             "depth": depth,
             "bev": bev.detach(),
             "bev_from_ego": calibration.bev_from_ego,

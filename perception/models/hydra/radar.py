@@ -175,3 +175,16 @@ class BevRadar(nn.Module):
         pillars = pillar_reduce(embedded, cell, shape, "max")
         occupied = pillar_reduce(torch.ones_like(embedded[..., :1]), cell, shape, "max")[:, 0] > 0
         return self.encoder(pillars), occupied
+
+    @torch.no_grad()
+    def motion(self, points: Tensor, mask: Tensor, bev_from_ego: Tensor) -> Tensor:
+        """(B, 2, Y, X) mean measured velocity of the points in the 3x3 cells around each cell, BEV frame [m/s]; 0 where there are none.
+
+        Radars measure along the line of sight alone, so this is the radial part of an object's velocity.
+        """
+        places = _turned(points[..., :3], bev_from_ego)
+        velocity = _turned(F.pad(points[..., 4:6], (0, 1)), bev_from_ego)[..., :2]
+        cell = pillar_cells(places[..., 1], places[..., 0], self.grid.y, self.grid.x, mask)
+        rows = torch.cat((velocity, torch.ones_like(velocity[..., :1])), -1)
+        total = F.avg_pool2d(pillar_reduce(rows, cell, (len(points), *self.grid.shape[1:]), "sum"), 3, 1, 1)
+        return total[:, :2] / total[:, 2:].clamp(min=1e-6)

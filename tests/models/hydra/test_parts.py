@@ -91,6 +91,20 @@ def test_radar_pillars_lie_where_the_points_are() -> None:
     assert there.nonzero().tolist() == [[0, 13, 11]] and turned.isfinite().all()
 
 
+def test_measured_motion_is_the_mean_around_a_cell() -> None:
+    radar = BevRadar(8, VoxelGrid.of({"x": (-8, 8, 1), "y": (-8, 8, 1), "z": (-1, 3, 4)}), 1)
+    points = torch.tensor(
+        [[[2.5, 3.5, 0, 0, 4, 1, 0, 0], [3.5, 3.5, 0, 0, 2, 3, 0, 0], [2.5, 3.5, 0, 0, 99, 99, 0, 0]]]
+    )
+    mask = torch.tensor([[True, True, False]])
+    motion = radar.motion(points, mask, torch.eye(3)[None])[0]
+    torch.testing.assert_close(motion[:, 11, 10], torch.tensor([3.0, 2.0]))  # row y, column x; both points are near
+    torch.testing.assert_close(motion[:, 11, 9], torch.tensor([4.0, 1.0]))
+    assert motion[:, 3].abs().max() == 0
+    mirrored = radar.motion(points, mask, torch.diag(torch.tensor([1.0, -1, 1]))[None])[0]
+    torch.testing.assert_close(mirrored[:, 4, 10], torch.tensor([3.0, -2.0]))
+
+
 def test_bev_of_the_past_moves_with_the_vehicle() -> None:
     past = torch.zeros(1, 1, 16, 16)
     past[0, 0, 8, 12] = 1  # x = 4.5, y = 0.5
