@@ -113,6 +113,8 @@ class Backbone(nn.Module):
         self.mode = ("native" if pyramid else "dpt") if mode == "auto" else mode
         if self.mode != "native" and "out_indices" not in probed.arguments:
             probed = _with_taps(name, probed, 4 if self.mode == "dpt" else 1)
+        elif self.mode == "native" and "out_indices" not in probed.arguments:
+            probed = _without_tail(name, probed, tuple(out_strides))
         net = _create(name, probed.arguments, pretrained, checkpoint)
         self.name, self.net, self.multiple, self.fixed_size = name, net, probed.multiple, probed.fixed_size
         self._set_levels(probed.levels, tuple(out_strides), pyramid_channels)
@@ -348,6 +350,21 @@ def _with_taps(name: str, probed: _Probed, count: int) -> _Probed:
         except (RuntimeError, NotImplementedError):
             pass
     return _tapped(name, probed, count)
+
+
+def _without_tail(name: str, probed: _Probed, out_strides: tuple[int, ...]) -> _Probed:
+    """Leave out the stages behind the last map that is asked for: they would cost time, and never get a gradient."""
+    wanted = [i for i, level in enumerate(probed.levels) if level.stride in out_strides]
+    if not wanted or wanted[-1] == len(probed.levels) - 1:
+        return probed
+    kept = probed.levels[: wanted[-1] + 1]
+    arguments = {**probed.arguments, "out_indices": tuple(range(len(kept)))}
+    size = probed.fixed_size or (2 * probed.multiple, 3 * probed.multiple)
+    try:
+        levels, _ = _run(_create(name, arguments).eval(), size, arguments["in_chans"], None)
+    except Exception:  # not every family of timm can be cut
+        return probed
+    return _Probed(arguments, probed.multiple, probed.fixed_size, levels) if levels == kept else probed
 
 
 def _tapped(name: str, probed: _Probed, count: int) -> _Probed:
