@@ -30,7 +30,7 @@ from app.services import HEAVY, QUIET, Services
 TITLE = "Street"
 FIRST = ("street_town.jpg", "street_avenue.jpg", "street_city.jpg")
 FIRST_FOV = 80.0  # degrees, what the examples were rendered with
-SCORE = 0.3
+SCORE = 0.15
 
 
 def build(services: Services) -> None:

@@ -14,6 +14,7 @@ from perception.geometry import boxes3d as geometry
 from perception.geometry.cameras import Camera, camera_from_dict
 from perception.results.base import Result, check_finite, check_shape, frozen, output_folder, to_json_text, write_json
 
+PREVIEW_SCORE = 0.1
 _PER_BOX = {
     "boxes": (np.float32, (7,)),
     "labels": (np.int64, ()),
@@ -176,12 +177,16 @@ class Boxes3DResult(Result):
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def preview(self, image: np.ndarray | None = None) -> np.ndarray:
-        """uint8 RGB: boxes on the image where image and camera are known, else (and for other frames) a bird's-eye view."""
+        """uint8 RGB: boxes on the image where image and camera are known, else (and for other frames) a bird's-eye view.
+
+        Boxes that score below `PREVIEW_SCORE` are left out; evaluation needs them, the eye does not.
+        """
         from perception.drawing import draw_bev, draw_boxes3d
 
+        shown = self.above(PREVIEW_SCORE)
         if image is not None and self.camera is not None and self.frame == "camera":
-            return draw_boxes3d(image, self, self.camera)
-        return draw_bev(self)
+            return draw_boxes3d(image, shown, self.camera)
+        return draw_bev(shown)
 
     def summary(self) -> dict[str, Any]:
         """JSON-able description of every box."""
@@ -243,7 +248,7 @@ class Boxes3DResult(Result):
         folder = output_folder(folder)
         paths = {"boxes3d_json": folder / "boxes3d.json", "boxes3d_bev": folder / "boxes3d_bev.png"}
         self.to_json(paths["boxes3d_json"])
-        images.write_image(paths["boxes3d_bev"], draw_bev(self))
+        images.write_image(paths["boxes3d_bev"], draw_bev(self.above(PREVIEW_SCORE)))
         if len(self):
             mesh = self.mesh()
             upright = glb.camera_axes(mesh.vertices, self.frame)
