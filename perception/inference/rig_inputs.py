@@ -78,6 +78,8 @@ def rig_from_json(path: str | Path, max_pixels: int | None = None) -> Rig:
         raise InputError(f"the rig {str(path)!r} cannot be read: {error}") from None
     try:
         return _rig(path, values, max_pixels)
+    except InputError:
+        raise
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"the rig {path.name!r} holds a value of the wrong kind: {error}") from None
 

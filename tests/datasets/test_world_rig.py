@@ -115,13 +115,13 @@ def test_rigs_from_samples_and_json(dataset, tmp_path) -> None:
         rig_from_json(tmp_path)
     good = {"cameras": [entry]}
     for part, expected in (
-        ({"time": "noon"}, "wrong kind"),
+        ({"time": "noon"}, "time of rig.json must hold numbers"),
         ({"time": float("nan")}, "number of seconds"),
-        ({"radars": [{"points": [[1, 2, 3], [4]]}]}, "wrong kind"),
-        ({"radars": {"points": 3}}, "needs 'points'"),
+        ({"radars": [{"points": [[1, 2, 3], [4]]}]}, "points of radar 0 of rig.json must hold numbers"),
+        ({"radars": {"points": 3}}, "must be a list"),
         ({"global_from_ego": [[1, 2]]}, r"shape \(4, 4\)"),
-        ({"cameras": [{**entry, "intrinsics": [[1, 0], "x"]}]}, "wrong kind|3x3"),
-        ({"cameras": [{**entry, "intrinsics": None, "fov": "wide"}]}, "wrong kind"),
+        ({"cameras": [{**entry, "intrinsics": [[1, 0], "x"]}]}, "intrinsics of camera 0 of rig.json must hold numbers"),
+        ({"cameras": [{**entry, "intrinsics": None, "fov": "wide"}]}, "fov of camera 0 of rig.json must hold numbers"),
     ):
         (tmp_path / "rig.json").write_text(json.dumps({**good, **part}))
         with pytest.raises(InputError, match=expected):

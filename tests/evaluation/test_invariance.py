@@ -81,6 +81,21 @@ def _motion(rng: np.random.Generator, index: int) -> tuple:
     }
 
 
+def _matching(name: str):
+    """Two channels of flow, or one of disparity, with a few unknown pixels."""
+
+    def make(rng: np.random.Generator, index: int) -> tuple:
+        shape = (8, 9 + index, 2) if name == "flow" else (8, 9 + index)
+        truth = rng.uniform(1, 50, shape).astype(np.float32)
+        valid = rng.random(shape[:2]) < 0.8
+        found = truth + rng.normal(0, 3, shape).astype(np.float32)
+        channels_first = truth.transpose(2, 0, 1) if name == "flow" else truth
+        sample = {name: torch.from_numpy(channels_first.copy()), f"{name}_valid": torch.from_numpy(valid)}
+        return {name: found}, sample
+
+    return make
+
+
 CASES = {
     "DepthEvaluator": ({"protocol": "unifuse", "alignments": ["none", "affine-log"]}, _depth),
     "NormalsEvaluator": ({}, _normals),
@@ -91,6 +106,8 @@ CASES = {
     "NuScenesTrackingEvaluator": ({}, _around),
     "OccupancyEvaluator": ({}, _occupancy),
     "MotionEvaluator": ({}, _motion),
+    "StereoEvaluator": ({}, _matching("disparity")),
+    "FlowEvaluator": ({}, _matching("flow")),
 }
 
 

@@ -24,6 +24,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "NuScenesTrackingEvaluator": {},
     "OccupancyEvaluator": {},
     "MotionEvaluator": {},
+    "StereoEvaluator": {},
+    "FlowEvaluator": {},
 }
 
 
