@@ -97,5 +97,6 @@ publish = dict(
         title="3D boxes, velocities and occupancy around a vehicle, small HyDRa trained on the procedural world",
         licence="Apache-2.0",
         tasks=["boxes3d", "occupancy"],
+        card="models/hydra/README.md",
     )
 )
