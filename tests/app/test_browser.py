@@ -129,7 +129,7 @@ def test_a_bad_file_gets_its_sentence_in_a_toast(page, tmp_path: Path) -> None:
     page.set_input_files("#photo input[type=file]", str(bad))
     page.click("#run")
     toast = page.locator(".toast-body, .toast-wrap").first
-    toast.wait_for(timeout=30_000)
+    toast.wait_for(timeout=120_000)
     assert "broken.png" in toast.inner_text()
 
 
