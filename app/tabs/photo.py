@@ -232,9 +232,8 @@ def build(services: Services) -> None:
         reset.click(defaults, ticket, look, **QUIET).then(redraw, [ticket, *look], [slider, code, files], **QUIET)
     )
     ruler.select(measure, [ticket, clicks], [ruler, reading, clicks], **QUIET)
-    gr.context.Context.root_block.load(
-        lambda: show_example(0), None, [picture, *camera.preset, *outputs], **QUIET, **HEAVY
-    )
+    # the inputs hold the example from the start: to set them here would overwrite what a quick visitor has chosen
+    gr.context.Context.root_block.load(lambda: shown(example(0)), None, outputs, **QUIET, **HEAVY)
 
     def predict_photo(image: str, model: str, fov: float, intrinsics: str) -> tuple[str, dict[str, Any]]:
         """Predict a picture; returns a ZIP of all results and a summary.

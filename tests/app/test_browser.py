@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.helpers import upload
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "app" / "examples"
 SCREENS = ROOT / "out" / "screens"
@@ -69,7 +71,7 @@ def predict(page, file: Path) -> None:
     """Upload a picture, predict it and wait until its own result is shown."""
     with Image.open(file) as picture:
         size = f"{picture.width} x {picture.height}"
-    page.set_input_files("#photo input[type=file]", str(file))
+    upload(page, "#photo input[type=file]", file)
     page.wait_for_selector("#photo img")
     page.click("#run")
     page.wait_for_function("size => document.querySelector('#summary').innerText.includes(size)", arg=size)
@@ -126,7 +128,7 @@ def test_measuring_by_clicks(page) -> None:
 def test_a_bad_file_gets_its_sentence_in_a_toast(page, tmp_path: Path) -> None:
     bad = tmp_path / "broken.png"
     bad.write_bytes(b"this is no picture")
-    page.set_input_files("#photo input[type=file]", str(bad))
+    upload(page, "#photo input[type=file]", bad)
     page.click("#run")
     toast = page.locator(".toast-body, .toast-wrap").first
     toast.wait_for(timeout=120_000)
@@ -157,7 +159,7 @@ def test_the_camera_is_read_out_and_entered(page, tmp_path: Path) -> None:
     Image.open(EXAMPLES / "coffee.jpg").save(tmp_path / "phone.jpg", exif=exif)
     page.wait_for_selector("#slider img")
     page.locator("#photo-camera button").first.click()
-    page.set_input_files("#photo input[type=file]", str(tmp_path / "phone.jpg"))
+    upload(page, "#photo input[type=file]", tmp_path / "phone.jpg")
     page.wait_for_function("document.querySelector('#photo-camera').innerText.includes('26 mm in 35 mm terms')")
     page.locator("#photo-camera-mode").get_by_label("Matrix", exact=True).check()
     page.fill("#photo-matrix textarea, #photo-matrix input", "500 500 300 200")
@@ -189,7 +191,7 @@ def test_a_clip_is_predicted_and_plays(page, tmp_path: Path) -> None:
         for shade in range(3):
             video.write(np.full((96, 128, 3), 60 * shade, np.uint8))
     page.get_by_label("Remove Video").or_(page.get_by_label("Clear")).first.click()
-    page.set_input_files("#clip input[type=file]", str(tmp_path / "own.mp4"))
+    upload(page, "#clip input[type=file]", tmp_path / "own.mp4")
     page.wait_for_selector("#clip video")
     page.click("#video-run")
     page.wait_for_function("document.querySelector('#video-summary').innerText.includes('128 x 96')")
@@ -203,7 +205,7 @@ def test_two_visitors_see_their_own_results(browser, app_address: str, tmp_path:
         tab.goto(app_address)
         tab.wait_for_selector("#slider img")
         Image.new("RGB", (width, height), (width, 99, height)).save(tmp_path / f"{width}.png")
-        tab.set_input_files("#photo input[type=file]", str(tmp_path / f"{width}.png"))
+        upload(tab, "#photo input[type=file]", tmp_path / f"{width}.png")
     for tab in tabs:
         tab.click("#run")
     for tab, (width, height) in zip(tabs, sizes, strict=True):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.app import tiny_models
+from tests.app.helpers import upload
 from tests.app.test_browser import FLAGS, HARMLESS, SCREENS, browser  # noqa: F401
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -197,7 +198,7 @@ def test_panorama_in_a_browser(page, small_panorama: Path) -> None:
     page.wait_for_function("document.querySelector('#panorama-summary').innerText.includes('1024 x 512')")
     page.wait_for_selector("#panorama-slider img")
     page.screenshot(path=SCREENS / "panorama.png", timeout=LONG)
-    page.set_input_files("#panorama input[type=file]", str(small_panorama))
+    upload(page, "#panorama input[type=file]", small_panorama)
     page.wait_for_selector("#panorama img")
     page.click("#panorama-run")
     page.wait_for_function("document.querySelector('#panorama-summary').innerText.includes('128 x 64')")
@@ -215,7 +216,7 @@ def test_surround_in_a_browser(page, tmp_path: Path) -> None:
     page.get_by_label("Your own rig").check()
     bad = tmp_path / "bad.zip"
     bad.write_text("no archive")
-    page.set_input_files("#surround-file input[type=file]", str(bad))
+    upload(page, "#surround-file input[type=file]", bad)
     page.wait_for_function("document.querySelector('#surround-file').innerText.includes('bad')")
     page.click("#surround-run")
     toast = page.locator(".toast-body, .toast-wrap").first
