@@ -36,6 +36,12 @@ def samples(bundled: set[str]) -> Iterator[tuple[str, Any, str, dict[str, Any]]]
             taken.add(file)
 
 
+def parts_of(result: Any) -> tuple[str, ...]:
+    """What was found: the parts of a picture's result; of a rig's, boxes and occupancy."""
+    found = getattr(result, "parts", ("boxes3d", "occupancy"))
+    return tuple(name for name in found if getattr(result, name) is not None)
+
+
 def rig_of(archive: Path) -> Any:
     """The first moment of a bundled rig: six pictures, their cameras and the radars' points."""
     from perception.inference.rig_inputs import rig_from_json
@@ -71,7 +77,10 @@ def main() -> int:
             seconds = time.perf_counter() - start
             folder = Path(options.out) / name
             result.save(folder)
-            print(f"{name}: predicted in {seconds:.2f} s, results in {folder}/ ({', '.join(result.parts)})", flush=True)
+            print(
+                f"{name}: predicted in {seconds:.2f} s, results in {folder}/ ({', '.join(parts_of(result))})",
+                flush=True,
+            )
     except PerceptionError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -19,6 +19,14 @@ def test_each_sample_once_and_by_its_kind():
     assert len(work["rig"][0].cameras) == 6 and work["rig"][1] == "hydra-world-tiny"
 
 
+def test_a_rig_is_predicted_and_saved(tmp_path, monkeypatch, capsys):
+    rig = [row for row in samples(EVERY) if row[0] == "rig"]
+    monkeypatch.setattr("tools.demo.samples", lambda bundled: rig)
+    monkeypatch.setattr("sys.argv", ["demo.py", "--out", str(tmp_path)])
+    assert main() == 0
+    assert "(boxes3d, occupancy)" in capsys.readouterr().out and (tmp_path / "rig" / "preview.png").is_file()
+
+
 def test_samples_without_their_model_are_left_out():
     assert {model for _, _, model, _ in samples({"dpt-world-tiny"})} == {"default", "panorama-dpt-world-tiny"}
 
