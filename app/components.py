@@ -195,7 +195,8 @@ class Viewer:
     """Interactive 3D inside a `gr.Tab` of a `gr.Tabs`.
 
     Gradio's viewer draws only what it is given while it can be seen. So its file is made when its tab opens, and again after every event that
-    changes it while the tab is open.
+    changes it while the tab is open. An event that ends while the tab is closed leaves the viewer alone: a visitor may open the tab meanwhile,
+    and an answer made for the closed one would empty it.
     """
 
     def __init__(self, elem_id: str, label: str = "3D", height: int = VIEW_HEIGHT) -> None:
@@ -216,16 +217,19 @@ class Viewer:
 
         def change(event: gr.SelectData, *values: Any) -> tuple[bool, str | None]:
             seen = event.value == title
-            return seen, self._file(seen, *values)
+            return seen, self._file(*values) if seen else None
 
         views.select(change, self._inputs, [self.seen, self.model], **QUIET)
 
     def after(self, event: Any) -> None:
         """Draw again after `event` (what ``.click`` and the like return), if the view can be seen."""
-        event.then(self._file, [self.seen, *self._inputs], self.model, **QUIET)
+        event.then(self._again, [self.seen, *self._inputs], self.model, **QUIET)
 
-    def _file(self, seen: bool, *values: Any) -> str | None:
-        file = self._draw(*values) if seen else None
+    def _again(self, seen: bool, *values: Any) -> Any:
+        return self._file(*values) if seen else gr.skip()
+
+    def _file(self, *values: Any) -> str | None:
+        file = self._draw(*values)
         return None if file is None else str(file)
 
 
