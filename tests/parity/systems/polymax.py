@@ -10,7 +10,7 @@ import torch
 
 from perception.models.polymax.kmax import KMaXNetwork
 from perception.models.polymax.official import network_config
-from perception.models.polymax.weights import convert, convert_tensorflow, load_strictly
+from perception.models.polymax.weights import convert, convert_tensorflow, load_official
 from tests.parity.runner import Case, Check
 
 
@@ -25,7 +25,7 @@ def _network(case: Case, variant: str) -> KMaXNetwork:
         )
     else:
         weights = convert(case.state)
-    load_strictly(network, weights)
+    load_official(network, weights)
     return network.eval()
 
 
