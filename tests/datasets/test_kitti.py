@@ -18,6 +18,7 @@ from perception.io.kitti import (
     read_calibration,
 )
 from tests.evaluation.kitti_scenes import make_frames
+from tests.evaluation.test_wrong_files import load_tool
 from tests.helpers import sample
 
 CALIB = """P0: 7.070493000000e+02 0.0 6.040814000000e+02 0.0 0.0 7.070493e+02 1.805066e+02 0.0 0.0 0.0 1.0 0.0
@@ -146,6 +147,28 @@ def test_missing_and_broken_files_are_listed(tmp_path) -> None:
         build_dataset({"type": "KittiObject", "root": str(tmp_path), "split": "val2"})
     with pytest.raises(DatasetError, match="no folder"):
         KittiObject(tmp_path / "nowhere")
+
+
+def test_the_check_command_lists_missing_empty_and_broken_files_together(tmp_path, capsys) -> None:
+    main = load_tool("check_dataset").main
+
+    written(tmp_path, 9)
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 0 and "9 samples, 0 missing" in capsys.readouterr().out
+    (tmp_path / "training/calib/000001.txt").unlink()
+    (tmp_path / "training/image_2/000002.png").write_bytes(b"")
+    (tmp_path / "training/calib/000003.txt").write_text("")
+    (tmp_path / "training/label_2/000004.txt").write_text("Car 0 0 0\n")
+    (tmp_path / "training/label_2/000005.txt").write_text("")  # a frame without objects is fine
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 1
+    text = capsys.readouterr().out
+    assert "8 samples, 1 missing files, 3 broken samples" in text
+    for name in ("000001.txt", "000002.png", "000003.txt", "000004.txt"):
+        assert name in text
+    assert "000005" not in text
+    for path in (tmp_path / "training/calib").iterdir():
+        path.unlink()
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 2
+    assert "9 files of 9 samples are missing" in capsys.readouterr().err
 
 
 def test_results_of_an_earlier_run_are_removed(tmp_path) -> None:

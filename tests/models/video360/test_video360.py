@@ -15,7 +15,7 @@ from perception.geometry.cubemap import FACES
 from perception.geometry.sphere import equirectangular_directions
 from perception.models.registry import build_model
 from perception.models.video360 import losses
-from perception.models.video360.network import CubeConv, CubePoseNet
+from perception.models.video360.network import CubeConv, CubeDepthNet, CubePoseNet
 from perception.models.video360.view_synthesis import rotation_from_axis_angle, warp_panorama
 
 CPU = torch.device("cpu")
@@ -120,6 +120,18 @@ def test_faces_agree_in_the_common_frame() -> None:
         assert motions[0, index, 0, 3:].tolist() == pytest.approx(expected[name], abs=1e-6)
 
 
+def test_the_latitude_tells_floor_from_ceiling() -> None:
+    """Flat faces without texture: only with the latitude can the range depend on where one looks."""
+    torch.manual_seed(0)
+    flat = torch.zeros(6, 3, 32, 32)
+    plain, upright = (CubeDepthNet((8, 8), 1, padding="cube", latitude=on) for on in (False, True))
+    with torch.no_grad():
+        same, found = plain(flat)[0], upright(flat)[0]
+    assert same.std() < 1e-4 * same.mean() and found.std() > 1e-2 * found.mean()
+    down, top = (found[FACES.index(name)] for name in ("down", "top"))
+    assert (down.mean() - top.mean()).abs() > 1e-2 * found.mean()
+
+
 def test_cube_padding_leaves_no_border() -> None:
     torch.manual_seed(0)
     faces = torch.ones(6, 2, 8, 8)
@@ -137,7 +149,7 @@ def test_cube_padding_leaves_no_border() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"photometric": "contrast", "explainability": False}, {"convention": "official", "padding": "zeros"}],
+    [{}, {"pose_scale": 0.1, "latitude": True}, {"photometric": "contrast", "explainability": False}, {"convention": "official", "padding": "zeros"}],
     ids=str,
 )
 def test_learns_from_frames_alone(changes: dict) -> None:
