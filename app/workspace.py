@@ -59,12 +59,13 @@ class Shelf:
     """The last results in memory, so that sliders draw them again without the model.
 
     A page holds only the ticket of its result, in the server's own session state. At most `count` results and about `megabytes` are kept; who comes
-    later than that is told to predict again.
+    later than that is told to predict again. The finished examples, which everybody sees, stay and do not count.
     """
 
     def __init__(self, count: int = 32, megabytes: float = 1500.0) -> None:
         self.count, self.megabytes = count, megabytes
         self._kept: OrderedDict[str, tuple[Any, float]] = OrderedDict()
+        self._lasting: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -81,8 +82,15 @@ class Shelf:
                 self._kept.popitem(last=False)
         return ticket
 
+    def put_lasting(self, key: str, value: Any) -> str:
+        """Keep the example `key` for good; return a new ticket of it: every visit is given its own, so that a page sees that something has come."""
+        self._lasting[key] = value
+        return f"{key}/{secrets.token_hex(8)}"
+
     def get(self, ticket: str | None) -> Any:
         """What was kept. Raises `InputError` when there is nothing (any more)."""
+        if ticket and "/" in ticket:
+            return self._lasting[ticket.rpartition("/")[0]]
         with self._lock:
             if ticket in self._kept:
                 self._kept.move_to_end(ticket)

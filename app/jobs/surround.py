@@ -67,6 +67,10 @@ class SurroundAnswer:
         """What can be shown: the model's answer, the truth, or both."""
         return [MODEL] * (self.results is not None) + [TRUTH] * (self.scene.truth is not None)
 
+    def side(self, wanted: str) -> str:
+        """The wanted one of `sides`, or the one there is."""
+        return wanted if wanted in self.sides else self.sides[0]
+
 
 def world_scene(seed: int, weather: str | None = None, moments: int = MOMENTS, say: Say = silent) -> Scene:
     """Render `moments` key frames, 0.5 s apart, of the street with this seed. The last four scenes are kept. Raises `InputError`."""

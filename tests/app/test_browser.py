@@ -59,7 +59,7 @@ def page(browser, app_address: str) -> Iterator:
     own = (app_address, "data:", "blob:", "about:")
     tab.on("request", lambda request: None if request.url.startswith(own) else foreign.append(request.url))
     tab.goto(app_address)
-    tab.wait_for_selector("#run")
+    tab.wait_for_selector("#photo-run")
     SCREENS.mkdir(parents=True, exist_ok=True)
     yield tab
     context.close()
@@ -73,14 +73,14 @@ def predict(page, file: Path) -> None:
         size = f"{picture.width} x {picture.height}"
     upload(page, "#photo input[type=file]", file)
     page.wait_for_selector("#photo img")
-    page.click("#run")
-    page.wait_for_function("size => document.querySelector('#summary').innerText.includes(size)", arg=size)
-    page.wait_for_selector("#slider img")
+    page.click("#photo-run")
+    page.wait_for_function("size => document.querySelector('#photo-summary').innerText.includes(size)", arg=size)
+    page.wait_for_selector("#photo-slider img")
 
 
 def test_the_first_screen_shows_a_finished_example(page) -> None:
-    page.wait_for_selector("#slider img")
-    page.wait_for_function("document.querySelector('#summary').innerText.includes('m, median')")
+    page.wait_for_selector("#photo-slider img")
+    page.wait_for_function("document.querySelector('#photo-summary').innerText.includes('m, median')")
     page.screenshot(path=SCREENS / "first.png")
 
 
@@ -89,10 +89,10 @@ def test_photo_to_depth(page) -> None:
     page.screenshot(path=SCREENS / "photo_depth.png")
     for tab in ("Normals", "Segments"):
         page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_selector(f"#{tab.lower()} img")
+        page.wait_for_selector(f"#photo-{tab.lower()} img")
         page.screenshot(path=SCREENS / f"photo_{tab.lower()}.png")
     page.get_by_role("tab", name="Files", exact=True).click()
-    page.wait_for_function("/results\\s*[.]zip/.test(document.querySelector('#files').textContent)")
+    page.wait_for_function("/results\\s*[.]zip/.test(document.querySelector('#photo-files').textContent)")
 
 
 def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
     Image.open(EXAMPLES / "coffee.jpg").resize((150, 100)).save(small)
     predict(page, small)
     page.get_by_role("tab", name="3D", exact=True).click()
-    page.wait_for_selector("#cloud canvas")
+    page.wait_for_selector("#photo-3d canvas")
     deadline = time.monotonic() + 240
     while True:
         page.screenshot(path=SCREENS / "photo_3d.png")
-        box = {key: round(value) for key, value in page.locator("#cloud canvas").bounding_box().items()}
+        box = {key: round(value) for key, value in page.locator("#photo-3d canvas").bounding_box().items()}
         drawn = np.asarray(Image.open(SCREENS / "photo_3d.png").convert("RGB"))
         drawn = drawn[box["y"] + 40 : box["y"] + box["height"], box["x"] : box["x"] + box["width"]]
         if (drawn.min(axis=2) < 200).mean() > 0.02:  # something other than the white background
@@ -116,48 +116,48 @@ def test_the_shape_is_drawn_when_its_tab_opens(page, tmp_path: Path) -> None:
 def test_measuring_by_clicks(page) -> None:
     predict(page, EXAMPLES / "motorcycle.jpg")
     page.get_by_role("tab", name="Measure", exact=True).click()
-    picture = page.locator("#ruler img").first
+    picture = page.locator("#photo-ruler img").first
     picture.wait_for()
     box = picture.bounding_box()
     picture.click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.8})
-    page.wait_for_function("document.querySelector('#reading textarea').value.startsWith('depth')")
+    page.wait_for_function("document.querySelector('#photo-reading textarea').value.startsWith('depth')")
     picture.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.9})
-    page.wait_for_function("document.querySelector('#reading textarea').value.includes('between')")
+    page.wait_for_function("document.querySelector('#photo-reading textarea').value.includes('between')")
 
 
 def test_a_bad_file_gets_its_sentence_in_a_toast(page, tmp_path: Path) -> None:
     bad = tmp_path / "broken.png"
     bad.write_bytes(b"this is no picture")
     upload(page, "#photo input[type=file]", bad)
-    page.click("#run")
+    page.click("#photo-run")
     toast = page.locator(".toast-body, .toast-wrap").first
     toast.wait_for(timeout=120_000)
     assert "broken.png" in toast.inner_text()
 
 
 def test_colours_and_limits_are_drawn_again_without_the_model(page) -> None:
-    page.wait_for_selector("#slider img")
-    page.wait_for_function("document.querySelector('#summary').innerText.includes('m, median')")
-    before = page.locator("#slider img").last.get_attribute("src")
-    time_before = page.inner_text("#summary")
-    page.locator("#look button").first.click()
-    far = page.locator("#far input[type=range]")
+    page.wait_for_selector("#photo-slider img")
+    page.wait_for_function("document.querySelector('#photo-summary').innerText.includes('m, median')")
+    before = page.locator("#photo-slider img").last.get_attribute("src")
+    time_before = page.inner_text("#photo-summary")
+    page.locator("#photo-look button").first.click()
+    far = page.locator("#photo-far input[type=range]")
     far.focus()
     for _ in range(5):
         far.press("ArrowLeft")
     page.wait_for_function(
-        "before => [...document.querySelectorAll('#slider img')].at(-1).getAttribute('src') !== before", arg=before
+        "before => [...document.querySelectorAll('#photo-slider img')].at(-1).getAttribute('src') !== before", arg=before
     )
-    assert page.inner_text("#summary") == time_before  # the facts are those of the one prediction
+    assert page.inner_text("#photo-summary") == time_before  # the facts are those of the one prediction
     page.get_by_role("tab", name="Python", exact=True).first.click()
-    page.wait_for_function("document.querySelector('#code').innerText.includes('perception.load')")
+    page.wait_for_function("document.querySelector('#photo-code').innerText.includes('perception.load')")
 
 
 def test_the_camera_is_read_out_and_entered(page, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 26
     Image.open(EXAMPLES / "coffee.jpg").save(tmp_path / "phone.jpg", exif=exif)
-    page.wait_for_selector("#slider img")
+    page.wait_for_selector("#photo-slider img")
     page.locator("#photo-camera button").first.click()
     upload(page, "#photo input[type=file]", tmp_path / "phone.jpg")
     page.wait_for_function("document.querySelector('#photo-camera').innerText.includes('26 mm in 35 mm terms')")
@@ -203,14 +203,14 @@ def test_two_visitors_see_their_own_results(browser, app_address: str, tmp_path:
     for tab, (width, height) in zip(tabs, sizes, strict=True):
         tab.set_default_timeout(LONG)
         tab.goto(app_address)
-        tab.wait_for_selector("#slider img")
+        tab.wait_for_selector("#photo-slider img")
         Image.new("RGB", (width, height), (width, 99, height)).save(tmp_path / f"{width}.png")
         upload(tab, "#photo input[type=file]", tmp_path / f"{width}.png")
     for tab in tabs:
-        tab.click("#run")
+        tab.click("#photo-run")
     for tab, (width, height) in zip(tabs, sizes, strict=True):
         tab.wait_for_function(
-            "size => document.querySelector('#summary').innerText.includes(size)", arg=f"{width} x {height}"
+            "size => document.querySelector('#photo-summary').innerText.includes(size)", arg=f"{width} x {height}"
         )
         tab.context.close()
 
@@ -222,7 +222,7 @@ def test_a_phone_can_use_it(browser, app_address: str, scheme: str) -> None:
     tab = context.new_page()
     tab.set_default_timeout(LONG)
     tab.goto(app_address)
-    tab.wait_for_selector("#slider img")
+    tab.wait_for_selector("#photo-slider img")
     SCREENS.mkdir(parents=True, exist_ok=True)
     tab.wait_for_function("document.documentElement.scrollWidth <= 390")  # once the layout is done
     tab.screenshot(path=SCREENS / f"phone_photo_{scheme}.png", full_page=True)
@@ -234,7 +234,7 @@ def test_dark(browser, app_address: str) -> None:
     tab = context.new_page()
     tab.set_default_timeout(LONG)
     tab.goto(app_address)
-    tab.wait_for_selector("#slider img")
+    tab.wait_for_selector("#photo-slider img")
     SCREENS.mkdir(parents=True, exist_ok=True)
     assert tab.evaluate("document.body.classList.contains('dark')")
     tab.screenshot(path=SCREENS / "photo_dark.png")

@@ -93,7 +93,7 @@ def test_files_of_both_and_their_difference(picture: Path, tmp_path: Path) -> No
 def test_the_snippet_reproduces_the_difference(picture: Path, monkeypatch, variation: str) -> None:
     monkeypatch.chdir(picture.parent)
     done, names = run(picture, variation), {}
-    exec(jobs.snippet(done, picture.name, ", fov=55", variation, "cpu"), names)
+    exec(jobs.snippet(done, "cpu"), names)
     np.testing.assert_allclose(names["difference"], done.second.depth.depth - done.first.depth.depth, atol=1e-5)
 
 
