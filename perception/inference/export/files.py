@@ -28,6 +28,7 @@ FORMATS = ("onnx", "torch-export")
 TOLERANCE = 1e-3
 KEY = "perception"  # of the description, in ONNX metadata and among the extra files of a program
 OPSET = 18
+OPTIMIZE = True
 Outputs = list[np.ndarray]
 
 
@@ -43,12 +44,13 @@ class ExportReport:
     checked: tuple[str, ...]
     differences: dict[str, float]
     notes: tuple[str, ...]
+    size_means: str = "picture size"
 
     @property
     def text(self) -> str:
         lines = [
             f"{self.format}: {self.path} ({self.path.stat().st_size / 2**20:.1f} MiB)",
-            f"batch: {'any' if self.free_batch else 'fixed'}; picture size: {'any' if self.free_size else 'fixed'}",
+            f"batch: {'any' if self.free_batch else 'fixed'}; {self.size_means}: {'any' if self.free_size else 'fixed'}",
             f"checked on {', '.join(self.checked)} against the model, tolerance {TOLERANCE:g}:",
         ]
         lines += [f"  {name:<28} {value:.2e}" for name, value in self.differences.items()]
@@ -95,7 +97,15 @@ def export_model(
                 f"{differences[worst]:.2e}, more than {TOLERANCE:g}; nothing was written"
             )
     return ExportReport(
-        path, format, traced.free_batch, traced.free_size, (width, height), checked, differences, traced.notes
+        path,
+        format,
+        traced.free_batch,
+        traced.free_size,
+        (width, height),
+        checked,
+        differences,
+        traced.notes,
+        getattr(model, "export_size_means", "picture size"),
     )
 
 
@@ -136,6 +146,7 @@ def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
                 output_names=list(traced.outputs),
                 opset_version=OPSET,
                 dynamo=True,
+                optimize=OPTIMIZE,
                 verbose=False,
             )
             converted.model.metadata_props[KEY] = json.dumps(description)
@@ -181,7 +192,9 @@ def _compare(
             names, expected, _ = flatten(model(**inputs))
         for name, wanted, found in zip(names, expected, run(inputs), strict=True):
             differences[name] = max(differences[name], _difference(found, wanted.numpy()))
-        checked.append(f"{batch} x {w}x{h}")
+        own = callable(getattr(model, "export_inputs", None))
+        sizes = ["x".join(map(str, value.shape[1:])) for value in inputs.values() if value.ndim > 3]
+        checked.append(f"{batch} x {sizes[0] if own and sizes else f'{w}x{h}'}")
     return tuple(checked), differences
 
 
@@ -210,7 +223,8 @@ def _onnx_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
 
 
 def _program_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
-    module = torch.export.load(path).module()
+    with path.open("rb") as file:  # by its name, torch would want it to end in .pt2
+        module = torch.export.load(file).module()
 
     def run(inputs: dict[str, torch.Tensor]) -> Outputs:
         values: Sequence[torch.Tensor] = module(*inputs.values())

@@ -100,6 +100,9 @@ def variant(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
+model_config = variant  # by the name that `tools/convert.py` asks every system for
+
+
 def build_official(file_or_state: str | Path | Mapping, **changes: Any) -> torch.nn.Module:
     """Build the model that a released checkpoint belongs to and load it, strictly. changes: other arguments of `OmniFusion`, such as `size`."""
     from perception.models.registry import build_model
