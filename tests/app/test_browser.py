@@ -146,7 +146,8 @@ def test_colours_and_limits_are_drawn_again_without_the_model(page) -> None:
     for _ in range(5):
         far.press("ArrowLeft")
     page.wait_for_function(
-        "before => [...document.querySelectorAll('#photo-slider img')].at(-1).getAttribute('src') !== before", arg=before
+        "before => [...document.querySelectorAll('#photo-slider img')].at(-1).getAttribute('src') !== before",
+        arg=before,
     )
     assert page.inner_text("#photo-summary") == time_before  # the facts are those of the one prediction
     page.get_by_role("tab", name="Python", exact=True).first.click()
