@@ -32,6 +32,11 @@ CSS = """
 .notes p, p.hint { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 p.hint { margin: 0; }
 footer { opacity: 0.7; }
+footer .divider { display: none; }
+button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
+.dark button[role="tab"].selected { color: var(--primary-300) !important; }
+.gradio-container table, .gradio-container table * { font-family: var(--font) !important; }
+.gradio-container td .text, .gradio-container td span { white-space: normal !important; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }
   .gradio-container main.app { padding: 8px !important; }

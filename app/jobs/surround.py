@@ -270,7 +270,7 @@ def facts(answer: SurroundAnswer, moment: int, score: float, side: str) -> Facts
         )
     when = answer.scene.rigs[moment].time
     if when is not None:
-        rows.append(("Time", f"{when - (answer.scene.rigs[0].time or 0.0):.2f} s after the first moment"))
+        rows.append(("This moment", f"{when - (answer.scene.rigs[0].time or 0.0):.2f} s after the first moment"))
     return rows + answer.facts
 
 

@@ -99,7 +99,8 @@ def build(services: Services) -> None:
                 )
             with gr.Tabs(elem_id="surround-views"):
                 with result.view("Boxes"):
-                    cameras = picture_view("All cameras; the lower row as in a mirror", "surround-cameras", None)
+                    gr.Markdown("All cameras; the lower row as in a mirror.", elem_classes="hint")
+                    cameras = picture_view("All cameras with the boxes", "surround-cameras", None)
                     with gr.Row():
                         bev = picture_view(
                             "Model from above; true boxes in white, radar in orange", "surround-bev", None

@@ -110,7 +110,8 @@ def test_drawing_follows_the_answer_that_is_kept(services: Services) -> None:
     assert [texts(ticket, say, "red") for ticket in (first, second)] == ["one red", "two red"]
     assert listed(second, say, "First") is None  # closed: emptied, and made when it is opened
     assert [Path(path).name for path in listed(second, say, "Files")] == ["two"]
-    assert texts("gone", say, "red") == gr.skip()  # a warning: an error would end what waits behind it
+    with pytest.warns(UserWarning, match="no longer kept"):  # no error: that would end what waits behind it
+        assert texts("gone", say, "red") == gr.skip()
 
 
 def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services) -> None:
