@@ -53,7 +53,9 @@ class LightResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         for stage, count in enumerate(_BLOCKS[name], 1):
             below, width = self.channels[stage - 1], self.channels[stage]
-            blocks = [BasicBlock(below if i == 0 else width, width, 2 if stage > 1 and i == 0 else 1) for i in range(count)]
+            blocks = [
+                BasicBlock(below if i == 0 else width, width, 2 if stage > 1 and i == 0 else 1) for i in range(count)
+            ]
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -149,7 +149,12 @@ def test_cube_padding_leaves_no_border() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"pose_scale": 0.1, "latitude": True}, {"photometric": "contrast", "explainability": False}, {"convention": "official", "padding": "zeros"}],
+    [
+        {},
+        {"pose_scale": 0.1, "latitude": True},
+        {"photometric": "contrast", "explainability": False},
+        {"convention": "official", "padding": "zeros"},
+    ],
     ids=str,
 )
 def test_learns_from_frames_alone(changes: dict) -> None:
