@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from perception.errors import WeightsError
 from perception.inference.export.examples import ExportError, example_inputs
 from perception.inference.export.program import Traced, trace
 from perception.io.atomic import atomic_path
@@ -28,7 +29,6 @@ FORMATS = ("onnx", "torch-export")
 TOLERANCE = 1e-3
 KEY = "perception"  # of the description, in ONNX metadata and among the extra files of a program
 OPSET = 18
-OPTIMIZE = True
 Outputs = list[np.ndarray]
 
 
@@ -85,7 +85,11 @@ def export_model(
         description = _describe(model, traced, about or {})
         if format == "onnx":
             write_onnx(traced, description, temporary)
-            run = _onnx_runner(temporary)
+            try:
+                run = _onnx_runner(temporary)
+            except WeightsError:  # the converter's own simplifications may spoil a graph; ONNX Runtime has others
+                write_onnx(traced, description, temporary, simplify=False)
+                run = _onnx_runner(temporary)
         else:
             torch.export.save(traced.program, temporary, extra_files={KEY: json.dumps(description)})
             run = _program_runner(temporary)
@@ -128,7 +132,7 @@ def cached_export(predictor: Any, width: int = 640, height: int = 480) -> Path:
     return path
 
 
-def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
+def write_onnx(traced: Traced, description: dict[str, Any], path: Path, simplify: bool = True) -> None:
     """Convert a traced program to an ONNX file. Raises `ExportError` with the converter's reason."""
     try:
         import onnxscript  # noqa: F401  (what torch's converter is built on)
@@ -146,7 +150,7 @@ def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
                 output_names=list(traced.outputs),
                 opset_version=OPSET,
                 dynamo=True,
-                optimize=OPTIMIZE,
+                optimize=simplify,
                 verbose=False,
             )
             converted.model.metadata_props[KEY] = json.dumps(description)

@@ -22,6 +22,8 @@ class ResNetPatchEncoder(nn.Module):
     Attributes: channels and strides of the maps (stem, four stages); `geometry_channels`: widths at which geometry is added.
     """
 
+    is_trunk = True  # for layer-wise learning rates
+
     def __init__(
         self, name: str = "resnet34", pretrained: bool = False, model_args: Mapping[str, Any] | None = None
     ) -> None:
@@ -57,6 +59,8 @@ class ResNetPatchEncoder(nn.Module):
 
 class ZooPatchEncoder(nn.Module):
     """Any trunk of the zoo; the geometry is added to each of its maps, so that the trunk itself runs once for all passes."""
+
+    is_trunk = True  # for layer-wise learning rates
 
     def __init__(self, config: str | Mapping[str, Any]) -> None:
         super().__init__()
