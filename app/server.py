@@ -14,6 +14,7 @@ from app.services import Services
 from app.settings import Settings
 from app.theme import CSS, THEME
 from app.workspace import Workspace
+from perception.errors import InputError
 
 
 def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
@@ -45,6 +46,11 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
             footer_links=["api"],
             _frontend=False,  # Gradio would ask itself for the page and give up after three seconds, which busy machines need
         )
+        if settings.share and not public:
+            page.close()
+            raise InputError(
+                "--share needs the internet: Gradio's servers gave no public address; leave it out to serve on this machine"
+            )
         print(f"app: serving on {public or local}", flush=True)
         if block:
             page.block_thread()

@@ -112,6 +112,28 @@ def test_without_a_model_the_truth_is_shown(scene, tmp_path: Path) -> None:
     assert surround.summary(answer, 0.3)["shown"] == "truth"
 
 
+def test_out_of_memory_is_tried_once_more_at_half_the_size(perfect) -> None:
+    """All moments anew; boxes are in metres, so they mean the same."""
+
+    class Fussy:
+        name, about, device, limit = "fussy", {}, type("Device", (), {"type": "cpu"})(), 200
+
+        def stream(self, rigs):
+            for number, rig in enumerate(rigs):
+                if number == 1 and rig.cameras[0].image.shape[1] > self.limit:
+                    raise MemoryError
+                assert rig.cameras[0].camera.size == rig.cameras[0].image.shape[1::-1]
+                yield perfect.results[number]
+
+    answer = surround.predict_surround(perfect.scene, Fussy())
+    assert len(answer.results) == 2 and "half the size" in surround.notes(answer, 1)[-1]
+    assert "half the size" not in "".join(perfect.results[1].notes)
+    hopeless = Fussy()
+    hopeless.limit = 0
+    with pytest.raises(InputError, match="this rig is too large for the memory"):
+        surround.predict_surround(perfect.scene, hopeless)
+
+
 def test_a_model_of_random_weights_goes_all_the_way(scene, tmp_path: Path) -> None:
     model = load(tiny_models.hydra(tmp_path), device="cpu")
     answer = surround.predict_surround(scene, model)
