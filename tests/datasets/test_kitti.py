@@ -115,7 +115,7 @@ def test_calibration_keys_in_any_order_and_dates() -> None:
 def test_a_broken_projection_is_one_sentence(numbers) -> None:
     calibration = parse_calibration(f"P2: {numbers}\n")
     for use in (calibration.intrinsics, calibration.offset):
-        with pytest.raises(DatasetError, match="P2 should be 12 finite numbers"):
+        with pytest.raises(DatasetError, match="text: P2 should be 12 finite numbers"):
             use()
 
 
@@ -191,6 +191,13 @@ def test_real_labels_are_written_back_unchanged() -> None:
             [list(map(float, r[1:])) for r in got], [list(map(float, r[1:])) for r in want], atol=0.00501
         )
         assert [r for r in got if r[0] == "DontCare"] == [r for r in want if r[0] == "DontCare"]
+        # The same through our boxes, with the camera's offset there and back.
+        offset = read_calibration(path.parents[1] / "calib" / path.name).offset()
+        labels = parse_labels(text)
+        labels = labels[labels.types != "DontCare"]
+        parts = (labels.boxes2d, None, offset, labels.truncated, labels.occluded, labels.alpha)
+        again = KittiLabels.from_boxes(labels.types, labels.boxes3d(offset), *parts)
+        assert format_labels(again) == format_labels(labels)
 
 
 def test_real_boxes_project_onto_their_2d_boxes() -> None:
