@@ -366,7 +366,8 @@ def snippet(answer: SurroundAnswer, score: float, device: str = "auto") -> str:
         "import perception\n"
         f"{answer.scene.code}\n"
         f"model = perception.load({answer.model!r}{where})\n"
-        f"for result in model.stream(rigs, score_threshold={score:g}):  # history and tracks over the moments\n"
+        "for result in model.stream(rigs):  # history and tracks over the moments\n"
+        f"    result = result.with_parts(boxes3d=result.boxes3d.above({score:g}))\n"
         "    print(result)\n"
         '    result.save(f"out/{result.name}")  # PNG, JSON, voxels as NPZ, PLY, GLB\n'
     )
