@@ -7,11 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from perception.datasets.world import World, rigs
 from perception.datasets.world import street as streets
 from perception.datasets.world.classes import ID
 from perception.datasets.world.mesh import Mesh
 from perception.datasets.world.raycast import Caster, pack_rays
 from perception.datasets.world.seeding import generator
+from perception.geometry.cameras import Pinhole
 
 SEEDS = range(40)
 
@@ -148,3 +150,30 @@ def test_nothing_overlaps(seed):
     if len(feet) > 1:
         apart = np.linalg.norm(feet[:, None] - feet[None], axis=-1) + 10 * np.eye(len(feet))
         assert apart.min() > 0.65
+
+
+def near_share(world: World, camera: Pinhole, pose: np.ndarray, time: float) -> tuple[float, float]:
+    """Distance (metres) from a camera to the nearest thing but ground, in 400 directions; share of its picture that is nearer than 1.2 m."""
+    rng = np.random.default_rng(0)
+    around = rng.normal(size=(400, 3)).astype(np.float32)
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    posed, eye = world.scene.at(time), pose[:3, 3].astype(np.float32)
+    hits = posed.cast(eye, around)
+    solid = ~np.isin(hits.semantic, [ID["road"], ID["pavement"], ID["terrain"]])
+    rays = camera.rays(unit=True).reshape(-1, 3) @ pose[:3, :3].T.astype(np.float32)
+    seen = posed.cast(eye, rays)
+    close = (seen.t < 1.2) & ~np.isin(seen.semantic, [ID["road"], ID["pavement"], ID["terrain"]])
+    return float(hits.t[solid].min(initial=np.inf)), float(close.mean())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cameras_stand_free(seed):
+    world = World(seed, "street")
+    world.__dict__["scene"] = built(seed).scene  # the same one, built above
+    for view in world.views(3, (48, 80)):
+        nearest, close = near_share(world, view.camera, view.world_from_camera, 0.0)
+        assert nearest > 0.6 and close < 0.08, view.kind
+    for camera in rigs.surround_rig(80, 45).cameras:
+        for time in (0.0, 1.0):
+            nearest, close = near_share(world, camera.model, world.ego_pose(time) @ camera.ego_from_sensor, time)
+            assert nearest > 0.6 and close < 0.3, camera.name  # another lane's bus may pass beside
