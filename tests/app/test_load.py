@@ -46,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int,
             time.sleep(0.5)
     yield address, server.pid, folder
     server.terminate()
-    server.wait(60)
+    server.wait(300)
     assert not list(folder.glob("perception_app_*")), "the app left its folder behind"
 
 
