@@ -95,18 +95,20 @@ def offered_models(settings: Settings) -> dict[str, tuple[str, ...]]:
     if not rows:
         raise InputError("this installation bundles no model; name one with --models")
     found: dict[str, list[str]] = {task: [] for task in TASKS}
+    whole_spheres: list[str] = []  # made for panoramas: they come before photo models on pieces of one
     for row in rows:
         tasks = set(row.tasks)
         if tasks & {"bev", "rig", "occupancy", "tracking"}:
             found["rig"].append(row.name)
         elif "panorama" in tasks:
-            found["panorama"].append(row.name)
+            whole_spheres.append(row.name)
         elif "boxes3d" in tasks:
             found["boxes3d"].append(row.name)
         elif tasks & {"depth", "normals", "segmentation"}:
             found["photo"].append(row.name)
             if "depth" in tasks:
                 found["panorama"].append(f"panorama-{row.name}")
+    found["panorama"] = whole_spheres + found["panorama"]
     return {task: tuple(names) for task, names in found.items()}
 
 

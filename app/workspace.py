@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from perception.errors import InputError
 
 
 class Workspace:
-    """Fresh folders for results, deleted when they are old: a request sweeps, and so does a timer while nobody comes."""
+    """Fresh folders for results, and `cache`, where Gradio puts uploads and what it shows. Both are deleted when they are old: a request sweeps, and so
+    does a timer while nobody comes. (Gradio's own ``delete_cache`` ends for good when a file comes while it looks for old ones.)
+    """
 
     def __init__(self, keep_seconds: float = KEEP_SECONDS) -> None:
         self.keep_seconds = keep_seconds
         self.root = Path(tempfile.mkdtemp(prefix="perception_app_"))
+        self.cache = self.root / "gradio"
+        self.cache.mkdir()
+        self.after_sweep: Callable[[], None] = lambda: None
+        self._page: frozenset[Path] = frozenset()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="sweeper").start()
@@ -34,16 +41,21 @@ class Workspace:
         """Make a folder that stays until the app ends: for the examples, which everybody sees."""
         return Path(tempfile.mkdtemp(dir=self.root, prefix="example"))
 
+    def keep_cached(self) -> None:
+        """Let what lies in the cache now stay: the page itself needs it."""
+        self._page = frozenset(self.cache.iterdir())
+
     def sweep(self) -> None:
         """Delete the folders that are older than `keep_seconds`."""
         limit = time.time() - self.keep_seconds
         with self._lock:
-            for folder in self.root.glob("visit*"):
+            for folder in (*self.root.glob("visit*"), *(set(self.cache.glob("*")) - self._page)):
                 try:
                     if folder.stat().st_mtime < limit:
                         shutil.rmtree(folder, ignore_errors=True)
                 except FileNotFoundError:
                     continue
+        self.after_sweep()
 
     def close(self) -> None:
         """Delete everything."""

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from app.jobs.photo import COLORMAPS, Look, Point, ruler_view
+from app.jobs.photo import COLORMAPS, Look, Point, parse_points, ruler_view
 from app.parts.result import Result
 from app.services import QUIET
 
@@ -132,7 +132,15 @@ class Ruler:
                 buttons=[],
                 alt_text="The picture, to click points in",
             )
-            self.reading = gr.Textbox(label="Reading", elem_id=f"{prefix}-reading", interactive=False, show_label=False)
+            with gr.Row(equal_height=True):
+                self.reading = gr.Textbox(label="Reading", elem_id=f"{prefix}-reading", interactive=False, scale=3)
+                self._typed = gr.Textbox(
+                    label="Or type one or two points: x, y; x, y",
+                    placeholder="120, 80; 300, 90",
+                    max_length=60,
+                    elem_id=f"{prefix}-points",
+                    scale=2,
+                )
         self._clicks = gr.State((None, ()))  # the ticket of the answer that was clicked, its points
 
     def connect(
@@ -141,8 +149,11 @@ class Ruler:
         """at, between: the sentences for one and for two points (column, row) of ``answer.result``."""
 
         def clicked(event: gr.SelectData, ticket: str | None, clicks: tuple[Any, Any]) -> tuple[Any, Any]:
-            point = (float(event.index[0]), float(event.index[1]))
-            return ticket, (*_points(ticket, clicks), point)[-2:] if len(_points(ticket, clicks)) == 1 else (point,)
+            before, point = _points(ticket, clicks), (float(event.index[0]), float(event.index[1]))
+            return ticket, (*before, point) if len(before) == 1 else (point,)
+
+        def typed(text: str, ticket: str | None) -> tuple[Any, Any]:
+            return ticket, result.services.attempt(lambda: parse_points(text))
 
         def draw(answer: Any, ticket: str, clicks: tuple[Any, Any]) -> tuple[Any, str]:
             image, points = answer.result.image, _points(ticket, clicks)
@@ -154,6 +165,7 @@ class Ruler:
         self.picture.select(
             clicked, [result.ticket, self._clicks], self._clicks, trigger_mode="multiple", concurrency_limit=1, **QUIET
         )
+        self._typed.submit(typed, [self._typed, result.ticket], self._clicks, **QUIET)
         result.drawn(draw, [result.ticket, self._clicks], [self.picture, self.reading], [self._clicks.change])
 
 

@@ -54,7 +54,9 @@ def shape(page: Any, prefix: str) -> None:
     canvas.wait_for()
     file, deadline = SCREENS / f"{prefix}_3d.png", time.monotonic() + LONG / 1000
     while True:
-        canvas.screenshot(path=file, timeout=LONG)
+        page.screenshot(
+            path=file, clip=canvas.bounding_box(), timeout=LONG
+        )  # of the element: that waits for it to rest
         if (np.asarray(Image.open(file).convert("RGB")).min(axis=2) < 200).mean() > 0.01:
             return
         assert time.monotonic() < deadline, f"the 3D view of {prefix} stays empty"

@@ -128,7 +128,7 @@ def test_two_visitors_see_their_own_results(visit: Callable[..., Any], tmp_path:
 def test_street(page: Any) -> None:
     finished(page, "Street")
     page.wait_for_selector("#street-bev img")
-    page.wait_for_selector("#street-table td")
+    says(page, "#street-table", "Car")
     page.screenshot(path=SCREENS / "street.png")
     slider = page.locator("#street-score input[type=range]")
     slider.focus()

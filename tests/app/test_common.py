@@ -37,6 +37,21 @@ def test_folders_are_deleted_without_a_further_visit() -> None:
     workspace.close()
 
 
+def test_uploads_are_deleted_and_the_pages_own_files_are_not() -> None:
+    workspace = Workspace(keep_seconds=3600)
+    for name in ("own", "upload"):
+        (workspace.cache / name).mkdir()
+        (workspace.cache / name / "picture.png").write_bytes(b"picture")
+        if name == "own":
+            workspace.keep_cached()
+    workspace.sweep()
+    assert (workspace.cache / "upload" / "picture.png").exists()
+    workspace.keep_seconds = -1
+    workspace.sweep()
+    assert [path.name for path in workspace.cache.iterdir()] == ["own"]
+    workspace.close()
+
+
 def test_the_shelf_is_bounded_in_number_and_memory() -> None:
     shelf = Shelf(count=3, megabytes=100)
     tickets = [shelf.put(i, 1) for i in range(4)]

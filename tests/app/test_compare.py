@@ -107,3 +107,10 @@ def test_what_cannot_be_compared_gets_a_sentence(picture: Path) -> None:
     )
     with pytest.raises(InputError, match="different classes"):
         jobs.views(dataclasses.replace(done, second=other), jobs.SEGMENTS)
+
+
+def test_the_snippet_of_half_the_size_runs(picture: Path, monkeypatch) -> None:
+    monkeypatch.chdir(picture.parent)
+    names: dict = {}
+    exec(jobs.snippet(run(picture, jobs.HALF), "cpu"), names)
+    assert names["second"].depth.shape == (65, 96)

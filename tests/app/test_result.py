@@ -120,7 +120,7 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
         with gr.Tabs():
             ruler = Ruler(result, "Click")
         ruler.connect(result, lambda found, x, y: f"at {x:g}", lambda found, a, b: f"{a[0]:g} to {b[0]:g}")
-    clicked, draw = (event.fn for event in page.fns.values() if event.fn is not None)
+    clicked, typed, draw = (event.fn for event in page.fns.values() if event.fn is not None)
     first, second = (
         services.shelf.put(Answer(type("Found", (), {"image": np.zeros((40, 60, 3), np.uint8)}))) for _ in range(2)
     )
@@ -136,3 +136,4 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
     image, text = draw(second, say, second, two)
     assert text == "" and not image.any()
     assert draw(second, say, second, click(40, second, one))[1] == "at 40"
+    assert draw(second, say, second, typed("7, 8; 9, 1", second))[1] == "7 to 9"

@@ -111,7 +111,10 @@ def official_state_of(system: str) -> dict[str, torch.Tensor]:
     return {key: torch.from_numpy(np.array(value)) for key, value in load_case(folder)[1].items()}
 
 
-@pytest.mark.parametrize("system", OFFICIAL)
+LARGE = ("kmax", "monodetr", "monodino_detr", "croco")
+
+
+@pytest.mark.parametrize("system", [pytest.param(s, marks=[pytest.mark.slow] * (s in LARGE)) for s in OFFICIAL])
 def test_an_official_file_of_every_system_becomes_a_folder(system: str, tmp_path: Path) -> None:
     """Every entry is accounted for, and what is published is what the system's own loader makes of the file."""
     state = official_state_of(system)

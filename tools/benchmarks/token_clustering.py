@@ -1,8 +1,8 @@
 """Time against accuracy of token clustering on the world, for a trained model with a plain vision transformer.
 
-    python tools/benchmark.py token_clustering work_dirs/dpt_vit/export --shape vits --plot docs/pictures/token_clustering.png
+    python tools/benchmark.py token_clustering work_dirs/dpt_vit/export --recipe models/dpt/dpt_vit_world_tiny.py --shape vits --plot docs/pictures/token_clustering.png
 
-measures a trained model on unseen scenes of the world, and the network of Depth Anything V2 with random weights for time alone; either may be left out.
+measures a trained model on the recipe's test set (unseen scenes of the world), and the network of Depth Anything V2 with random weights for time alone; either may be left out.
 Seconds are processor seconds of one thread (they hardly depend on what else runs); every setting sees the same pictures, one setting after the
 other for each picture, so that a change of the machine's speed meets all of them.
 """
@@ -167,10 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--size", default="518x686", metavar="HxW", help="with --shape: the network's input (default: 518x686)"
     )
     parser.add_argument("--passes", type=int, default=2, help="with --shape: passes, of which the fastest counts")
-    parser.add_argument("--kind", default="room", help="kind of the world's scenes (default: room)")
     parser.add_argument(
-        "--scenes", type=int, nargs=2, default=(900000, 900019), metavar="SEED", help="first and last seed"
+        "--recipe",
+        default="models/dpt/dpt_vit_world_tiny.py",
+        help="recipe whose test set the model is measured on (default: %(default)s)",
     )
+    parser.add_argument("--pictures", type=int, default=24, help="of the test set, evenly spread (default: 24)")
     parser.add_argument(
         "--setting", type=json.loads, action="append", help="JSON arguments of TokenClustering; repeatable"
     )
@@ -189,10 +191,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.model:
             from perception.datasets.registry import build_dataset
+            from perception.engine.recipe import load_recipe
             from perception.inference import load
 
-            world = {"type": "World", "kind": options.kind, "seeds": tuple(options.scenes), "views_per_scene": 1}
-            data = build_dataset({**world, "style": "plausible", "size": (240, 320), "truth": ("depth",)})
+            dataset = build_dataset(load_recipe(options.recipe)["test_dataloader"]["dataset"])
+            step = max(1, len(dataset) // options.pictures)
+            data = [dataset[index] for index in range(0, step * min(options.pictures, len(dataset)), step)]
             predictor = load(options.model, device="cpu")
             if options.pixels:
                 predictor.model.preprocess.pixels = options.pixels

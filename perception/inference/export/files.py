@@ -91,7 +91,8 @@ def export_model(
                 write_onnx(traced, description, temporary, simplify=False)
                 run = _onnx_runner(temporary)
         else:
-            torch.export.save(traced.program, temporary, extra_files={KEY: json.dumps(description)})
+            with temporary.open("wb") as file:  # by its name, torch would want it to end in .pt2
+                torch.export.save(traced.program, file, extra_files={KEY: json.dumps(description)})
             run = _program_runner(temporary)
         checked, differences = _compare(model, traced, run, width, height)
         worst = max(differences, key=lambda name: differences[name])
@@ -227,7 +228,7 @@ def _onnx_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
 
 
 def _program_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
-    with path.open("rb") as file:  # by its name, torch would want it to end in .pt2
+    with path.open("rb") as file:
         module = torch.export.load(file).module()
 
     def run(inputs: dict[str, torch.Tensor]) -> Outputs:
