@@ -13,6 +13,7 @@ model = dict(
     latitude=True,
     pose_widths=(16, 32, 64, 96, 96),
     pose_scale=0.1,
+    pose_flow=True,
     photometric="plain",
     convention="consistent",
     loss_weights=dict(explain=0.3),

@@ -34,7 +34,8 @@ def spread_sky(image: np.ndarray, sky: np.ndarray) -> np.ndarray:
     for _ in range(ROUNDS):  # what was added brings colours of its own
         alike = _known_colours(cells, sky)[tuple(np.moveaxis(cells, -1, 0))]
         column = np.logical_and.accumulate((alike & calm) | sky, axis=0)  # from the zenith down to the first thing
-        lowest = column.sum(0)
+        column |= _joined(alike & calm, column)  # and around it, behind a spire or under a wire
+        lowest = np.logical_and.accumulate(column, axis=0).sum(0)
         beside = np.median(np.stack([np.roll(lowest, shift) for shift in range(-AROUND, AROUND + 1)]), axis=0)
         sky = sky | column | (rows < np.minimum(beside, middle))
     return _closed(sky)
@@ -64,6 +65,21 @@ def _known_colours(cells: np.ndarray, sky: np.ndarray) -> np.ndarray:
         for step in (1, -1):
             near |= np.roll(table, step, axis)  # the border is empty: nothing comes in from the other side
     return near[1:-1, 1:-1, 1:-1]
+
+
+def _joined(alike: np.ndarray, sky: np.ndarray) -> np.ndarray:
+    """The parts of `alike` at least 3 pixels wide that touch `sky`, around the seam."""
+    import cv2
+
+    wide = np.concatenate([alike, alike], 1).astype(np.uint8)
+    broad = cv2.morphologyEx(wide, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(bool)
+    known = np.concatenate([sky, sky], 1)
+    count, labels = cv2.connectedComponents((broad | known).astype(np.uint8), connectivity=4)
+    touched = np.zeros(count, bool)
+    touched[np.unique(labels[known])] = True
+    touched[0] = False
+    first, second = np.split(touched[labels], 2, axis=1)
+    return first | second
 
 
 def _closed(sky: np.ndarray) -> np.ndarray:

@@ -114,6 +114,31 @@ class CubeDepthNet(nn.Module):
         return 1 / (low + (high - low) * (raw.float() + offset).sigmoid())
 
 
+def normal_flow(faces: Tensor, targets: int) -> Tensor:
+    """(6 B, 3 (T + 1), h, h), the reference first -> (6 B, 2 T, h, h): how far each neighbour's picture has moved along its own gradient, pixels, within +-3.
+
+    Least squares of brightness constancy in windows of 5 x 5 with a prior for standing still (Lucas and Kanade 1981); 0 where there is no texture.
+    """
+    grey = faces.float().unflatten(1, (targets + 1, 3)).mean(2)  # (6 B, T + 1, h, h)
+    grey = F.avg_pool2d(F.pad(grey, (2, 2, 2, 2), mode="replicate"), 5, 1)
+    middle = grey.mean(1, keepdim=True)  # gradients of the mean hold half way between the frames
+    padded = F.pad(middle, (1, 1, 1, 1), mode="replicate")
+    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    change = grey[:, 1:] - grey[:, :1]
+
+    def window(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+
+    xx, yy, xy = (window(value) for value in (dx * dx, dy * dy, dx * dy))
+    xt, yt = window(dx * change), window(dy * change)
+    prior = 0.1 * (xx + yy).mean((2, 3), keepdim=True) + 1e-6
+    xx, yy = xx + prior, yy + prior
+    determinant = xx * yy - xy * xy
+    u, v = (xy * yt - yy * xt) / determinant, (xy * xt - xx * yt) / determinant
+    return torch.cat([u, v], 1).clamp(-3, 3).to(faces.dtype)
+
+
 class CubePoseNet(nn.Module):
     """Motion of the camera to each neighbouring frame, seen by each face on its own, and how far each pixel is explained by it.
 
@@ -122,6 +147,8 @@ class CubePoseNet(nn.Module):
         masks: number of explainability maps (scales); 0 for none.
         scale: what the last layer's answers are multiplied with (0.01 in SfMLearner and BiFuse++). Radians and the network's unit of length: where the motion
             is far larger than it, the network first has to grow its last layer, and meanwhile range falls to its smallest value to make up for it.
+        flow: also show the network the normal flow between the reference and each neighbour (`normal_flow`): motion is nearly linear in it, whereas a
+            network has to learn the product of two pictures' differences from their colours.
     """
 
     def __init__(
@@ -131,10 +158,11 @@ class CubePoseNet(nn.Module):
         masks: int = 4,
         padding: str = "cube",
         scale: float = 0.01,
+        flow: bool = False,
     ) -> None:
         super().__init__()
-        self.targets, self.masks, self.scale = targets, masks, scale
-        below, encoder = 3 * (targets + 1), []
+        self.targets, self.masks, self.scale, self.flow = targets, masks, scale, flow
+        below, encoder = 3 * (targets + 1) + (2 * targets if flow else 0), []
         for index, width in enumerate(widths):
             encoder.append(CubeConv(below, width, 7 if index == 0 else 3, stride=2, padding=padding))
             below = width
@@ -155,6 +183,8 @@ class CubePoseNet(nn.Module):
         A motion is axis-angle (radians) and translation, target <- reference, turned from the face's axes into the panorama's.
         """
         x, features = faces, []
+        if self.flow:
+            x = torch.cat([x, normal_flow(x, self.targets)], 1)
         for layer in self.encoder:
             x = layer(x)
             features.append(x)
