@@ -12,7 +12,7 @@ import gradio as gr
 from app.page import build_page
 from app.services import Services
 from app.settings import Settings
-from app.theme import CSS, THEME
+from app.theme import CSS, SCRIPT, THEME
 from app.workspace import Workspace
 from perception.errors import InputError
 
@@ -42,6 +42,7 @@ def serve(settings: Settings, block: bool = True) -> tuple[gr.Blocks, str]:
             blocked_paths=[str(Path.cwd() / ".git"), str(Path.cwd() / ".venv")],
             theme=THEME,
             css=CSS,
+            js=SCRIPT,
             quiet=True,
             ssr_mode=False,
             prevent_thread_lock=True,

@@ -45,3 +45,17 @@ button[role="tab"].selected { color: var(--primary-700) !important; }  /* read w
   #title p { display: block; margin-top: 2px; }
 }
 """
+# Some of Gradio's pictures (uploads, thumbnails, sliders) have no text for those who cannot see them: they are given the label of their block.
+SCRIPT = """
+() => {
+  const label = (picture) => {
+    const block = picture.closest(".block");
+    return (block?.querySelector('[data-testid="block-label"], .label')?.textContent.trim() || "Picture");
+  };
+  const name = () => {
+    for (const picture of document.querySelectorAll('img:not([alt]), img[alt=""]')) picture.alt = label(picture);
+  };
+  new MutationObserver(name).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
+  name();
+}
+"""
