@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="picture, folder of pictures, or video; for stereo and flow models pictures in pairs: LEFT RIGHT, or FRAME NEXT",
+        help="picture, folder of pictures, or video; for stereo and flow models pictures in pairs: LEFT RIGHT, or FRAME NEXT; for rigs their JSON file",
     )
     predict.add_argument(
         "--model", default="default", help="name of the zoo (see `perception models`), folder or checkpoint"
@@ -126,27 +126,37 @@ def _predict(options: argparse.Namespace) -> int:
     camera = options.calib or _angles(options.angles) or _intrinsics(options.intrinsics)
     videos = [Path(name) for name in options.inputs if is_video(name)]
     pictures = [name for name in options.inputs if Path(name) not in videos]
-    files = input_files(pictures) if pictures else []
     folder = Path(options.out)
     if options.engine != "local":
-        return _predict_bulk(options, files, videos, camera)
-    names = _unique_names([*files, *videos])
+        return _predict_bulk(options, input_files(pictures) if pictures else [], videos, camera)
     load_options = {"device": options.device, "dtype": options.dtype, "trust_checkpoint": options.trust_checkpoint}
     model = load(_exported(options) if options.runtime == "onnxruntime" else options.model, **load_options)
+    kind = getattr(model.model, "camera_kind", "pinhole")
+    if kind == "rig":  # a file (or a folder with rig.json) holds pictures, cameras and radars of one moment
+        files = [Path(name) for name in pictures]
+    else:
+        files = input_files(pictures) if pictures else []
+    names = _unique_names([*files, *videos])
     failures = 0
     sources: Sequence = files
-    extra = {}
-    if getattr(model.model, "camera_kind", "pinhole") == "pair":
+    extra: dict = {"camera": camera, "fov": options.fov}
+    if kind == "rig":
+        if camera is not None or options.fov is not None or videos:
+            raise PerceptionError(
+                f"{model.name!r} takes JSON rig files, which hold their cameras; leave camera options out"
+            )
+        extra = {}
+    if kind == "pair":
         from perception.inference.pair_predictor import pairs_of
 
-        sources, extra = pairs_of(files), {"baseline": options.baseline}
+        sources, extra = pairs_of(files), {**extra, "baseline": options.baseline}
     elif options.baseline is not None:
         raise PerceptionError(f"--baseline belongs to stereo models; {model.name!r} takes single pictures")
     for number, source in enumerate(sources, 1):
         file = source[0] if isinstance(source, tuple) else source
         place = folder / names[file]
         try:
-            result = model(source, camera=camera, fov=options.fov, **extra)
+            result = model(source, **extra)
         except PerceptionError as error:
             failures += 1
             print(f"perception: {error}", file=sys.stderr)

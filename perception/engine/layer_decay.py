@@ -56,13 +56,15 @@ def layer_scales(model: nn.Module, decay: float) -> dict[int, float]:
 
 
 def trunks(model: nn.Module) -> Iterator[nn.Module]:
-    """The networks below a model's heads: what is called `backbone` or `vit`, or looks like a vision transformer; of the adapter to
-    timm only the timm model, since its pyramid is new."""
+    """The networks below a model's heads: what is called `backbone` or `vit`, says that it ``is_trunk``, or looks like a vision transformer; of the
+    adapter to timm only the timm model, since its pyramid is new."""
     inside: list[str] = []
     for name, module in model.named_modules():
         if any(name.startswith(f"{outer}.") for outer in inside):
             continue
-        called = name.rsplit(".", 1)[-1] in ("backbone", "vit")
+        called = name.rsplit(".", 1)[-1] in ("backbone", "vit") or getattr(module, "is_trunk", False) is True
         if called or (hasattr(module, "patch_embed") and hasattr(module, "blocks")):
             inside.append(name)
-            yield getattr(module, "net", module)
+            while isinstance(getattr(module, "net", None), nn.Module):
+                module = module.net
+            yield module

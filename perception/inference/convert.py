@@ -122,12 +122,14 @@ def explain(official: State, converted: State, convert: Callable[[State], State]
     """Find out what `convert` did with every entry of `official`."""
     places = {_place(value): key for key, value in converted.items() if value.numel()}
     mapped = {key: places[_place(value)] for key, value in official.items() if _place(value) in places}
+    unchanged = set(mapped.values())  # official entries as they are, which nothing else can change
+    made = [name for name in converted if name not in unchanged]
     merged, dropped = [], []
     for key, value in official.items():
         if key in mapped:
             continue
         changed = convert({**official, key: value + 1 if not value.dtype == torch.bool else ~value})
-        same = all(torch.equal(converted[name], changed[name]) for name in converted)
+        same = all(torch.equal(converted[name], changed[name]) for name in made)
         (dropped if same else merged).append(key)
     groups: dict[Any, list[str]] = {}
     for key, value in official.items():

@@ -20,6 +20,10 @@ from perception.io.checkpoints import load_strictly, read_checkpoint, read_json,
 from perception.models.registry import build_model
 
 PANORAMA = "panorama-"  # prefix of a name: a perspective model on panoramas
+_LOCAL: dict[str, Any] = {
+    "pretrained": False,
+    "checkpoint": None,
+}  # where training began, which may lie on another machine
 
 
 def load(
@@ -242,8 +246,8 @@ def _web_address(chosen: Entry) -> str:
 
 
 def without_downloads(config: dict[str, Any]) -> dict[str, Any]:
-    """The same configuration without `pretrained=True`: the weights that follow replace whatever would be downloaded."""
+    """The same configuration without `pretrained=True` and `checkpoint="file"`: the weights that follow replace whatever would be read."""
     return {
-        key: without_downloads(value) if isinstance(value, dict) else (False if key == "pretrained" else value)
+        key: without_downloads(value) if isinstance(value, dict) else _LOCAL.get(key, value)
         for key, value in config.items()
     }

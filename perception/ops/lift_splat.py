@@ -7,7 +7,7 @@ times the (pixels x C) table of contexts. Which point lies in which cell is geom
 Two formulations give the same numbers:
 
 ``bags``     (eager mode on CPU and CUDA) one weighted bag of context rows a cell, read in one pass.
-``scatter``  one scattered addition a depth bin; static shapes, for `torch.export`, ONNX, `torch.compile` and other devices.
+``scatter``  scattered additions, a few depth bins at a time; static shapes, for `torch.export`, ONNX, `torch.compile` and other devices.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from perception.errors import InputError
 from perception.ops.constants import is_tracing
 
 ROUNDINGS = ("floor", "trunc")
+_PIECE = 1 << 20  # products a camera that "scatter" holds at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +166,11 @@ def lift_splat(
         )
     else:
         summed = table.new_zeros(plan.cells + 1, channels)
-        for bin_depth, bin_cell in zip(depth.to(table.dtype).unbind(2), plan.cell.unbind(2), strict=True):
-            summed = summed.index_add(0, bin_cell.reshape(-1), table * bin_depth.reshape(-1, 1))
+        together = max(1, _PIECE // (depth.shape[3] * depth.shape[4] * channels))
+        for piece, cells in zip(depth.to(table.dtype).split(together, 2), plan.cell.split(together, 2), strict=True):
+            products = context[:, :, None] * piece[:, :, :, None]  # (B, N, bins, C, h, w)
+            rows = products.permute(0, 1, 2, 4, 5, 3).reshape(-1, channels)
+            summed = summed.index_add(0, cells.reshape(-1), rows)
         summed = summed[: plan.cells]
     if reduce == "mean":
         summed = summed / _counts(plan).clamp(min=1).to(summed.dtype)[:, None]

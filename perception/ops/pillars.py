@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from perception.errors import InputError
+from perception.ops.constants import is_tracing
 
 
 def pillar_cells(
@@ -61,6 +62,13 @@ def pillar_reduce(features: Tensor, cell: Tensor, shape: tuple[int, int, int], r
     batch, height, width = shape
     channels = features.shape[-1]
     index = cell.reshape(-1, 1).expand(-1, channels)
-    out = features.new_zeros(batch * height * width + 1, channels)
-    out = out.scatter_reduce(0, index, features.reshape(-1, channels), modes[reduce], include_self=False)
+    rows = (batch * height * width + 1, channels)
+    if reduce == "max" and is_tracing():  # ONNX scatters into what is there already, and knows no other way
+        out = features.new_full(rows, torch.finfo(features.dtype).min)
+        out = out.scatter_reduce(0, index, features.reshape(-1, channels), "amax")
+        out = torch.where(out == torch.finfo(features.dtype).min, 0.0, out)
+    else:
+        alone = reduce == "sum" and is_tracing()  # zeros change no sum
+        out = features.new_zeros(rows)
+        out = out.scatter_reduce(0, index, features.reshape(-1, channels), modes[reduce], include_self=alone)
     return out[:-1].view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -102,6 +102,14 @@ def test_check_command(tmp_path, capsys) -> None:
     (tmp_path / "a/image.png").write_bytes(b"x")
     assert tool.main(["ImageFolder", str(tmp_path)]) == 1
     assert "1 broken" in capsys.readouterr().out
+    for name in "bcdefgh":  # six samples that lack their picture do not keep the others from being checked
+        write_sample(tmp_path / name, picture(), None, np.ones((12, 16)))
+        (tmp_path / name / ("image.png" if name == "h" else "depth.png")).write_bytes(b"")
+    assert tool.main(["ImageFolder", str(tmp_path)]) == 1
+    text = capsys.readouterr().out
+    assert "8 samples, 0 missing files, 8 broken" in text and "h/image.png" not in text and "3 more broken" in text
+    assert tool.main(["ImageFolder", str(tmp_path), "--all"]) == 1
+    assert "h/image.png" in capsys.readouterr().out
     for wrong in (
         ["ImageFolder"],
         ["ImageFoldr", "x"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perception.engine.layer_decay import layer_scales
 from perception.engine.recipe import load_recipe
 from perception.engine.schema import check_recipe
 from perception.errors import DatasetError, RecipeError
@@ -16,6 +17,7 @@ from perception.models.registry import build_model
 from tests.engine.helpers import ROOT
 
 FILES = sorted((ROOT / "models").rglob("*.py"))
+NO_TRUNK = {"Video360"}  # a small U-Net of its own, trained from scratch
 RECIPES = [path for path in FILES if "_base_" not in path.parts]
 
 
@@ -28,6 +30,11 @@ def test_recipe_builds_its_model_and_names_real_data_sets(path: Path) -> None:
     with torch.device("meta"):  # shapes without memory: large models too are built in a moment
         model = build_model(without_downloads(recipe["model"]))
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
+    if (
+        recipe["model"]["type"] not in NO_TRUNK
+    ):  # `paramwise_cfg = dict(layer_decay=...)` finds the layers of every backbone
+        rates = set(layer_scales(model, 0.5).values())
+        assert len(rates) > 3 and max(rates) == 0.5, sorted(rates)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         dataset = (recipe.get(key) or {}).get("dataset")
         if dataset and "root" in dataset:

@@ -7,17 +7,22 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import perception
 from perception.errors import WeightsError
 from perception.inference.convert import SYSTEMS, convert_checkpoint, weights_module
+from perception.io.checkpoints import read_checkpoint, read_json
 from perception.models.registry import build_model
 from tests.engine.helpers import ROOT, run
+from tests.helpers import SHARED
 from tests.models.configs import CASES
+from tests.parity.case import load_case
 
 MODEL = CASES["dpt-depth-no-camera"].config
+MODELS: dict[str, dict] = {}  # configurations of cases whose shapes do not tell all
 
 
 @pytest.fixture
@@ -79,8 +84,61 @@ def test_weights_of_another_model_are_refused(official: dict[str, torch.Tensor],
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system_has_a_converter(system: str) -> None:
-    if not (ROOT / "perception" / "models" / SYSTEMS[system] / "weights.py").is_file():
-        pytest.skip(f"{system} is not in this version")
-    assert callable(weights_module(system).convert)
+# One parity case a system: its manifest lists the entries of an official checkpoint.
+OFFICIAL = {
+    "kmax": "kmax",
+    "polymax": "polymax",
+    "monodetr": "monodetr",
+    "monodino_detr": "monodino_detr",
+    "depth_anything": "depth_anything_v2",
+    "omnifusion": "omnifusion",
+    "spidepth": "spidepth",
+    "croco": "croco",
+}
+
+
+def test_every_system_has_a_converter_and_a_case() -> None:
+    systems = {path.parent.name for path in (ROOT / "perception" / "models").glob("*/weights.py")}
+    assert set(SYSTEMS.values()) == systems and set(OFFICIAL) | {"hydra"} == set(SYSTEMS)
+    assert all(callable(weights_module(system).convert) for system in SYSTEMS)
+
+
+def official_state_of(system: str) -> dict[str, torch.Tensor]:
+    folders = [place / OFFICIAL[system] for place in (ROOT / "tests" / "parity" / "cases", SHARED / "parity")]
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    if folder is None:
+        pytest.skip(f"the parity case {OFFICIAL[system]!r} is not on this machine")
+    return {key: torch.from_numpy(np.array(value)) for key, value in load_case(folder)[1].items()}
+
+
+LARGE = ("kmax", "monodetr", "monodino_detr", "croco")
+
+
+@pytest.mark.parametrize("system", [pytest.param(s, marks=[pytest.mark.slow] * (s in LARGE)) for s in OFFICIAL])
+def test_an_official_file_of_every_system_becomes_a_folder(system: str, tmp_path: Path) -> None:
+    """Every entry is accounted for, and what is published is what the system's own loader makes of the file."""
+    state = official_state_of(system)
+    source = tmp_path / "official.pth"
+    module = weights_module(system)
+    if hasattr(module, "FILES"):  # SPIdepth publishes three files
+        source = tmp_path / "official"
+        source.mkdir()
+        for name, prefix in module.FILES.items():
+            part = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            torch.save(part, source / name)
+    else:
+        torch.save(state, source)
+    folder, report = convert_checkpoint(system, source, tmp_path / "out", MODELS.get(system))
+    assert len(report.mapped) + len(report.merged) + len(report.dropped) == len(state)
+    assert len(report.mapped) > len(state) / 2
+    values = read_checkpoint(folder / "model.safetensors")
+    for theirs, ours in report.mapped.items():
+        if state[theirs].is_floating_point() and state[theirs].numel() == values[ours].numel():
+            torch.testing.assert_close(values[ours].flatten(), state[theirs].flatten(), rtol=1e-3, atol=1e-4)
+    build_model(read_json(folder / "config.json")["model"]).load_state_dict(values, strict=True)
+
+
+def test_a_system_without_published_weights_says_so(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "official.pth")
+    with pytest.raises(WeightsError, match="HyDRa's authors released no weights"):
+        convert_checkpoint("hydra", tmp_path / "official.pth", tmp_path / "out")

@@ -46,6 +46,14 @@ def test_equals_the_definition(reduce: str, method: str) -> None:
     assert torch.equal(flat[:, channels : 2 * channels], actual[:, :, 1])
 
 
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_scattering_some_bins_at_a_time(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    points, depth, context = problem()
+    monkeypatch.setattr("perception.ops.lift_splat._PIECE", together * 3 * 4 * 3)
+    actual = lift_splat(depth, context, plan_lift(points, GRID), "sum", "scatter")
+    torch.testing.assert_close(actual, definition(points, depth, context, "sum"), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["bags", "scatter"])
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
 def test_gradients(method: str, reduce: str) -> None:

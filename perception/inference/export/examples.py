@@ -29,12 +29,18 @@ class Examples:
 def example_inputs(model: Any, width: int, height: int, batch: int = 2, seed: int = 0) -> Examples:
     """Return what `model.preprocess` makes of `batch` random pictures of `width` x `height`.
 
-    Axes whose length changes with pictures of other sizes are the ones that follow the size. A model without pinhole or panorama
-    preprocessing may offer ``export_inputs(batch) -> dict`` instead. Raises `ExportError` when it has neither.
+    Axes whose length changes with pictures of other sizes are the ones that follow the size. A model of something else than single pictures
+    offers ``export_inputs(batch, seed) -> dict`` and, in ``export_axes``, the axes that follow what it takes (a rig: cameras and radar points).
+    Raises `ExportError` when it has neither, and for models that say in ``unexportable`` why they cannot be.
     """
+    reason = getattr(model, "unexportable", None)
+    if reason:
+        raise ExportError(f"{type(model).__name__} cannot be exported: {reason}")
     own = getattr(model, "export_inputs", None)
     if callable(own):
-        return Examples(dict(own(batch)), {})
+        inputs = dict(own(batch, seed))
+        axes = getattr(model, "export_axes", {})
+        return Examples(inputs, {name: tuple(axes[name]) for name in inputs if name in axes})
     if not callable(getattr(model, "preprocess", None)):
         raise ExportError(
             f"{type(model).__name__} has no preprocessing for single pictures, so there is nothing to export"

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from perception.errors import WeightsError
 from perception.inference.export.examples import ExportError, example_inputs
 from perception.inference.export.program import Traced, trace
 from perception.io.atomic import atomic_path
@@ -43,12 +44,13 @@ class ExportReport:
     checked: tuple[str, ...]
     differences: dict[str, float]
     notes: tuple[str, ...]
+    size_means: str = "picture size"
 
     @property
     def text(self) -> str:
         lines = [
             f"{self.format}: {self.path} ({self.path.stat().st_size / 2**20:.1f} MiB)",
-            f"batch: {'any' if self.free_batch else 'fixed'}; picture size: {'any' if self.free_size else 'fixed'}",
+            f"batch: {'any' if self.free_batch else 'fixed'}; {self.size_means}: {'any' if self.free_size else 'fixed'}",
             f"checked on {', '.join(self.checked)} against the model, tolerance {TOLERANCE:g}:",
         ]
         lines += [f"  {name:<28} {value:.2e}" for name, value in self.differences.items()]
@@ -83,9 +85,14 @@ def export_model(
         description = _describe(model, traced, about or {})
         if format == "onnx":
             write_onnx(traced, description, temporary)
-            run = _onnx_runner(temporary)
+            try:
+                run = _onnx_runner(temporary)
+            except WeightsError:  # the converter's own simplifications may spoil a graph; ONNX Runtime has others
+                write_onnx(traced, description, temporary, simplify=False)
+                run = _onnx_runner(temporary)
         else:
-            torch.export.save(traced.program, temporary, extra_files={KEY: json.dumps(description)})
+            with temporary.open("wb") as file:  # by its name, torch would want it to end in .pt2
+                torch.export.save(traced.program, file, extra_files={KEY: json.dumps(description)})
             run = _program_runner(temporary)
         checked, differences = _compare(model, traced, run, width, height)
         worst = max(differences, key=lambda name: differences[name])
@@ -95,7 +102,15 @@ def export_model(
                 f"{differences[worst]:.2e}, more than {TOLERANCE:g}; nothing was written"
             )
     return ExportReport(
-        path, format, traced.free_batch, traced.free_size, (width, height), checked, differences, traced.notes
+        path,
+        format,
+        traced.free_batch,
+        traced.free_size,
+        (width, height),
+        checked,
+        differences,
+        traced.notes,
+        getattr(model, "export_size_means", "picture size"),
     )
 
 
@@ -118,7 +133,7 @@ def cached_export(predictor: Any, width: int = 640, height: int = 480) -> Path:
     return path
 
 
-def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
+def write_onnx(traced: Traced, description: dict[str, Any], path: Path, simplify: bool = True) -> None:
     """Convert a traced program to an ONNX file. Raises `ExportError` with the converter's reason."""
     try:
         import onnxscript  # noqa: F401  (what torch's converter is built on)
@@ -136,6 +151,7 @@ def write_onnx(traced: Traced, description: dict[str, Any], path: Path) -> None:
                 output_names=list(traced.outputs),
                 opset_version=OPSET,
                 dynamo=True,
+                optimize=simplify,
                 verbose=False,
             )
             converted.model.metadata_props[KEY] = json.dumps(description)
@@ -181,7 +197,9 @@ def _compare(
             names, expected, _ = flatten(model(**inputs))
         for name, wanted, found in zip(names, expected, run(inputs), strict=True):
             differences[name] = max(differences[name], _difference(found, wanted.numpy()))
-        checked.append(f"{batch} x {w}x{h}")
+        own = callable(getattr(model, "export_inputs", None))
+        sizes = ["x".join(map(str, value.shape[1:])) for value in inputs.values() if value.ndim > 3]
+        checked.append(f"{batch} x {sizes[0] if own and sizes else f'{w}x{h}'}")
     return tuple(checked), differences
 
 
@@ -210,7 +228,8 @@ def _onnx_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
 
 
 def _program_runner(path: Path) -> Callable[[dict[str, torch.Tensor]], Outputs]:
-    module = torch.export.load(path).module()
+    with path.open("rb") as file:
+        module = torch.export.load(file).module()
 
     def run(inputs: dict[str, torch.Tensor]) -> Outputs:
         values: Sequence[torch.Tensor] = module(*inputs.values())

@@ -49,7 +49,7 @@ def trace(model: Any, width: int = 640, height: int = 480) -> Traced:
             outputs, _, structure = flatten(model(**examples.inputs))
         except TypeError as error:
             raise ExportError(f"{type(model).__name__} cannot be exported: {error}") from error
-    flat, notes, reason = FlatNetwork(model, names).eval(), [], ""
+    flat, notes, reason = FlatNetwork(model, names).eval(), list(getattr(model, "export_notes", ())), ""
     for batch, size in _attempts(bool(examples.size_axes)):
         wanted = {name: _axes(examples, name, batch, size) for name in names}
         shapes = tuple({axis: torch.export.Dim.AUTO for axis in wanted[name]} for name in names)

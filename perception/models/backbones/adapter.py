@@ -51,6 +51,7 @@ class _Probed(NamedTuple):
     multiple: int  # sides of the input must be multiples of it; 0 for a model of one size
     fixed_size: tuple[int, int] | None
     levels: list[Level]
+    parameters: int = 0  # of the model as `arguments` make it
 
 
 class Backbone(nn.Module):
@@ -260,15 +261,20 @@ def _attempts(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**extra, **arguments}
 
 
-def probe(name: str, arguments: dict[str, Any]) -> _Probed:
-    """`_probe` without numbers where a model allows it (meta tensors: shapes alone, no memory, no time), else with them."""
+def probe(name: str, arguments: dict[str, Any], numbers: bool = True) -> _Probed:
+    """`_probe` without numbers where a model allows it (meta tensors: shapes alone, no memory, no time), else with them.
+
+    A model that takes one size only is tried again with numbers, since it may be the meta tensors that other sizes failed on;
+    ``numbers=False`` spares that, and raises `InputError` where nothing works without numbers.
+    """
     try:
         with torch.device("meta"):
             probed = _probe(name, arguments)
-        if probed.fixed_size is None:
+        if probed.fixed_size is None or not numbers:
             return probed
-    except (InputError, RuntimeError, NotImplementedError, TypeError, ValueError):
-        pass
+    except (InputError, RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        if not numbers:
+            raise InputError(f"backbone {name!r} cannot be probed without numbers: {error}") from None
     return _probe(name, arguments)
 
 
@@ -295,7 +301,7 @@ def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
                 break
             levels, reason = _run(net, (2 * multiple, 3 * multiple), arguments["in_chans"], reason)
             if levels and _run(net, (3 * multiple, 5 * multiple), arguments["in_chans"], None)[0] == levels:
-                return _Probed(attempt, multiple, None, levels)
+                return _Probed(attempt, multiple, None, levels, _count(net))
     if fallback is not None:
         attempt, net = fallback
         size = arguments.get("img_size") or _own_size(name)
@@ -308,9 +314,13 @@ def _probe(name: str, arguments: dict[str, Any]) -> _Probed:
                 pass
         levels, reason = _run(net, size, arguments["in_chans"], reason)
         if levels:
-            return _Probed(attempt, 0, size, levels)
+            return _Probed(attempt, 0, size, levels, _count(net))
     text = str(reason).splitlines()[0] if reason and str(reason) else type(reason).__name__
     raise InputError(f"backbone {name!r} cannot serve as a trunk: it gives no feature maps here ({text})")
+
+
+def _count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def _own_size(name: str) -> tuple[int, int]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import timm
-import torch
 
 from perception.errors import InputError
+from perception.io.atomic import atomic_write
 from perception.models.backbones import adapter
 
 _TABLE = Path(__file__).with_name("facts.json")
+_ARGUMENTS = {"features_only": True, "in_chans": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,21 +52,18 @@ def is_known(name: str) -> bool:
 def probe_facts(name: str) -> Facts:
     """Build and probe one network."""
     try:
-        probed = adapter.probe(name, {"features_only": True, "in_chans": 3})
+        return _facts(name, adapter.probe(name, _ARGUMENTS))
     except InputError:
         return Facts(name, 0, (), "cannot be a trunk", licence_of(name))
-    try:
-        with torch.device("meta"):
-            net = adapter._create(name, probed.arguments)
-    except (RuntimeError, NotImplementedError):
-        net = adapter._create(name, probed.arguments)
-    parameters = sum(p.numel() for p in net.parameters())
+
+
+def _facts(name: str, probed: Any) -> Facts:
     if probed.fixed_size is not None:
         rule = f"stretched to {probed.fixed_size[0]}x{probed.fixed_size[1]}"
     else:
         rule = f"any, padded to multiples of {probed.multiple}" if probed.multiple > 1 else "any"
     strides = tuple(sorted({level.stride for level in probed.levels}))
-    return Facts(name, parameters, strides, rule, licence_of(name))
+    return Facts(name, probed.parameters, strides, rule, licence_of(name))
 
 
 def licence_of(name: str) -> str:
@@ -83,22 +83,40 @@ def _table() -> dict[str, tuple[int, list[int], str]]:
     return stored["backbones"] if stored["timm"] == timm.__version__ else {}
 
 
-def write_table(names: list[str]) -> None:
-    """Probe `names` and store what was found, together with what was stored before for this timm."""
-    rows = dict(_table())
-    for number, name in enumerate(names, 1):
-        if name in rows:
-            continue
+def write_table(names: list[str], minutes: float = 40.0) -> None:
+    """Probe `names` and store what was found, together with what was stored before for this timm; stops after `minutes`.
+
+    Shapes alone do for nearly all (about 0.8 s each); the few that need numbers come last.
+    """
+    rows, began = dict(_table()), time.monotonic()
+    missing = [name for name in names if name not in rows]
+    with_numbers = []
+    for number, name in enumerate(missing, 1):
         try:
-            facts = probe_facts(name)
+            facts = _facts(name, adapter.probe(name, _ARGUMENTS, numbers=False))
+            rows[name] = (facts.parameters, list(facts.strides), facts.rule)
         except Exception as error:  # one odd network must not end an hour of probing
-            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
-            continue
+            with_numbers.append(name)
+            print(f"{name}: {str(error)[:150]}", file=sys.stderr, flush=True)
+        if number % 50 == 0:
+            _store(rows)
+            print(f"{number} of {len(missing)}", flush=True)
+        if time.monotonic() - began > 60 * minutes:
+            break
+    _store(rows)
+    print(f"{len(rows)} stored; {len(with_numbers)} need numbers", flush=True)
+    for name in with_numbers:
+        if time.monotonic() - began > 60 * minutes:
+            break
+        facts = probe_facts(name)
         rows[name] = (facts.parameters, list(facts.strides), facts.rule)
-        if number % 20 == 0 or number == len(names):
-            lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(rows[key])}" for key in sorted(rows))
-            _TABLE.write_text(f'{{"timm": {json.dumps(timm.__version__)},\n"backbones": {{\n{lines}\n}}}}\n')
-            print(f"{number} of {len(names)}", flush=True)
+        _store(rows)
+
+
+def _store(rows: dict[str, Any]) -> None:
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(rows[key])}" for key in sorted(rows))
+    with atomic_write(_TABLE) as file:
+        file.write(f'{{"timm": {json.dumps(timm.__version__)},\n"backbones": {{\n{lines}\n}}}}\n'.encode())
 
 
 if __name__ == "__main__":

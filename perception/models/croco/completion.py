@@ -39,6 +39,9 @@ class CroCoCompletion(nn.Module):
     """
 
     tasks = ("completion",)
+    unexportable = (
+        "it hides patches at random to learn without labels; export the CroCo model that begins with its weights"
+    )
     camera_kind = "pair"
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)

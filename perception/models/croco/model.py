@@ -10,7 +10,7 @@ picture to its place in the second one. Training batches: ``image``, ``second`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from perception.errors import InputError, RecipeError
 from perception.models.croco.dpt_head import LAYER_DIMS, BinocularHead, default_taps
 from perception.models.croco.losses import CRITERIA, FLOW_SCALES, STEREO_BOUND
 from perception.models.croco.preprocess import PairPreprocess
-from perception.models.croco.tiling import certainty, predict_tiled
+from perception.models.croco.tiling import Run, certainty, predict_tiled
 from perception.models.croco.transformer import PATCH, CroCoTransformer
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
@@ -147,18 +147,29 @@ class CroCo(nn.Module):
         places = self.transformer.positions(first), self.transformer.positions(second)
         return [*encoded, *self.transformer.decode(x, memory, *places)]
 
-    def tiled(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-        """`forward` of normalised pictures of any size, at least a tile's."""
+    def beyond_export(
+        self, run: Callable[..., Mapping[str, Tensor]], image: Tensor, second: Tensor
+    ) -> dict[str, Tensor]:
+        """`forward` of pictures of any size, at least a tile's, with an exported file `run` that takes tiles alone."""
+
+        def infer(first: Tensor, second: Tensor) -> Tensor:
+            found = run(image=first, second=second)
+            return torch.cat((found[OUTPUT[self.task]], found["confidence"][:, None]), 1)
+
+        return self.tiled(image, second, infer)
+
+    def tiled(self, first: Tensor, second: Tensor, infer: Run | None = None) -> dict[str, Tensor]:
+        """`forward` of normalised pictures of any size, at least a tile's; infer: what predicts a tile, `infer` if left out."""
         if any(n < t for n, t in zip(first.shape[-2:], self.tile, strict=True)):
             raise InputError(f"pictures must be at least {self.tile} pixels (H, W); found {tuple(first.shape[-2:])}")
         pairs = zip(first.split(1), second.split(1), strict=True)
-        found = [predict_tiled(self.infer, a, b, self.tile, self.overlap, self.blending) for a, b in pairs]
+        found = [predict_tiled(infer or self.infer, a, b, self.tile, self.overlap, self.blending) for a, b in pairs]
         values, confidence = (torch.cat(parts) for parts in zip(*found, strict=True))
         return {OUTPUT[self.task]: values, "confidence": confidence}
 
-    def export_inputs(self, batch: int) -> dict[str, Tensor]:
+    def export_inputs(self, batch: int, seed: int = 0) -> dict[str, Tensor]:
         """Example inputs of `forward` at the tile's size, the only one that an exported file takes."""
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         shape = (batch, 3, *self.tile)
         return {
             key: torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for key in ("image", "second")

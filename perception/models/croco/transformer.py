@@ -107,6 +107,8 @@ class CroCoTransformer(nn.Module):
         grid: (rows, columns) of patches that the cosine tables are for.
     """
 
+    is_trunk = True  # for layer-wise learning rates
+
     def __init__(
         self, size: str | Mapping[str, int] = "vitl-base", positions: str = "RoPE100", grid: Any = None
     ) -> None:

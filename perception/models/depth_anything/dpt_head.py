@@ -81,7 +81,7 @@ class DPTHead(nn.Module):
         x = maps[3]
         for index in (3, 2, 1, 0):
             size = maps[index - 1].shape[-2:] if index else (2 * maps[0].shape[-2], 2 * maps[0].shape[-1])
-            x = self.fuse[index](x, maps[index] if index < 3 else None, tuple(int(n) for n in size))
+            x = self.fuse[index](x, maps[index] if index < 3 else None, tuple(size))
         return self.narrow(x)
 
     def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:

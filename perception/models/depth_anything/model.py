@@ -103,7 +103,7 @@ class DepthAnythingV2(nn.Module):
 
     def infer(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, H, W) inverse depth or metres."""
-        grid = (int(images.shape[-2]) // PATCH, int(images.shape[-1]) // PATCH)
+        grid = (images.shape[-2] // PATCH, images.shape[-1] // PATCH)
         tokens, _ = self.encoder(images)
         return self.activate(self.head(tokens, grid)[:, 0])
 

@@ -84,11 +84,12 @@ class DinoV2(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """(B, 3, H, W) normalised, H and W multiples of 14 -> for each tap patch tokens (B, H/14 * W/14, dim) and class token (B, dim)."""
-        height, width = (int(n) for n in images.shape[-2:])
-        if height % PATCH or width % PATCH or not height or not width:
+        height, width = images.shape[-2:]
+        if not is_tracing() and (height % PATCH or width % PATCH or not height or not width):
             raise InputError(f"a DINOv2 picture needs sides that are multiples of {PATCH}; found {width}x{height}")
-        grid = (height // PATCH, width // PATCH)
-        x = self.patch_embed(images).flatten(2).transpose(1, 2)
+        x = self.patch_embed(images)
+        grid = (x.shape[-2], x.shape[-1])
+        x = x.flatten(2).transpose(1, 2)
         table = self.positions(grid).to(x.dtype)
         first = (self.cls_token.to(x.dtype) + table[:, :1]).expand(x.shape[0], -1, -1)
         x = torch.cat((first, x + table[:, 1:]), 1)
@@ -107,11 +108,17 @@ class DinoV2(nn.Module):
     def positions(self, grid: tuple[int, int]) -> Tensor:
         """(1, 1 + gh gw, dim) position table for a grid of (rows, columns), resampled as the official code does."""
         rows, columns = grid
-        if rows == columns == TABLE:
-            return self.pos_embed
         table = self.pos_embed[:, 1:].float().unflatten(1, (TABLE, TABLE))[0]
-        down = cubic_matrix(TABLE, rows, (rows + OFFSET) / TABLE, table.device)
-        across = cubic_matrix(TABLE, columns, (columns + OFFSET) / TABLE, table.device)
+        if is_tracing():  # a graph for any size
+            counts = [torch.ones(count, device=table.device).sum() for count in (rows, columns)]
+            same = (counts[0] == TABLE) & (counts[1] == TABLE)  # then without the offset, which makes it the identity
+            offset = torch.where(same, 0.0, OFFSET)
+            down, across = (cubic_matrix_of(TABLE, count, offset) for count in (rows, columns))
+        elif rows == columns == TABLE:
+            return self.pos_embed
+        else:
+            down = cubic_matrix(TABLE, rows, (rows + OFFSET) / TABLE, table.device)
+            across = cubic_matrix(TABLE, columns, (columns + OFFSET) / TABLE, table.device)
         resized = torch.einsum("ia,abd,jb->ijd", down, table, across).flatten(0, 1)
         return torch.cat((self.pos_embed[:, :1].float(), resized[None]), 1)
 
@@ -132,3 +139,19 @@ def cubic_matrix(n_in: int, n_out: int, scale: float, device: torch.device) -> T
             weight = ((a + 2) * d - (a + 3)) * d * d + 1 if d <= 1 else ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
             matrix[i][min(max(k, 0), n_in - 1)] += weight if d < 2 else 0.0
     return torch.tensor(matrix, dtype=torch.float32, device=device)
+
+
+def cubic_matrix_of(n_in: int, n_out: int | torch.SymInt, offset: Tensor) -> Tensor:
+    """`cubic_matrix` at the scale (n_out + offset) / n_in by tensor operations, so that `n_out` may stay free in an exported graph."""
+    device = offset.device
+    place = torch.arange(n_out, dtype=torch.float32, device=device)
+    count = torch.ones_like(place).sum()
+    at = (place + 0.5) * n_in / (count + offset) - 0.5
+    beyond = 3  # cells outside the table that a sample near its border reads
+    cells = torch.arange(-beyond, n_in + beyond, dtype=torch.float32, device=device)
+    d = (at[:, None] - cells).abs()
+    a = -0.75
+    near, far = ((a + 2) * d - (a + 3)) * d * d + 1, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    weight = torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
+    first, inner, last = weight.split((beyond + 1, n_in - 2, beyond + 1), 1)
+    return torch.cat((first.sum(1, keepdim=True), inner, last.sum(1, keepdim=True)), 1)

@@ -41,14 +41,20 @@ def depth_consistency(distribution: Tensor, pixels: Tensor, depth: Tensor, axis:
     y = (pixels[..., 1] * height - 0.5).clamp(-1, height)
     left, top = x.floor(), y.floor()
     right_part, lower_part = x - left, y - top
+    rows = [_along(row, weight, height) for row, weight in ((top, 1 - lower_part), (top + 1, lower_part))]
+    columns = [_along(column, weight, width) for column, weight in ((left, 1 - right_part), (left + 1, right_part))]
     found = 0.0
-    for row, row_weight in ((top, 1 - lower_part), (top + 1, lower_part)):
-        for column, column_weight in ((left, 1 - right_part), (left + 1, right_part)):
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            at = (own * height + row.clamp(0, height - 1).long()) * width + column.clamp(0, width - 1).long()
-            weight = torch.where(inside, row_weight * column_weight, 0.0)
-            found = found + weight.to(table.dtype) * table.gather(1, at)
+    for row, row_weight in rows:
+        for column, column_weight in columns:
+            at = (own * height + row) * width + column
+            found = found + (row_weight * column_weight).to(table.dtype) * table.gather(1, at)
     return found
+
+
+def _along(index: Tensor, weight: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Whole-numbered coordinates as int64 inside 0 .. count - 1, and their weights, which are 0 outside."""
+    inside = (index >= 0) & (index < count)
+    return index.clamp(0, count - 1).long(), torch.where(inside, weight, 0.0)
 
 
 class DepthConsistentAttention(nn.Module):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from perception.errors import InputError
 from perception.models.layers.precision import full_precision
+from perception.ops.small_inverse import small_inverse
 
 CONVENTIONS = ("exact", "official")
 
@@ -129,7 +130,7 @@ class Calibration:
         pixel = _rotate(_inverse2d(self.image_rotation), pixel)
         ray = torch.cat((pixel[..., :2], torch.ones_like(pixel[..., 2:])), -1)
         ego = self.ego_from_camera
-        turn = self.bev_from_ego[:, None] @ ego[..., :3, :3] @ torch.linalg.inv(self.intrinsics)
+        turn = self.bev_from_ego[:, None] @ ego[..., :3, :3] @ small_inverse(self.intrinsics)
         origin = (self.bev_from_ego[:, None] @ ego[..., :3, 3:]).squeeze(-1)  # (B, N, 3)
         ray = _rotate(turn, ray)[:, :, None]  # (B, N, 1, h, w, 3)
         return torch.addcmul(origin[:, :, None, None, None], ray, depth.view(-1, 1, 1, 1))
@@ -140,7 +141,7 @@ class Calibration:
 
         Pixels of points behind a camera mean nothing.
         """
-        in_ego = points @ torch.linalg.inv(self.bev_from_ego).mT  # (B, P, 3)
+        in_ego = points @ small_inverse(self.bev_from_ego).mT  # (B, P, 3)
         rotation, shift = self.ego_from_camera[..., :3, :3], self.ego_from_camera[..., :3, 3]
         to_pixel = self.intrinsics @ rotation.mT  # (B, N, 3, 3)
         pixel = (in_ego[:, None] - shift[:, :, None]) @ to_pixel.mT  # (B, N, P, 3)
@@ -171,5 +172,5 @@ def _rotate(matrix: Tensor, points: Tensor) -> Tensor:
 def _inverse2d(matrix: Tensor) -> Tensor:
     """Inverse of matrices whose upper left 2x2 block matters; the rest is made the identity."""
     out = torch.eye(3, dtype=matrix.dtype, device=matrix.device).expand_as(matrix).clone()
-    out[..., :2, :2] = torch.linalg.inv(matrix[..., :2, :2])
+    out[..., :2, :2] = small_inverse(matrix[..., :2, :2])
     return out

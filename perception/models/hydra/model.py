@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ from perception.models.hydra.dfa3d import DepthAttention
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.occupancy import OccupancyHead, class_weights, occupancy_losses
 from perception.models.hydra.predictions import boxes_result, occupancy_result
-from perception.models.hydra.preprocess import rig_inputs
+from perception.models.hydra.preprocess import example_rigs, rig_inputs
 from perception.models.hydra.radar import BevRadar, PerspectiveRadar
 from perception.models.hydra.temporal import TemporalFusion
 from perception.models.hydra.visible import VisibleCells
@@ -240,6 +240,21 @@ class HyDRa(nn.Module):
         if self.temporal is not None and batch.get("history") is not None:
             arguments["past"] = past_arguments(batch, self.history, *about)
         return arguments
+
+    export_size_means = "number of cameras and radar points"
+    export_axes: ClassVar[dict[str, tuple[int, ...]]] = {
+        "images": (1,), "intrinsics": (1,), "ego_from_camera": (1,), "radar": (1,), "radar_mask": (1,),
+    }  # fmt: skip
+
+    @property
+    def export_notes(self) -> tuple[str, ...]:
+        """What an exported file leaves out."""
+        note = "earlier moments are left out: the file sees each moment alone, as at the first frame of a scene"
+        return (note,) if self.history else ()
+
+    def export_inputs(self, batch: int, seed: int = 0) -> dict[str, Tensor]:
+        """Example arguments of `forward`: random rigs of one moment. Number of cameras and of radar points follow `seed` and may be any."""
+        return example_rigs(batch, max(2, self.cameras - seed), self.image_size, self.radar, seed)
 
     def prepare_rig(self, rig: Any) -> dict[str, Tensor]:
         """Arguments of `forward` from a `perception.geometry.rig.Rig` of any number of cameras and picture sizes."""

@@ -131,7 +131,7 @@ class PerspectiveRadar(nn.Module):
         seen = seen.flatten(0, 1)
         axis = (self.axis.start, self.axis.start + self.axis.bins * self.axis.step, self.axis.step)
         cell = pillar_cells(depth.flatten(0, 1), u.flatten(0, 1), axis, (0.0, 1.0, 1.0 / self.columns), seen)
-        shape = (len(seen), self.axis.bins, self.columns)
+        shape = (seen.shape[0], self.axis.bins, self.columns)
         embedded = self.points(features, seen)
         pillars = pillar_reduce(embedded, cell, shape, "max")
         occupied = pillar_reduce(torch.ones_like(embedded[..., :1]), cell, shape, "max")[:, 0] > 0
@@ -170,7 +170,7 @@ class BevRadar(nn.Module):
         )
         features = torch.where(mask[..., None], features, 0.0)
         cell = pillar_cells(places[..., 1], places[..., 0], self.grid.y, self.grid.x, mask)
-        shape = (len(points), *self.grid.shape[1:])
+        shape = (points.shape[0], *self.grid.shape[1:])
         embedded = self.points(features, mask)
         pillars = pillar_reduce(embedded, cell, shape, "max")
         occupied = pillar_reduce(torch.ones_like(embedded[..., :1]), cell, shape, "max")[:, 0] > 0
@@ -186,5 +186,5 @@ class BevRadar(nn.Module):
         velocity = _turned(F.pad(points[..., 4:6], (0, 1)), bev_from_ego)[..., :2]
         cell = pillar_cells(places[..., 1], places[..., 0], self.grid.y, self.grid.x, mask)
         rows = torch.cat((velocity, torch.ones_like(velocity[..., :1])), -1)
-        total = F.avg_pool2d(pillar_reduce(rows, cell, (len(points), *self.grid.shape[1:]), "sum"), 3, 1, 1)
+        total = F.avg_pool2d(pillar_reduce(rows, cell, (points.shape[0], *self.grid.shape[1:]), "sum"), 3, 1, 1)
         return total[:, :2] / total[:, 2:].clamp(min=1e-6)

@@ -11,11 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
-from perception.models.layers.weight_files import check_fit, rename, state_of
+from perception.io.checkpoints import check_fit
+from perception.models.layers.weight_files import rename, state_of
 
 Rules = list[tuple[str, str | None]]
 
@@ -48,6 +50,14 @@ DEPTH_NET: Rules = [
 def convert(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     """Rename by the first fitting rule. Raises `WeightsError` for entries without one."""
     return rename(dict(state), rules)
+
+
+def rules_of(model: Mapping[str, Any] | None) -> Rules:
+    """What `tools/convert.py` asks for: there is nothing that it could convert. Raises `WeightsError` that says so."""
+    raise WeightsError(
+        "HyDRa's authors released no weights, so there is no file to convert; parts of its ancestors (FB-BEV, FB-OCC, CRN, BEVDepth) load with "
+        "perception.models.hydra.weights.load_ancestor"
+    )
 
 
 # DA_SpatialCrossAttention of FB-BEV.

@@ -38,6 +38,7 @@ class RegisterDistillation(nn.Module):
     """
 
     tasks = ("features",)
+    unexportable = "it trains a backbone; put the student (save_student) into a head and export that"
     camera_kind = "pinhole"
 
     def __init__(

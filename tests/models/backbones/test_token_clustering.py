@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
+import json
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -109,6 +112,28 @@ def test_depth_anything_takes_it(monkeypatch):
             model = DepthAnythingV2("tiny", token_clustering=settings).eval()
             model.load_state_dict(plain.state_dict())
             assert torch.equal(model.infer(image), plain.infer(image)) == same
+
+
+def test_benchmark_tool(monkeypatch, tmp_path, capsys):
+    """One command: figures as a table, as JSON and as a picture."""
+    monkeypatch.setitem(
+        __import__("perception.models.depth_anything.model", fromlist=["SIZES"]).SIZES,
+        "tiny",
+        (32, 4, 2, (0, 1, 2, 3), "mlp", 16, (8, 8, 8, 8)),
+    )
+    file = Path(__file__).parents[3] / "tools" / "benchmarks" / "token_clustering.py"
+    spec = importlib.util.spec_from_file_location("benchmark_token_clustering", file)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    words = ["--shape", "tiny", "--size", "70x98", "--passes", "1", "--setting", '{"after": 1, "clusters": 0.5}']
+    out = tmp_path / "out.json"
+    assert tool.main([*words, "--json", str(out), "--plot", str(tmp_path / "curve.png")]) == 0
+    ((title, (off, on)),) = json.loads(out.read_text()).items()
+    assert "70 x 98" in title and off["setting"] == {} and off["change"] == 0 and on["change"] > 0
+    assert off["seconds"] > 0 and (tmp_path / "curve.png").stat().st_size > 5000
+    assert "| `after=1, clusters=0.5` |" in capsys.readouterr().out
+    rows = [{**row, "abs_rel": 0.1} for row in (off, on)]
+    assert tool.table("x", rows).splitlines()[2].count("|") == 6
 
 
 def test_refusals():

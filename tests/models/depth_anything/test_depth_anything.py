@@ -11,7 +11,7 @@ from perception.models.depth_anything import model as module
 from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
-from perception.models.depth_anything.vit import DinoV2, cubic_matrix
+from perception.models.depth_anything.vit import OFFSET, TABLE, DinoV2, cubic_matrix, cubic_matrix_of
 from perception.models.depth_anything.weights import convert
 from perception.models.registry import build_model
 
@@ -26,6 +26,28 @@ def small(monkeypatch):
     monkeypatch.setattr(module, "SIZES", sizes)
     torch.manual_seed(0)
     return lambda **kw: build_model({"type": "DepthAnythingV2", "input_size": 42, **kw}).eval()
+
+
+@pytest.mark.parametrize("count", [1, 3, 36, 38, 60])
+def test_graphs_make_the_same_cubic_matrix(count):
+    """By tensor operations, for exported files of any size; without an offset the table's own size is the identity."""
+    device = torch.device("cpu")
+    expected = cubic_matrix(TABLE, count, (count + OFFSET) / TABLE, device)
+    torch.testing.assert_close(cubic_matrix_of(TABLE, count, torch.tensor(OFFSET)), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(cubic_matrix_of(TABLE, TABLE, torch.tensor(0.0)), torch.eye(TABLE), rtol=0, atol=1e-5)
+
+
+def test_an_exported_graph_takes_any_size(small):
+    """Traced at 42 x 70; another size, and the table's own, whose positions are taken as they are."""
+    model = small(max_depth=20.0)
+    image = torch.rand(2, 3, 42, 70) * 255
+    axes = {"image": {axis: torch.export.Dim.AUTO for axis in (0, 2, 3)}}
+    with torch.no_grad():
+        graph = torch.export.export(model, (), {"image": image}, dynamic_shapes=axes, strict=False).module()
+        for shape in ((1, 3, 56, 28), (1, 3, 518, 518)):
+            picture = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 255
+            expected = model(image=picture)["depth"]
+            torch.testing.assert_close(graph(image=picture)["depth"], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_cubic_matrix_is_pytorchs_resize():

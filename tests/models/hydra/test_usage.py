@@ -136,3 +136,16 @@ def test_the_real_key_frame_goes_through_model_and_drawing(predictor: RigPredict
     assert np.isfinite(result.boxes3d.boxes).all()
     paths = result.save(tmp_path / "out")
     assert Image.open(paths["preview"]).size[0] > 1400
+
+
+def test_on_the_command_line(predictor: RigPredictor, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from perception.cli import main
+    from perception.inference.rig_inputs import rig_to_json
+
+    model = predictor.save_pretrained(tmp_path / "model")
+    rig_to_json(make_rig(), tmp_path / "moment")
+    words = ["predict", str(tmp_path / "moment" / "rig.json"), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu"]) == 0
+    result = json.loads((tmp_path / "out" / "rig" / "result.json").read_text())
+    assert (tmp_path / "out" / "rig" / "boxes3d.json").is_file() and "occupancy" in result
+    assert main([*words, "--fov", "70"]) == 1 and "hold their cameras" in capsys.readouterr().err

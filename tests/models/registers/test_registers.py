@@ -105,3 +105,21 @@ def test_student_serves_in_the_adapter(tmp_path):
     assert torch.equal(trunk.net.model.reg_token, net.student.reg_token)
     assert [tuple(m.shape[2:]) for m in trunk(torch.rand(1, 3, 75, 118))] == [(19, 30), (10, 15), (5, 8), (3, 4)]
     assert dense_features(net.student, torch.rand(1, 3, 64, 64)).shape == (1, 32, 4, 4)
+
+
+def test_artefacts_are_planted_and_measured(tmp_path):
+    """The tool behind the card's figures: spoiled places show as tokens of large norm, and a student that unlearns them shows none."""
+    from tools.benchmarks.registers import measure, plant
+
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        f"model = dict(type='RegisterDistillation', backbone='vit_tiny_patch16_224', registers=2, model_args={TINY!r})\n"
+    )
+    assert plant(str(recipe), tmp_path / "teacher.pth", share=0.05, strength=5.0) == 10
+    clean, spoiled = (model(registers=2, checkpoint=file) for file in (None, str(tmp_path / "teacher.pth")))
+    images = batch(224, 224)["image"]
+    assert measure(clean, images, views=2)["teacher"]["artefacts"] == 0
+    rows = measure(spoiled, images, views=2)
+    assert 0.03 < rows["teacher"]["artefacts"] < 0.1 and rows["teacher"]["ratio"] > 2
+    spoiled.student.load_state_dict(clean.student.state_dict())
+    assert measure(spoiled, images, views=2)["student"]["artefacts"] == 0
