@@ -251,10 +251,11 @@ def _settle_plants(street: Street, plants: list[Standing], solids: Solids) -> li
             if slim != 1.0:
                 mesh = plants[k].mesh
                 plants[k].mesh = replace(mesh, vertices=mesh.vertices * np.float32((slim, slim, 1.0)))
-    before = _rise(street, plants)
-    for plant, (s, d, _) in zip(plants, place, strict=True):
+    moved = [plants[k] for k in np.flatnonzero(crowded & kept)]
+    before = _rise(street, moved)
+    for plant, (s, d, _) in zip(moved, place[crowded & kept], strict=True):
         plant.s, plant.d = float(s), float(d)
-    for plant, change in zip(plants, _rise(street, plants) - before, strict=True):
+    for plant, change in zip(moved, _rise(street, moved) - before, strict=True):
         plant.z += float(change)
     return [plant for plant, keep in zip(plants, kept, strict=True) if keep]
 
