@@ -14,10 +14,7 @@ TABS = ("photo", "street", "panorama", "surround", "video", "compare", "world")
 
 def build_page(services: Services) -> gr.Blocks:
     """Lay the page out, with the tabs that exist."""
-    keep = services.settings.keep_seconds
-    with gr.Blocks(
-        title="perception3d", analytics_enabled=False, delete_cache=(max(1, int(keep / 3)), max(1, int(keep)))
-    ) as page:
+    with gr.Blocks(title="perception3d", analytics_enabled=False) as page:
         gr.HTML(
             "<h1>perception3d</h1><p>Metric 3D from pictures: depth, surfaces, objects, surroundings.</p>",
             elem_id="title",

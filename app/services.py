@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from app.jobs.common import free_memory, out_of_memory, predictor
+from app.jobs.common import Say, free_memory, is_loaded, out_of_memory, predictor, silent
 from app.settings import Settings
 from app.workspace import Shelf, Workspace
 from perception.errors import InputError, PerceptionError
@@ -44,10 +44,12 @@ class Services:
         """A fresh folder for the files of one request."""
         return self.workspace.fresh()
 
-    def predictor(self, name: str) -> Predictor:
-        """The model called `name`, loaded on first use. Raises `InputError` for one that is not offered."""
+    def predictor(self, name: str, say: Say = silent) -> Predictor:
+        """The model called `name`, loaded on first use, which `say` then tells. Raises `InputError` for one that is not offered."""
         if not any(name in names for names in self.models.values()):
             raise InputError("this model is not offered here")
+        if not is_loaded(name, self.settings.device):
+            say(0.05, "Loading the model")
         return predictor(name, self.settings.device)
 
     def run(self, job: Callable[[], T]) -> T:
@@ -70,6 +72,10 @@ class Services:
             LOG.exception("a job failed")
             raise toast("Something went wrong on the server; it was logged.") from None
 
+    def example(self, key: str, make: Callable[[], Any]) -> str:
+        """A ticket of the finished example called `key`, which `once` makes."""
+        return self.shelf.put_lasting(key, self.once(key, make))
+
     def once(self, key: Any, make: Callable[[], T]) -> T:
         """The finished example called `key`: made when it is first wanted, shown to everybody; nobody's upload may be in it."""
         if key not in self._once:
@@ -89,18 +95,20 @@ def offered_models(settings: Settings) -> dict[str, tuple[str, ...]]:
     if not rows:
         raise InputError("this installation bundles no model; name one with --models")
     found: dict[str, list[str]] = {task: [] for task in TASKS}
+    whole_spheres: list[str] = []  # made for panoramas: they come before photo models on pieces of one
     for row in rows:
         tasks = set(row.tasks)
         if tasks & {"bev", "rig", "occupancy", "tracking"}:
             found["rig"].append(row.name)
         elif "panorama" in tasks:
-            found["panorama"].append(row.name)
+            whole_spheres.append(row.name)
         elif "boxes3d" in tasks:
             found["boxes3d"].append(row.name)
         elif tasks & {"depth", "normals", "segmentation"}:
             found["photo"].append(row.name)
             if "depth" in tasks:
                 found["panorama"].append(f"panorama-{row.name}")
+    found["panorama"] = whole_spheres + found["panorama"]
     return {task: tuple(names) for task, names in found.items()}
 
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from perception.errors import InputError
 
 
 class Workspace:
-    """Fresh folders for results, deleted when they are old: a request sweeps, and so does a timer while nobody comes."""
+    """Fresh folders for results, and `cache`, where Gradio puts uploads and what it shows. Both are deleted when they are old: a request sweeps, and so
+    does a timer while nobody comes. (Gradio's own ``delete_cache`` ends for good when a file comes while it looks for old ones.)
+    """
 
     def __init__(self, keep_seconds: float = KEEP_SECONDS) -> None:
         self.keep_seconds = keep_seconds
         self.root = Path(tempfile.mkdtemp(prefix="perception_app_"))
+        self.cache = self.root / "gradio"
+        self.cache.mkdir()
+        self.after_sweep: Callable[[], None] = lambda: None
+        self._page: frozenset[Path] = frozenset()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="sweeper").start()
@@ -34,16 +41,21 @@ class Workspace:
         """Make a folder that stays until the app ends: for the examples, which everybody sees."""
         return Path(tempfile.mkdtemp(dir=self.root, prefix="example"))
 
+    def keep_cached(self) -> None:
+        """Let what lies in the cache now stay: the page itself needs it."""
+        self._page = frozenset(self.cache.iterdir())
+
     def sweep(self) -> None:
         """Delete the folders that are older than `keep_seconds`."""
         limit = time.time() - self.keep_seconds
         with self._lock:
-            for folder in self.root.glob("visit*"):
+            for folder in (*self.root.glob("visit*"), *(set(self.cache.glob("*")) - self._page)):
                 try:
                     if folder.stat().st_mtime < limit:
                         shutil.rmtree(folder, ignore_errors=True)
                 except FileNotFoundError:
                     continue
+        self.after_sweep()
 
     def close(self) -> None:
         """Delete everything."""
@@ -59,12 +71,13 @@ class Shelf:
     """The last results in memory, so that sliders draw them again without the model.
 
     A page holds only the ticket of its result, in the server's own session state. At most `count` results and about `megabytes` are kept; who comes
-    later than that is told to predict again.
+    later than that is told to predict again. The finished examples, which everybody sees, stay and do not count.
     """
 
     def __init__(self, count: int = 32, megabytes: float = 1500.0) -> None:
         self.count, self.megabytes = count, megabytes
         self._kept: OrderedDict[str, tuple[Any, float]] = OrderedDict()
+        self._lasting: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -81,8 +94,15 @@ class Shelf:
                 self._kept.popitem(last=False)
         return ticket
 
+    def put_lasting(self, key: str, value: Any) -> str:
+        """Keep the example `key` for good; return a new ticket of it: every visit is given its own, so that a page sees that something has come."""
+        self._lasting[key] = value
+        return f"{key}/{secrets.token_hex(8)}"
+
     def get(self, ticket: str | None) -> Any:
         """What was kept. Raises `InputError` when there is nothing (any more)."""
+        if ticket and "/" in ticket:
+            return self._lasting[ticket.rpartition("/")[0]]
         with self._lock:
             if ticket in self._kept:
                 self._kept.move_to_end(ticket)

@@ -2,6 +2,8 @@
 
 python tools/check_dataset.py RECIPE [--cfg-options KEY=VALUE ...]        the data sets of a recipe
 python tools/check_dataset.py LAYOUT ROOT [KEY=VALUE ...]                 a reader by name: KittiObject, NuScenes, NYUv2, ADE20K, ...
+
+Exits with 1 when a file is missing or broken; --all names every one of them.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("what", metavar="RECIPE|LAYOUT")
     parser.add_argument("root", nargs="?", metavar="ROOT")
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="further arguments of the reader, JSON values")
+    parser.add_argument("--all", action="store_true", help="name every missing or broken file, not just the first five")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return parser.parse_args(arguments)
 
@@ -36,6 +39,21 @@ def value_of(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def built(config: dict[str, Any]) -> Any:
+    """The data set, without the samples whose files are missing where its reader can leave them out: the others are checked as well."""
+    import inspect
+
+    from perception.datasets.files import FileDataset
+    from perception.datasets.registry import build_dataset, dataset_class
+
+    reader = dataset_class(config.get("type", ""))
+    if inspect.isclass(reader) and issubclass(reader, FileDataset):
+        accepted = inspect.signature(reader).parameters.values()
+        if any(p.name == "missing" or p.kind is p.VAR_KEYWORD for p in accepted):
+            config = {"missing": "skip", **config}
+    return build_dataset(config)
 
 
 def configurations(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -66,19 +84,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
 
     def body() -> int:
-        from perception.datasets.registry import build_dataset
         from perception.engine.progress import progress
         from perception.errors import DatasetError
 
         good, count = True, 0
         for title, config in configurations(options):
             count += 1
-            dataset = build_dataset(config)
+            dataset = built(config)
             if not hasattr(dataset, "check"):
                 print(f"{title}: {config['type']} makes its samples itself; {len(dataset)} samples, nothing to check")
                 continue
             report = dataset.check(lambda items, title=title: progress(items, title))
-            print(report.text())
+            print(report.text(None if options.all else 5))
             good &= report.ok
         if not count:
             raise DatasetError(f"the recipe {options.what!r} names no data set")

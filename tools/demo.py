@@ -20,7 +20,7 @@ SAMPLES = ROOT / "app" / "examples"
 # what the samples of a kind are called -> the model that reads them, and what is known of their camera
 KINDS = (
     ("scenes/street_*.jpg", "monodetr-world-tiny", {"fov": 80.0}),
-    ("scenes/panorama_*.jpg", "panorama-dpt-world-tiny", {}),
+    ("scenes/panorama_*.jpg", "omnifusion-world-tiny", {}),
     ("scenes/rig.zip", "hydra-world-tiny", {}),
     ("*.jpg", "default", {}),
 )

@@ -7,7 +7,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from perception.io.images import LoadedImage
 
 Say = Callable[[float, str], Any]  # progress: (share done 0..1, text)
 Facts = list[tuple[str, str]]
+T = TypeVar("T")
 
 _MODELS: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
 _MODELS_LOCK = threading.Lock()
@@ -59,6 +60,26 @@ def read_picture(file: str | Path | None, max_pixels: int) -> LoadedImage:
     return load_image(file, max_pixels=max_pixels)
 
 
+def halved_where_too_large(run: Callable[[int], T], what: str) -> tuple[T, int]:
+    """``run(1)``; where there is not enough memory, ``run(2)``: once more with all sides divided by two. Returns (what it gave, the divisor).
+
+    Raises `InputError` when half the size is too large too; `what`: "this picture".
+    """
+    try:
+        return run(1), 1
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free_memory()
+    try:
+        return run(2), 2
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free_memory()
+    raise InputError(f"{what} is too large for the memory of the device; try a smaller one")
+
+
 def with_smaller_retry(run: Callable[[LoadedImage, Any], Any], image: LoadedImage, camera: Any = None) -> Any:
     """``run(image, camera)``; where there is not enough memory, once more at half the size, with a note in the result.
 
@@ -66,26 +87,19 @@ def with_smaller_retry(run: Callable[[LoadedImage, Any], Any], image: LoadedImag
     """
     import dataclasses
 
-    try:
-        return run(image, camera)
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-    free_memory()
-    width, height = max(1, image.width // 2), max(1, image.height // 2)
     import cv2
 
-    half = dataclasses.replace(
-        image, pixels=cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)
-    )  # EXIF focal lengths are relative to the diagonal: they hold at any size
-    try:
-        result = run(half, None if camera is None else camera.resize(width, height))
-    except Exception as error:
-        if not out_of_memory(error):
-            raise
-        free_memory()
-        raise InputError("this picture is too large for the memory of the device; try a smaller one") from None
-    if dataclasses.is_dataclass(result) and hasattr(result, "notes"):
+    width, height = max(1, image.width // 2), max(1, image.height // 2)
+
+    def predicted(divisor: int) -> Any:
+        if divisor == 1:
+            return run(image, camera)
+        pixels = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)
+        half = dataclasses.replace(image, pixels=pixels)  # EXIF focal lengths are relative to the diagonal: they hold
+        return run(half, None if camera is None else camera.resize(width, height))
+
+    result, divisor = halved_where_too_large(predicted, "this picture")
+    if divisor > 1 and dataclasses.is_dataclass(result) and hasattr(result, "notes"):
         note = f"the device has too little memory for {image.width} x {image.height}: predicted at {width} x {height}"
         result = dataclasses.replace(result, notes=(*result.notes, note))
     return result

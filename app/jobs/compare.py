@@ -36,13 +36,18 @@ RED = np.array([200, 30, 50], np.uint8)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two predictions of one picture, both in its pixels. parts: what both have, of `PARTS`."""
+    """Two predictions of one picture, both in its pixels. parts: what both have, of `PARTS`. variation: what the second one saw.
+
+    name, arguments: the picture's name and the camera as arguments of a Python call.
+    """
 
     first: Any
     second: Any
     names: tuple[str, str]
     facts: Facts
-    notes: tuple[str, ...] = ()
+    variation: str = SAME
+    name: str = ""
+    arguments: str = ""
 
     @property
     def parts(self) -> list[str]:
@@ -74,7 +79,8 @@ def compare(
     if variation not in VARIATIONS:
         raise InputError(f"the second model can see {', '.join(VARIATIONS)}; found {variation!r}")
     image = read_picture(file, max_pixels)
-    entered = (camera or CameraEntry()).camera(image) or image.camera()
+    entry = camera or CameraEntry()
+    entered = entry.camera(image) or image.camera()
     answers, facts, names = [], [("Picture", f"{image.width} x {image.height}")], []
     for place, model, seen in ((0.2, first, SAME), (0.6, second, variation)):
         say(place, f"Predicting with {model.name}")
@@ -86,7 +92,8 @@ def compare(
         facts.append(
             (names[-1], depth_text(answers[-1].depth) + f"; {model_facts(model, time.perf_counter() - start)[-1][1]}")
         )
-    done = Comparison(answers[0], _in_metres_of(answers[0], answers[1]), (names[0], names[1]), facts)
+    both = (answers[0], _in_metres_of(answers[0], answers[1]))
+    done = Comparison(*both, (names[0], names[1]), facts, variation, image.name, entry.arguments(image))
     if not done.parts:
         raise InputError(
             f"{first.name} and {second.name} have nothing in common to compare: {', '.join(first.tasks)} and {', '.join(second.tasks)}"
@@ -217,6 +224,14 @@ def _segments_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return *sides, picture, [("Same class", f"{100 * (1 - differ.mean()):.1f} % of the pixels (red: not)")]
 
 
+def summary(done: Comparison) -> dict[str, Any]:
+    """The facts and what the differences amount to, for programs."""
+    facts = dict(done.facts)
+    for part in done.parts:
+        facts |= dict(views(done, part)[3])
+    return facts
+
+
 def write_files(done: Comparison, folder: Path) -> Path:
     """One ZIP: the files of both predictions, and the difference pictures."""
     from perception.io import images
@@ -232,17 +247,17 @@ def write_files(done: Comparison, folder: Path) -> Path:
     return pack(results, folder / "comparison.zip")
 
 
-def snippet(done: Comparison, name: str, arguments: str, variation: str, device: str = "auto") -> str:
+def snippet(done: Comparison, device: str = "auto") -> str:
     """The Python lines that make both predictions and their difference."""
     where = "" if device == "auto" else f", device={device!r}"
     lines = ["import perception", "from perception.io import load_image", ""]
-    lines += [f"image = load_image({name!r})  # the picture's path"]
-    lines += [f"first = perception.load({done.first.model!r}{where})(image{arguments})"]
-    if variation == SAME:
-        lines += [f"second = perception.load({done.second.model!r}{where})(image{arguments})"]
+    lines += [f"image = load_image({done.name!r})  # the picture's path"]
+    lines += [f"first = perception.load({done.first.model!r}{where})(image{done.arguments})"]
+    if done.variation == SAME:
+        lines += [f"second = perception.load({done.second.model!r}{where})(image{done.arguments})"]
         if DEPTH in done.parts:
             lines += ["difference = second.depth.depth - first.depth.depth"]
-    elif variation == MIRRORED:
+    elif done.variation == MIRRORED:
         lines += [
             f"second = perception.load({done.second.model!r}{where})(image.pixels[:, ::-1].copy(), first.camera.flip())"
         ]

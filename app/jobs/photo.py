@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,17 @@ def distance_between(result: Any, first: Point, second: Point) -> str:
     if a is None or b is None:
         return "no depth at one of the two points"
     return f"{np.linalg.norm(a - b):.2f} {_unit(result)} between ({int(first[0])}, {int(first[1])}) and ({int(second[0])}, {int(second[1])})"
+
+
+def parse_points(text: str) -> tuple[Point, ...]:
+    """One or two points from "x, y" or "x, y; x, y", pixels. Raises `InputError`."""
+    try:
+        numbers = [float(word) for word in re.split(r"[\s,;]+", (text or "").strip())]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 4) or not all(math.isfinite(number) for number in numbers):
+        raise InputError(f'points are typed as "x, y" or "x, y; x, y" in pixels; found {text!r}')
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def ruler_view(image: np.ndarray, points: list[Point]) -> np.ndarray:

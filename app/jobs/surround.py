@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from app.jobs.common import Facts, Say, megabytes, model_facts, pack, silent
+from app.jobs.common import Facts, Say, halved_where_too_large, megabytes, model_facts, pack, silent
 from perception.drawing import canvas
 from perception.drawing.colors import color_of
 from perception.drawing.rig import draw_bev_of_rig, draw_cameras
@@ -66,6 +66,10 @@ class SurroundAnswer:
     def sides(self) -> list[str]:
         """What can be shown: the model's answer, the truth, or both."""
         return [MODEL] * (self.results is not None) + [TRUTH] * (self.scene.truth is not None)
+
+    def side(self, wanted: str) -> str:
+        """The wanted one of `sides`, or the one there is."""
+        return wanted if wanted in self.sides else self.sides[0]
 
 
 def world_scene(seed: int, weather: str | None = None, moments: int = MOMENTS, say: Say = silent) -> Scene:
@@ -149,7 +153,8 @@ def uploaded_scene(archive: str | Path | None, folder: Path, max_pixels: int = 2
 def predict_surround(scene: Scene, model: Predictor | None, say: Say = silent) -> SurroundAnswer:
     """Let the model look at all moments in order, with its history and tracks. Without a model, the scene's truth is the answer.
 
-    Raises `InputError` where there is neither.
+    Where the device has too little memory, all moments are predicted once more from pictures of half the size. Raises `InputError` where there is
+    neither model nor truth.
     """
     first = scene.rigs[0]
     facts: Facts = [
@@ -161,12 +166,35 @@ def predict_surround(scene: Scene, model: Predictor | None, say: Say = silent) -
         if scene.truth is None:
             raise InputError("no model of vehicle rigs is offered here, and an uploaded rig has no truth to show")
         return SurroundAnswer(scene, None, "", 0.0, facts)
-    start, results = time.perf_counter(), []
-    for result in model.stream(scene.rigs):
-        results.append(result)
-        say(0.4 + 0.5 * len(results) / len(scene.rigs), f"Moment {len(results)} of {len(scene.rigs)}")
+
+    def look_around(divisor: int) -> list[Any]:
+        results = []
+        for result in model.stream(_smaller(rig, divisor) for rig in scene.rigs):
+            results.append(result)
+            say(0.4 + 0.5 * len(results) / len(scene.rigs), f"Moment {len(results)} of {len(scene.rigs)}")
+        return results
+
+    start = time.perf_counter()
+    results, divisor = halved_where_too_large(look_around, "this rig")
+    if divisor > 1:
+        note = "the device has too little memory for more: predicted from pictures of half the size"
+        results = [dataclasses.replace(result, notes=(*result.notes, note)) for result in results]
     seconds = time.perf_counter() - start
     return SurroundAnswer(scene, results, model.name, seconds, facts + model_facts(model, seconds))
+
+
+def _smaller(rig: Rig, divisor: int) -> Rig:
+    """The rig with the sides of its pictures divided."""
+    if divisor == 1:
+        return rig
+    import cv2
+
+    cameras = []
+    for one in rig.cameras:
+        size = (max(1, one.camera.width // divisor), max(1, one.camera.height // divisor))
+        pixels = cv2.resize(one.image, size, interpolation=cv2.INTER_AREA)
+        cameras.append(dataclasses.replace(one, image=pixels, camera=one.camera.resize(*size)))
+    return dataclasses.replace(rig, cameras=cameras)
 
 
 def boxes_of(answer: SurroundAnswer, moment: int, score: float, side: str) -> Any:
@@ -266,7 +294,7 @@ def facts(answer: SurroundAnswer, moment: int, score: float, side: str) -> Facts
         )
     when = answer.scene.rigs[moment].time
     if when is not None:
-        rows.append(("Time", f"{when - (answer.scene.rigs[0].time or 0.0):.2f} s after the first moment"))
+        rows.append(("This moment", f"{when - (answer.scene.rigs[0].time or 0.0):.2f} s after the first moment"))
     return rows + answer.facts
 
 
@@ -338,7 +366,8 @@ def snippet(answer: SurroundAnswer, score: float, device: str = "auto") -> str:
         "import perception\n"
         f"{answer.scene.code}\n"
         f"model = perception.load({answer.model!r}{where})\n"
-        f"for result in model.stream(rigs, score_threshold={score:g}):  # history and tracks over the moments\n"
+        "for result in model.stream(rigs):  # history and tracks over the moments\n"
+        f"    result = result.with_parts(boxes3d=result.boxes3d.above({score:g}))\n"
         "    print(result)\n"
         '    result.save(f"out/{result.name}")  # PNG, JSON, voxels as NPZ, PLY, GLB\n'
     )

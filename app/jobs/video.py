@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.jobs.cameras import CameraEntry
-from app.jobs.common import Facts, Say, camera_text, model_facts, silent
+from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, model_facts, silent
 from app.jobs.photo import Look
 from perception.drawing import depth_limits, draw_depth, draw_values
 from perception.errors import InputError
@@ -35,7 +37,11 @@ LIMITS = f"At most {MAX_FRAMES} frames are predicted, made smaller to {MAX_SIDE}
 
 @dataclasses.dataclass(frozen=True)
 class VideoAnswer:
-    """The frames in `folder`: picture/*.png, depth/*.png (16 bit, with their scale) or result/*.png. fps: of the frames taken. near, far: metres."""
+    """The frames in `folder`: picture/*.png, depth/*.png (16 bit, with their scale) or result/*.png. fps: of the frames taken. near, far: metres.
+
+    name, model, every, arguments, resized: what the Python lines need; `resized` is the (W, H) of frames that were made smaller. `movies`: those that
+    were drawn already, by look and layout.
+    """
 
     folder: Path
     count: int
@@ -46,7 +52,26 @@ class VideoAnswer:
     facts: Facts
     notes: tuple[str, ...]
     name: str = ""
+    model: str = ""
+    every: int = 1
+    arguments: str = ""
+    resized: tuple[int, int] | None = None
     intrinsics: tuple[float, ...] = ()  # fx, fy, cx, cy of the clip's own frames
+    movies: dict[tuple[Look, str], Path] = dataclasses.field(default_factory=dict, compare=False)
+    megabytes: float = 1.0  # in memory: all the rest is on disk
+
+
+@dataclasses.dataclass
+class _Frames:
+    """What is known after all frames. own, used: the cameras of the clip's and of the predicted frames."""
+
+    size: tuple[int, int] = (0, 0)  # (W, H) predicted
+    kind: str = ""
+    ranges: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    times: list[float] = dataclasses.field(default_factory=list)
+    notes: dict[str, None] = dataclasses.field(default_factory=dict)
+    own: Any = None
+    used: Any = None
 
 
 def predict_video(
@@ -61,71 +86,95 @@ def predict_video(
 ) -> VideoAnswer:
     """Predict every n-th frame of a clip into `folder`, which must be fresh; one frame is in memory at a time.
 
-    Raises `InputError` for what is no clip, or a model whose results cannot be drawn.
+    Where the device has too little memory, all frames are predicted once more at half the size, and a note says so. Raises `InputError` for what is no
+    clip, or a model whose results cannot be drawn.
     """
     if not file:
         raise InputError("there is no clip yet; choose one or take the example")
-    entry, start = camera or CameraEntry(), time.perf_counter()
+    entry, start, every = camera or CameraEntry(), time.perf_counter(), max(1, int(every))
     total = frame_count(file)
     expected = min(MAX_FRAMES, -(-total // every)) if total else None
-    ranges: list[tuple[float, float]] = []
-    notes: dict[str, None] = {}
-    count, times, used, kind = 0, [], None, ""
-    for frame in stream(file, every=every, max_pixels=max_pixels):
-        if count == MAX_FRAMES:
-            notes[f"the clip is longer: only its first {MAX_FRAMES} frames were predicted"] = None
-            break
-        say(
-            0.05 + 0.75 * count / (expected or MAX_FRAMES),
-            f"Frame {count + 1}" + (f" of {expected}" if expected else ""),
-        )
-        whole = LoadedImage(frame.pixels, Path(file).name)
-        own = entry.camera(whole) or whole.camera()
-        small, used = _smaller(frame.pixels, own)
-        result = model(small, used)
-        notes |= dict.fromkeys(result.notes)
-        write_image(folder / "picture" / f"{count:06d}.png", small)
-        if result.depth is not None:
-            kind = result.depth.kind
-            write_depth_png(folder / "depth" / f"{count:06d}.png", result.depth.depth, result.depth.valid, kind=kind)
-            ranges.append(_limits(result.depth))
-        else:
-            part = next(iter(result.parts.values()), None)
-            if part is None:
-                raise InputError(f"{model.name} says nothing about pictures that a video could show")
-            write_image(folder / "result" / f"{count:06d}.png", part.preview(small))
-            if result.boxes3d is not None:
-                (folder / "result" / f"{count:06d}.json").write_text(json.dumps(result.boxes3d.summary(), default=str))
-        times.append(frame.time)
-        count += 1
+
+    def all_frames(divisor: int) -> _Frames:
+        for part in ("picture", "depth", "result"):
+            shutil.rmtree(folder / part, ignore_errors=True)  # of a try that was too large
+        frames = _Frames()
+        for frame in stream(file, every=every, max_pixels=max_pixels):
+            count = len(frames.times)
+            if count == MAX_FRAMES:
+                frames.notes[f"the clip is longer: only its first {MAX_FRAMES} frames were predicted"] = None
+                break
+            place = f"Frame {count + 1}" + (f" of {expected}" if expected else "")
+            say(0.05 + 0.75 * count / (expected or MAX_FRAMES), place)
+            whole = LoadedImage(frame.pixels, Path(file).name)
+            frames.own = entry.camera(whole) or whole.camera()
+            small, frames.used = _smaller(frame.pixels, frames.own, divisor)
+            _keep(model(small, frames.used), small, folder, f"{count:06d}", frames, model.name)
+            frames.times.append(frame.time)
+        return frames
+
+    frames, divisor = halved_where_too_large(all_frames, "this clip")
+    count, times, (width, height) = len(frames.times), frames.times, frames.size
+    if not count:
+        raise InputError(f"{Path(file).name} has no frame that can be read; try another clip")
+    if divisor > 1:
+        frames.notes[f"the device has too little memory for more: predicted at {width} x {height}"] = None
     rate = (count - 1) / (times[-1] - times[0]) if count > 1 and times[-1] > times[0] else 10.0
     fps = float(np.clip(rate, 0.5, 60))
-    near, far = _range(ranges) if ranges else (0.0, 0.0)
-    facts: Facts = [("Frames", f"{count}, {fps:.3g} a second, {small.shape[1]} x {small.shape[0]}")]
-    if hasattr(used, "fx"):
-        facts.append(("Camera", camera_text(used)))
-    if far and kind != "inverse":
+    near, far = _range(frames.ranges) if frames.ranges else (0.0, 0.0)
+    facts: Facts = [("Frames", f"{count}, {fps:.3g} a second, {width} x {height}")]
+    if hasattr(frames.used, "fx"):
+        facts.append(("Camera", camera_text(frames.used)))
+    if far and frames.kind != "inverse":
         facts.append(("Range of the colours", f"{near:g} to {far:g} m, the same in every frame"))
+    own, used = frames.own, frames.used
+    resized = None if (width, height) == (own.width, own.height) else (width, height)
+    arguments = entry.arguments(LoadedImage(np.zeros((own.height, own.width, 3), np.uint8), ""))
+    if resized:
+        arguments = f", camera=({used.fx:.10g}, {used.fy:.10g}, {used.cx:.10g}, {used.cy:.10g})"
     return VideoAnswer(
         folder,
         count,
         fps,
-        kind,
+        frames.kind,
         near,
         far,
         facts + model_facts(model, time.perf_counter() - start),
-        tuple(notes),
+        tuple(frames.notes),
         Path(file).name,
+        model.name,
+        every,
+        arguments,
+        resized,
         (own.fx, own.fy, own.cx, own.cy),
     )
 
 
-def _smaller(pixels: np.ndarray, camera: Any) -> tuple[np.ndarray, Any]:
-    """The frame with its longer side at most `MAX_SIDE` and even sides, and its camera."""
+def _keep(result: Any, picture: np.ndarray, folder: Path, name: str, frames: _Frames, model: str) -> None:
+    """Write one frame, and note what concerns all."""
+    frames.size = (picture.shape[1], picture.shape[0])
+    frames.notes |= dict.fromkeys(result.notes)
+    write_image(folder / "picture" / f"{name}.png", picture)
+    depth = result.depth
+    if depth is not None:
+        frames.kind = depth.kind
+        write_depth_png(folder / "depth" / f"{name}.png", depth.depth, depth.valid, kind=depth.kind)
+        frames.ranges.append(_limits(depth))
+        return
+    part = next(iter(result.parts.values()), None)
+    if part is None:
+        raise InputError(f"{model} says nothing about pictures that a video could show")
+    write_image(folder / "result" / f"{name}.png", part.preview(picture))
+    if result.boxes3d is not None:
+        (folder / "result" / f"{name}.json").write_text(json.dumps(result.boxes3d.summary(), default=str))
+
+
+def _smaller(pixels: np.ndarray, camera: Any, divisor: int = 1) -> tuple[np.ndarray, Any]:
+    """The frame with its longer side at most `MAX_SIDE`, all sides divided by `divisor` and even, and its camera."""
     import cv2
 
     height, width = pixels.shape[:2]
-    ratio = min(1.0, MAX_SIDE / max(width, height))
+    ratio = min(1.0, MAX_SIDE / max(width, height)) / divisor
     size = tuple(max(2, round(side * ratio) // 2 * 2) for side in (width, height))
     if size == (width, height):
         return pixels, camera
@@ -145,6 +194,11 @@ def _range(ranges: list[tuple[float, float]]) -> tuple[float, float]:
     near = float(np.percentile([low for low, _ in ranges], 10, method="inverted_cdf"))
     far = float(np.percentile([high for _, high in ranges], 90, method="inverted_cdf"))
     return (near, far) if far > near else (near, max(near * 2, near + 1e-3))
+
+
+def summary(answer: VideoAnswer) -> dict[str, Any]:
+    """The facts for programs, with the notes."""
+    return dict(answer.facts) | {"notes": list(answer.notes)}
 
 
 def look_of(answer: VideoAnswer) -> Look:
@@ -184,6 +238,14 @@ def draw_video(answer: VideoAnswer, look: Look, out: Path, layout: str = SIDE_BY
     return path
 
 
+def movie_of(answer: VideoAnswer, look: Look, layout: str = SIDE_BY_SIDE, say: Say = silent) -> Path:
+    """The clip's MP4 as `draw_video` draws it, drawn once for every look."""
+    key = (look, layout)
+    if key not in answer.movies:
+        answer.movies[key] = draw_video(answer, look, Path(tempfile.mkdtemp(dir=answer.folder)), layout, say)
+    return answer.movies[key]
+
+
 def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
     """One ZIP with a 16-bit depth PNG and a coloured PNG a frame, and clip.json with rate, range and camera; written frame by frame."""
     import cv2
@@ -203,18 +265,16 @@ def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
     return path
 
 
-def snippet(name: str, model: str, arguments: str, every: int, device: str = "auto") -> str:
+def snippet(answer: VideoAnswer, device: str = "auto") -> str:
     """The Python lines that predict the same frames."""
     where = "" if device == "auto" else f", device={device!r}"
-    return "\n".join(
-        [
-            "import perception",
-            "from perception.io import stream",
-            "",
-            f"model = perception.load({model!r}{where})",
-            f"for frame in stream({name!r}, every={every}, limit={MAX_FRAMES}):  # the clip's path",
-            f"    result = model(frame.pixels{arguments})",
-            '    result.save(f"out/{frame.name}")',
-            "",
-        ]
-    )
+    lines = ["import perception", "from perception.io import stream", ""]
+    lines += [f"model = perception.load({answer.model!r}{where})"]
+    lines += [f"for frame in stream({answer.name!r}, every={answer.every}, limit={MAX_FRAMES}):  # the clip's path"]
+    pixels = "frame.pixels"
+    if answer.resized:
+        lines.insert(0, "import cv2")
+        lines += [f"    small = cv2.resize(frame.pixels, {answer.resized}, interpolation=cv2.INTER_AREA)"]
+        pixels = "small"
+    lines += [f"    result = model({pixels}{answer.arguments})", '    result.save(f"out/{frame.name}")', ""]
+    return "\n".join(lines)

@@ -23,6 +23,7 @@ CAMERA, PANORAMA, SURROUND = "Camera", "Panorama", "Six cameras"
 SENSORS = (CAMERA, PANORAMA, SURROUND)
 KINDS, STYLES = ("street", "room"), ("plausible", "wild")
 WEATHERS = ("clear", "low_sun", "cloudy", "overcast", "white", "hazy", "dusk", "night", "rain")
+COLUMNS = ("Error", "Value", "Meaning")  # of the table of errors
 VIEWS = ("Depth", "Normals", "Segments", "Boxes")
 MAX_SEED, MAX_TIME = 10**9, 8.0
 FEWEST_PIXELS = 30  # boxes with fewer visible pixels are not shown
@@ -87,7 +88,7 @@ class WorldAnswer:
     names: Sequence[str]
     truths: Sequence[Any]
     results: Sequence[Any] | None
-    model: str
+    models: tuple[str, ...]
     metrics: list[list[str]]
     facts: Facts
 
@@ -123,17 +124,18 @@ def make_world(order: Order, models: Sequence[Predictor] = (), say: Say = silent
         ("Objects in view", str(sum(len(truth.boxes3d) for truth in truths))),
         ("Rendered in", f"{seconds:.2f} s"),
     ]
-    results, metrics, name = None, [], ""
+    results, metrics = None, []
     if models:
         start, results = time.perf_counter(), []
         for number, truth in enumerate(truths):
             say(0.4 + 0.4 * number / len(truths), f"Predicting with {models[0].name}")
             results.append(_predicted(truth, models))
-        name = ", ".join(model.name for model in models)
         facts += model_facts(models[0], time.perf_counter() - start)
         say(0.85, "Measuring")
         metrics = measured(truths, results)
-    return WorldAnswer(order, [frame.name for frame in frames], truths, results, name, metrics, facts)
+    return WorldAnswer(
+        order, [frame.name for frame in frames], truths, results, tuple(m.name for m in models), metrics, facts
+    )
 
 
 def _world(order: Order) -> Any:
@@ -349,13 +351,20 @@ def snippet(answer: WorldAnswer, device: str = "auto") -> str:
     ]
     if answer.results is not None:
         where = "" if device == "auto" else f", device={device!r}"
-        lines.append(f"model = perception.load({answer.model.split(', ')[0]!r}{where})")
+        for number, name in enumerate(answer.models):
+            lines.append(f"model{number or ''} = perception.load({name!r}{where})")
     lines += [
         "for name, frame in moment.frames.items():",
         '    frame.prediction().save(f"out/truth/{name}")  # exact depth, normals, segments, boxes',
     ]
     if answer.results is not None:
-        lines.append('    model(frame.image, frame.camera).save(f"out/model/{name}")')
+        lines.append("    result = model(frame.image, frame.camera)")
+        for number in range(1, len(answer.models)):
+            lines.append(f"    more = model{number}(frame.image, frame.camera).parts")
+            lines.append(
+                "    result = result.with_parts(**{part: more[part] for part in more if part not in result.parts})"
+            )
+        lines.append('    result.save(f"out/model/{name}")')
     return "\n".join(lines) + "\n"
 
 

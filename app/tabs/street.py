@@ -7,176 +7,106 @@ from typing import Any
 
 import gradio as gr
 
-from app.components import (
+from app.jobs import street as jobs
+from app.jobs.cameras import FROM_FOV, CameraEntry
+from app.jobs.common import Say
+from app.parts.camera import camera_entry, entry_given, entry_of
+from app.parts.inputs import (
     SCENES,
-    PictureInput,
-    Viewer,
-    camera_entry,
-    current_tab,
+    archive_of,
     endpoint,
-    entry_of,
     examples,
-    facts_html,
-    facts_view,
+    given_fov,
+    given_intrinsics,
+    given_model,
+    given_number,
+    given_picture,
     model_menu,
     no_model,
-    picture_view,
+    picture_input,
+    run_button,
+    summary_of,
 )
-from app.jobs import street as jobs
-from app.jobs.cameras import FROM_FOV, FROM_MATRIX, CameraEntry
-from app.jobs.common import is_loaded
-from app.services import HEAVY, QUIET, Services
+from app.parts.result import Result, tab_opened
+from app.parts.views import facts_html, facts_view, picture_view, shape_view
+from app.services import Services
 
 TITLE = "Street"
-FIRST = ("street_town.jpg", "street_avenue.jpg", "street_city.jpg")
+FIRST = tuple(SCENES / name for name in ("street_town.jpg", "street_avenue.jpg", "street_city.jpg"))
 FIRST_FOV = 80.0  # degrees, what the examples were rendered with
 SCORE = 0.15
 
 
 def build(services: Services) -> None:
     """Fill the tab."""
-    names = services.models["boxes3d"]
+    names, settings = services.models["boxes3d"], services.settings
     if not names:
         no_model("3D boxes")
         return
-    settings = services.settings
-    ticket = gr.State(None)
+    result = Result(services, "street")
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
-            picture = PictureInput(
-                label="Street picture",
-                elem_id="street",
-                sources=["upload", "clipboard"],
-                type="filepath",
-                height=260,
-                buttons=[],
-                alt_text="The street picture to predict",
-            )
-            samples = examples([SCENES / name for name in FIRST], "street-examples")
+            picture = picture_input("Street picture", "street", FIRST[0], 260)
+            samples = examples(FIRST, "street-examples")
             model = model_menu(names, "street-model")
-            camera = camera_entry("street")
+            camera = camera_entry("street", FIRST_FOV)
             score = gr.Slider(0, 1, value=SCORE, step=0.01, label="Least score", elem_id="street-score")
-            run = gr.Button("Find objects", variant="primary", elem_id="street-run")
+            run = run_button("Find objects", "street")
         with gr.Column(scale=5, min_width=320):
-            with gr.Tabs(elem_id="street-views") as views:
-                with gr.Tab("Boxes"):
+            with gr.Tabs(elem_id="street-views"):
+                with result.view("Boxes"):
                     with gr.Row():
                         with gr.Column(scale=3, min_width=300):
                             boxes = picture_view("3D boxes on the picture", "street-boxes", None)
                         with gr.Column(scale=2, min_width=240):
-                            bev = picture_view("From above: forward is up, rings in metres", "street-bev", 480)
+                            bev = picture_view("From above: forward is up, rings in metres", "street-bev", None)
                     table = gr.Dataframe(
                         headers=list(jobs.COLUMNS),
                         interactive=False,
                         label="Objects, the nearest first. Heading: 0 = as the camera looks, 90 = to the right, 180 = towards it",
                         elem_id="street-table",
+                        elem_classes="plain",
                         max_height=280,
                     )
-                with gr.Tab("3D"):
-                    viewer = Viewer("street-3d", "Drag to turn, scroll to zoom. A cross marks the front of each box")
-                with gr.Tab("Files"):
-                    files = gr.File(
-                        label="Everything in one ZIP, and file by file", elem_id="street-files", interactive=False
-                    )
-                with gr.Tab("Python"):
-                    code = gr.Code(
-                        language="python", label="This very result in Python", elem_id="street-code", lines=10
-                    )
-            summary = facts_view("street-summary")
-    drawn = [boxes, bev, table, summary, code, files]
+                with result.view("3D"):
+                    shape = shape_view("street", "Drag to turn, scroll to zoom. A cross marks the front of each box")
+                files = result.files_view()
+                code = result.code_view()
+            summary = facts_view("street")
 
-    def predicted(file: str | None, name: str, entry: CameraEntry, progress: Any) -> jobs.StreetAnswer:
-        def job() -> jobs.StreetAnswer:
-            if not is_loaded(name, settings.device):
-                progress(0.05, desc="Loading the model")
-            return jobs.predict_street(
-                file,
-                services.predictor(name),
-                entry,
-                max_pixels=settings.max_pixels,
-                say=lambda share, text: progress(share, desc=text),
-            )
+    def predict(say: Say, file: str | None, name: str, *camera: Any) -> jobs.StreetAnswer:
+        chosen = services.predictor(name, say)
+        return jobs.predict_street(file, chosen, entry_of(*camera), max_pixels=settings.max_pixels, say=say)
 
-        return services.run(job)
+    def example(number: int, say: Say) -> jobs.StreetAnswer:
+        chosen = services.predictor(names[0], say)
+        return jobs.predict_street(FIRST[number], chosen, CameraEntry(mode=FROM_FOV, fov=FIRST_FOV), say=say)
 
-    def views_of(answer: jobs.StreetAnswer, score: float) -> tuple[Any, ...]:
-        """One answer at one score as the values of `drawn`; files are made when their tab is opened."""
-        result = answer.result
+    def seen(answer: jobs.StreetAnswer, score: float) -> tuple[Any, ...]:
+        found = answer.result
         return (
-            jobs.image_view(result, score),
-            jobs.bev_view(result, score),
-            jobs.table(result, score),
+            jobs.image_view(found, score),
+            jobs.bev_view(found, score),
+            jobs.table(found, score),
             facts_html(jobs.facts(answer, score), jobs.notes(answer, score)),
             jobs.snippet(answer, score, settings.device),
-            None,
         )
 
-    def predict(
-        picture: str | None,
-        name: str,
-        score: float,
-        mode: str,
-        fov: float,
-        focal: float,
-        sensor: float,
-        matrix: str,
-        opencv: bool,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, ...]:
-        answer = predicted(picture, name, entry_of(mode, fov, focal, sensor, matrix, opencv), progress)
-        return services.shelf.put(answer, answer.megabytes), *views_of(answer, score)
+    def shape_of(answer: jobs.StreetAnswer, score: float, folder: Path) -> Path:
+        return jobs.shape_file(answer.result, score, folder)
 
-    def example(number: int) -> jobs.StreetAnswer:
-        file = SCENES / FIRST[number]
-        entry = CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
-        return services.once(
-            ("street", file.name), lambda: jobs.predict_street(file, services.predictor(names[0]), entry)
-        )
+    def files_of(answer: jobs.StreetAnswer, score: float, folder: Path) -> list[Path]:
+        return jobs.write_files(answer.result, score, folder)
 
-    def show_example(number: int) -> tuple[Any, ...]:
-        answer = example(number)
-        return (
-            str(SCENES / FIRST[number]),
-            FROM_FOV,
-            FIRST_FOV,
-            SCORE,
-            services.shelf.put(answer, answer.megabytes),
-            *views_of(answer, SCORE),
-        )
-
-    def open_first(ticket: str | None) -> tuple[Any, ...]:
-        """A finished example when the tab is opened for the first time."""
-        return tuple(gr.skip() for _ in range(5 + len(drawn))) if ticket else show_example(0)
-
-    def redraw(ticket: str | None, score: float) -> tuple[Any, ...]:
-        if not ticket:
-            return tuple(gr.skip() for _ in drawn)
-        return services.attempt(lambda: views_of(services.shelf.get(ticket), score))
-
-    def draw_shape(ticket: str | None, score: float) -> Path | None:
-        if not ticket:
-            return None
-        return services.attempt(lambda: jobs.shape_file(services.shelf.get(ticket).result, score, services.folder()))
-
-    def make_files(event: gr.SelectData, ticket: str | None, score: float) -> Any:
-        if event.value != "Files" or not ticket:
-            return gr.skip()
-        return services.attempt(
-            lambda: [
-                str(path) for path in jobs.write_files(services.shelf.get(ticket).result, score, services.folder())
-            ]
-        )
-
-    viewer.connect(views, "3D", draw_shape, [ticket, score])
     camera.connect(picture, services)
-    asked = [picture, model, score, *camera.inputs]
-    viewer.after(run.click(predict, asked, [ticket, *drawn], api_visibility="private", **HEAVY))
-    viewer.after(
-        samples.click(show_example, samples, [picture, *camera.preset, score, ticket, *drawn], **QUIET, **HEAVY)
-    )
-    viewer.after(score.input(redraw, [ticket, score], drawn, trigger_mode="always_last", **QUIET))
-    views.select(make_files, [ticket, score], files, api_visibility="private")
-    current_tab().select(open_first, ticket, [picture, *camera.preset, score, ticket, *drawn], **QUIET, **HEAVY)
+    result.starts(boxes)
+    result.predicted(run.click, predict, [picture, model, *camera.inputs])
+    preset = [picture, *camera.preset, score]
+    result.examples(samples, example, preset, lambda number: (str(FIRST[number]), FROM_FOV, FIRST_FOV, SCORE))
+    result.first(tab_opened(), example)
+    result.drawn(seen, [score], [boxes, bev, table, summary, code], [score.input])
+    result.drawn_shape(shape_of, [score], shape, [score.input])
+    result.drawn_files(files_of, [score], files, [score.input])
 
     def predict_street(image: str, model: str, fov: float, intrinsics: str, score: float) -> tuple[str, dict[str, Any]]:
         """Find 3D boxes in a street picture; returns a ZIP of all results and the boxes.
@@ -184,26 +114,15 @@ def build(services: Services) -> None:
         fov: horizontal field of view in degrees, 0 where it is unknown. intrinsics: "fx, fy, cx, cy" in pixels, used instead of fov; may be empty.
         score: boxes below are left out.
         """
-        entry = CameraEntry(mode=FROM_FOV, fov=fov) if fov else CameraEntry()
-        if intrinsics:
-            entry = CameraEntry(mode=FROM_MATRIX, matrix=intrinsics)
 
         def job() -> tuple[str, dict[str, Any]]:
-            answer = jobs.predict_street(image, services.predictor(model), entry, max_pixels=settings.max_pixels)
+            chosen, entry = services.predictor(model), entry_given(fov, intrinsics)
+            answer = jobs.predict_street(image, chosen, entry, max_pixels=settings.max_pixels)
             archive = jobs.write_files(answer.result, score, services.folder())[0]
             return str(archive), jobs.summary(answer, score)
 
         return services.run(job)
 
-    endpoint(
-        "predict_street",
-        predict_street,
-        [
-            PictureInput(visible=False, type="filepath", label="Picture file"),
-            gr.Dropdown(list(names), value=names[0], visible=False, label="Name of a model"),
-            gr.Slider(0, 170, value=0, visible=False, label="Horizontal field of view in degrees, 0 = unknown"),
-            gr.Textbox("", visible=False, label='"fx, fy, cx, cy" in pixels, or empty', max_length=400),
-            gr.Slider(0, 1, value=SCORE, visible=False, label="Least score"),
-        ],
-        [gr.File(visible=False, label="ZIP of all results"), gr.JSON(visible=False, label="Summary and boxes")],
-    )
+    inputs = [given_picture(), given_model(names), given_fov(), given_intrinsics()]
+    inputs.append(given_number(SCORE, 0, 1, "Least score"))
+    endpoint("predict_street", predict_street, inputs, archive_of(), summary_of("Summary and boxes"))

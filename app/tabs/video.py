@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-import dataclasses
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.components import (
+from app.jobs import video as jobs
+from app.jobs.cameras import FROM_FOV, CameraEntry
+from app.jobs.common import Say, silent
+from app.jobs.photo import COLORMAPS, checked_look
+from app.parts.camera import camera_entry, entry_given, entry_of
+from app.parts.inputs import (
     EXAMPLES,
     VideoInput,
-    VideoView,
-    camera_entry,
-    current_tab,
+    archive_of,
     endpoint,
-    entry_of,
     examples,
-    facts_html,
-    facts_view,
+    given_fov,
+    given_model,
+    given_number,
     model_menu,
     no_model,
+    run_button,
+    summary_of,
 )
-from app.jobs import video as jobs
-from app.jobs.cameras import FROM_FOV, FROM_PICTURE, CameraEntry
-from app.jobs.photo import COLORMAPS, checked_look
-from app.services import HEAVY, QUIET, Services
+from app.parts.result import Result, tab_opened
+from app.parts.views import VideoView, facts_html, facts_view
+from app.services import Services
 
 TITLE = "Video"
-FIRST, FIRST_FOV = "drive.mp4", 80.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """A predicted clip, its MP4 as drawn last, and the Python lines."""
-
-    answer: jobs.VideoAnswer
-    movie: str
-    code: str
+FIRST, FIRST_FOV = EXAMPLES / "drive.mp4", 80.0
 
 
 def build(services: Services) -> None:
     """Fill the tab."""
-    names = (*services.models["photo"], *services.models["boxes3d"])
+    names, settings = (*services.models["photo"], *services.models["boxes3d"]), services.settings
     if not names:
         no_model("videos")
         return
-    settings = services.settings
-    ticket = gr.State(None)
+    result = Result(services, "video")
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             clip = VideoInput(
-                value=str(EXAMPLES / FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
+                value=str(FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
             )
-            samples = examples([EXAMPLES / FIRST], "video-examples", kind="video", label="Example")
+            samples = examples([FIRST], "video-examples", kind="video", label="Example")
             model = model_menu(names, "video-model")
             every = gr.Slider(
                 1, 30, value=1, step=1, label="Take every n-th frame", info=jobs.LIMITS, elem_id="video-every"
             )
             camera = camera_entry("video", FIRST_FOV)
-            run = gr.Button("Predict", variant="primary", elem_id="video-run")
+            run = run_button("Predict", "video")
         with gr.Column(scale=5, min_width=320):
-            with gr.Tabs(elem_id="video-views") as views:
-                with gr.Tab("Video"):
+            with gr.Tabs(elem_id="video-views"):
+                with result.view("Video"):
                     movie = VideoView(
                         label="Picture and result",
                         elem_id="movie",
@@ -70,15 +64,9 @@ def build(services: Services) -> None:
                         loop=True,
                         buttons=["download"],
                     )
-                with gr.Tab("Files"):
-                    files = gr.File(
-                        label="MP4, and every frame: 16-bit depth, colours, JSON",
-                        elem_id="video-files",
-                        interactive=False,
-                    )
-                with gr.Tab("Python"):
-                    code = gr.Code(language="python", label="These frames in Python", elem_id="video-code", lines=8)
-            summary = facts_view("video-summary")
+                files = result.files_view("MP4, and every frame: 16-bit depth, colours, JSON")
+                code = result.code_view("These frames in Python")
+            summary = facts_view("video")
             with gr.Accordion("Colours", open=False, elem_id="video-look"):
                 with gr.Row():
                     colormap = gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colours", min_width=140)
@@ -87,148 +75,66 @@ def build(services: Services) -> None:
                     layout = gr.Dropdown(list(jobs.LAYOUTS), value=jobs.LAYOUTS[0], label="Show", min_width=160)
                 draw = gr.Button("Draw again", size="sm", elem_id="video-draw")
     look = [colormap, near, far, layout]
-    outputs = [ticket, movie, files, code, summary, colormap, near, far]
 
-    def predicted(file: Any, name: str, every: int, entry: CameraEntry, say: Any, folders: Any) -> Shown:
-        answer = jobs.predict_video(
-            file,
-            services.predictor(name),
-            folders(),
-            every=max(1, int(every)),
-            camera=entry,
-            max_pixels=settings.max_pixels,
-            say=say,
-        )
-        movie = jobs.draw_video(answer, jobs.look_of(answer), folders(), jobs.LAYOUTS[0], say)
-        arguments = f", fov={entry.fov:g}" if entry.mode == FROM_FOV else ""
-        if entry.mode not in (FROM_FOV, FROM_PICTURE):
-            fx, fy, cx, cy = answer.intrinsics
-            arguments = f", camera=({fx:.10g}, {fy:.10g}, {cx:.10g}, {cy:.10g})"
-        code = jobs.snippet(answer.name, name, arguments, max(1, int(every)), settings.device)
-        return Shown(answer, str(movie), code)
-
-    def shown(done: Shown) -> tuple[Any, ...]:
-        answer = done.answer
-        return (
-            services.shelf.put(done, 1.0),
-            done.movie,
-            None,
-            done.code,
-            facts_html(answer.facts, answer.notes),
-            COLORMAPS[0],
-            answer.near,
-            answer.far,
+    def predict(say: Say, file: str | None, name: str, every: float, *camera: Any) -> jobs.VideoAnswer:
+        chosen, folder, entry = services.predictor(name, say), services.folder(), entry_of(*camera)
+        return jobs.predict_video(
+            file, chosen, folder, every=int(every), camera=entry, max_pixels=settings.max_pixels, say=say
         )
 
-    def predict(
-        clip: str | None,
-        name: str,
-        every: int,
-        mode: str,
-        fov: float,
-        focal: float,
-        sensor: float,
-        matrix: str,
-        opencv: bool,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, ...]:
-        entry = entry_of(mode, fov, focal, sensor, matrix, opencv)
-        say = lambda share, text: progress(share, desc=text)  # noqa: E731
-        return shown(services.run(lambda: predicted(clip, name, every, entry, say, services.folder)))
+    def example(number: int, say: Say) -> jobs.VideoAnswer:
+        chosen, entry = services.predictor(names[0], say), CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
+        return jobs.predict_video(FIRST, chosen, services.workspace.lasting(), camera=entry, say=say)
 
-    def example(say: Any) -> Shown:
-        entry = CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
-        return services.once(
-            ("video", FIRST),
-            lambda: predicted(EXAMPLES / FIRST, names[0], 1, entry, say, services.workspace.lasting),
-        )
+    def start(answer: jobs.VideoAnswer, *_: Any) -> tuple[Any, ...]:
+        return COLORMAPS[0], answer.near, answer.far
 
-    def show_example(number: int, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-        return (
-            str(EXAMPLES / FIRST),
-            FROM_FOV,
-            FIRST_FOV,
-            *shown(example(lambda share, text: progress(share, desc=text))),
-        )
+    def moving(say: Say, answer: jobs.VideoAnswer, colormap: str, near: float, far: float, layout: str) -> str:
+        return str(jobs.movie_of(answer, checked_look(colormap, near, far, False, 0), layout, say))
 
-    def opened(ticket: str | None, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-        """The finished example, for who comes here first."""
-        if ticket:
-            return tuple(gr.skip() for _ in outputs)
-        return shown(example(lambda share, text: progress(share, desc=text)))
+    def lasting(answer: jobs.VideoAnswer) -> tuple[Any, ...]:
+        return facts_html(answer.facts, answer.notes), jobs.snippet(answer, settings.device)
 
-    def redraw(
-        ticket: str | None,
-        colormap: str,
-        near: float,
-        far: float,
-        layout: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, ...]:
-        def job() -> tuple[Any, ...]:
-            done = services.shelf.get(ticket)
-            chosen = checked_look(colormap, near, far, False, 0)
-            say = lambda share, text: progress(share, desc=text)  # noqa: E731
-            path = jobs.draw_video(done.answer, chosen, services.folder(), layout, say)
-            return str(path), None, services.shelf.put(dataclasses.replace(done, movie=str(path)), 1.0)
+    def files_of(answer: jobs.VideoAnswer, colormap: str, near: float, far: float, layout: str, folder: Path) -> Any:
+        chosen = checked_look(colormap, near, far, False, 0)
+        return [jobs.movie_of(answer, chosen, layout), jobs.write_frames(answer, chosen, folder)]
 
-        return services.attempt(job)
-
-    def make_files(event: gr.SelectData, ticket: str | None, colormap: str, near: float, far: float) -> Any:
-        if event.value != "Files" or not ticket:
-            return gr.skip()
-
-        def job() -> list[str]:
-            done = services.shelf.get(ticket)
-            chosen = checked_look(colormap, near, far, False, 0)
-            return [done.movie, str(jobs.write_frames(done.answer, chosen, services.folder()))]
-
-        return services.attempt(job)
-
-    clip.upload(lambda: FROM_PICTURE, None, camera.inputs[0], **QUIET)
-    run.click(predict, [clip, model, every, *camera.inputs], outputs, api_visibility="private", **HEAVY)
-    samples.click(show_example, samples, [clip, *camera.preset, *outputs], api_visibility="private", **HEAVY)
-    draw.click(redraw, [ticket, *look], [movie, files, ticket], api_visibility="private")
-    views.select(make_files, [ticket, colormap, near, far], files, api_visibility="private")
-    current_tab().select(opened, ticket, outputs, api_visibility="private", **HEAVY)
+    camera.forget_on(clip.upload)
+    result.starts(movie, look[:3], start)
+    result.predicted(run.click, predict, [clip, model, every, *camera.inputs])
+    result.examples(samples, example, [clip, *camera.preset], lambda number: (str(FIRST), FROM_FOV, FIRST_FOV))
+    result.first(tab_opened(), example)
+    result.drawn(moving, look, [movie], [draw.click], busy=movie)
+    result.drawn(lasting, [], [summary, code])
+    result.drawn_files(files_of, look, files, [draw.click])
 
     def predict_video(video: str, model: str, every: int, fov: float, layout: str) -> tuple[str, str, dict[str, Any]]:
         """Predict a clip; returns an MP4, a ZIP of all frames (16-bit depth, colours, JSON) and a summary.
 
         every: take each n-th frame. fov: horizontal field of view in degrees, 0 where it is unknown.
         """
-        entry = CameraEntry(mode=FROM_FOV, fov=fov) if fov else CameraEntry()
-        quiet = lambda share, text: None  # noqa: E731
 
         def job() -> tuple[str, str, dict[str, Any]]:
             answer = jobs.predict_video(
                 video,
                 services.predictor(model),
                 services.folder(),
-                every=max(1, int(every)),
-                camera=entry,
+                every=int(every),
+                camera=entry_given(fov),
                 max_pixels=settings.max_pixels,
             )
             chosen = jobs.look_of(answer)
-            movie = jobs.draw_video(answer, chosen, services.folder(), layout, quiet)
-            archive = jobs.write_frames(answer, chosen, services.folder())
-            return str(movie), str(archive), dict(answer.facts) | {"notes": list(answer.notes)}
+            movie = jobs.draw_video(answer, chosen, services.folder(), layout, silent)
+            return str(movie), str(jobs.write_frames(answer, chosen, services.folder())), jobs.summary(answer)
 
         return services.run(job)
 
-    endpoint(
-        "predict_video",
-        predict_video,
-        [
-            gr.File(visible=False, label="Video file", type="filepath"),
-            gr.Dropdown(list(names), value=names[0], visible=False, label="Name of a model"),
-            gr.Slider(1, 30, value=1, step=1, visible=False, label="Take every n-th frame"),
-            gr.Slider(0, 170, value=0, visible=False, label="Horizontal field of view in degrees, 0 = unknown"),
-            gr.Dropdown(list(jobs.LAYOUTS), value=jobs.DEPTH_ONLY, visible=False, label="What the MP4 shows"),
-        ],
-        [
-            gr.File(visible=False, label="MP4"),
-            gr.File(visible=False, label="ZIP of all frames"),
-            gr.JSON(visible=False, label="Summary"),
-        ],
-    )
+    inputs = [
+        gr.File(visible=False, label="Video file", type="filepath"),
+        given_model(names),
+        given_number(1, 1, 30, "Take every n-th frame", 1),
+        given_fov(),
+        gr.Dropdown(list(jobs.LAYOUTS), value=jobs.DEPTH_ONLY, visible=False, label="What the MP4 shows"),
+    ]
+    movie_file = gr.File(visible=False, label="MP4")
+    endpoint("predict_video", predict_video, inputs, movie_file, archive_of("all frames"), summary_of())

@@ -7,9 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.components import Viewer, current_tab, endpoint, facts_html, facts_view
 from app.jobs import world as jobs
-from app.services import HEAVY, QUIET, Services
+from app.jobs.common import Say, silent
+from app.parts.inputs import archive_of, endpoint, given_number, run_button, summary_of
+from app.parts.result import Result, tab_opened
+from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view, table_html
+from app.services import QUIET, Services
+from perception.errors import InputError
 
 TITLE = "World"
 ANY_WEATHER, NO_MODEL = "by the seed", "none"
@@ -19,21 +23,19 @@ FIRST = jobs.Order(seed=7, kind="street")
 def build(services: Services) -> None:
     """Fill the tab."""
     settings = services.settings
-    ticket = gr.State(None)
+    result = Result(services, "world")
 
     def names_for(sensor: str) -> list[str]:
         return list(services.models["panorama" if sensor == jobs.PANORAMA else "photo"])
 
-    def models_of(order: jobs.Order, name: str | None) -> list[Any]:
+    def models_of(order: jobs.Order, name: str | None, say: Say) -> list[Any]:
         """The chosen model and, for a street camera, the first one that finds boxes."""
         if not name or name == NO_MODEL:
             return []
         if name not in names_for(order.sensor):
-            from perception.errors import InputError
-
             raise InputError(f"the model {name!r} does not fit the sensor {order.sensor}; choose another")
         boxes = services.models["boxes3d"][:1] if order.sensor == jobs.CAMERA and order.kind == "street" else ()
-        return [services.predictor(model) for model in (name, *boxes)]
+        return [services.predictor(model, say) for model in (name, *boxes)]
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
@@ -76,48 +78,29 @@ def build(services: Services) -> None:
                 label="Model to compare with the truth",
                 elem_id="world-model",
             )
-            run = gr.Button("Make it", variant="primary", elem_id="world-run")
+            run = run_button("Make it", "world")
         with gr.Column(scale=5, min_width=320):
-            picture = gr.Image(
-                label="What the sensor sees",
-                elem_id="world-picture",
-                interactive=False,
-                format="png",
-                height=230,
-                buttons=["fullscreen", "download"],
-                alt_text="The rendered scene",
-            )
-            with gr.Tabs(elem_id="world-views") as views:
-                with gr.Tab("Truth and model"):
-                    what = gr.Radio(list(jobs.VIEWS), value="Depth", show_label=False, elem_id="world-what")
-                    slider = gr.ImageSlider(
-                        label="Exact truth | model (the picture, where the model has no such part)",
-                        elem_id="world-slider",
-                        format="png",
-                        slider_position=50,
-                        max_height=400,
-                        buttons=["fullscreen"],
+            picture = picture_view("What the sensor sees", "world-picture", 230)
+            with gr.Tabs(elem_id="world-views"):
+                with result.view("Truth and model"):
+                    what = gr.Radio(
+                        list(jobs.VIEWS),
+                        value="Depth",
+                        label="Show",
+                        show_label=False,
+                        container=False,
+                        elem_id="world-what",
                     )
-                    metrics = gr.Dataframe(
-                        headers=["Error", "Value", "Meaning"],
-                        interactive=False,
-                        label="The model against the truth, over all pixels",
-                        elem_id="world-metrics",
-                        wrap=True,
+                    slider = before_after(
+                        "Exact truth | model (the picture, where the model has no such part)", "world", height=400
                     )
-                with gr.Tab("3D"):
-                    viewer = Viewer("world-3d", "The true shape; drag to turn")
-                with gr.Tab("Files"):
-                    files = gr.File(
-                        label="The truth (and the model's answer) in one ZIP, and file by file",
-                        elem_id="world-files",
-                        interactive=False,
-                    )
-                with gr.Tab("Python"):
-                    code = gr.Code(language="python", label="This very scene in Python", elem_id="world-code", lines=10)
-            summary = facts_view("world-summary")
+                    metrics = gr.HTML(label="Errors of the model", elem_id="world-metrics")
+                with result.view("3D"):
+                    shape = shape_view("world", "The true shape; drag to turn")
+                files = result.files_view("The truth (and the model's answer) in one ZIP, and file by file")
+                code = result.code_view("This very scene in Python")
+            summary = facts_view("world")
     controls = [seed, kind, style, weather, sensor, moment, fov]
-    outputs = [ticket, picture, what, slider, metrics, summary, code, files]
 
     def order_of(seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float) -> jobs.Order:
         mood = None if weather in (ANY_WEATHER, "", None) else weather
@@ -128,80 +111,45 @@ def build(services: Services) -> None:
         found = jobs.model_view(answer, what)
         return jobs.truth_view(answer, what), jobs.image_view(answer) if found is None else found
 
-    def shown(answer: jobs.WorldAnswer, what: str) -> tuple[Any, ...]:
-        """A new answer as the values of `outputs`."""
-        what = what if what in answer.views else answer.views[0]
-        return (
-            services.shelf.put(answer, answer.megabytes),
-            jobs.image_view(answer),
-            gr.update(choices=answer.views, value=what),
-            pair(answer, what),
-            answer.metrics,
-            facts_html(answer.facts),
-            jobs.snippet(answer, settings.device),
-            None,
-        )
+    def predict(say: Say, *asked: Any) -> jobs.WorldAnswer:
+        *scene, name = asked
+        order = order_of(*scene)
+        if name not in names_for(order.sensor) and name != NO_MODEL:  # of the sensor that was chosen before
+            name = next(iter(names_for(order.sensor)), None)
+        return jobs.make_world(order, models_of(order, name, say), say=say)
 
-    def make(
-        seed: float,
-        kind: str,
-        style: str,
-        weather: str,
-        sensor: str,
-        time: float,
-        fov: float,
-        name: str,
-        what: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, ...]:
-        def job() -> jobs.WorldAnswer:
-            order = order_of(seed, kind, style, weather, sensor, time, fov)
-            return jobs.make_world(order, models_of(order, name), say=lambda share, text: progress(share, desc=text))
+    def example(number: int, say: Say) -> jobs.WorldAnswer:
+        return jobs.make_world(FIRST, models_of(FIRST, first_names[0] if first_names else None, say), say=say)
 
-        return shown(services.run(job), what)
+    def start(answer: jobs.WorldAnswer, now: str) -> tuple[Any, ...]:
+        return (gr.update(choices=answer.views, value=now if now in answer.views else answer.views[0]),)
 
-    def open_first(ticket: str | None) -> tuple[Any, ...]:
-        """A finished example when the tab is opened for the first time."""
-        if ticket:
-            return tuple(gr.skip() for _ in outputs)
-        answer = services.once(
-            ("world", FIRST),
-            lambda: jobs.make_world(FIRST, models_of(FIRST, first_names[0] if first_names else None)),
-        )
-        return shown(answer, "Depth")
+    def lasting(answer: jobs.WorldAnswer) -> tuple[Any, ...]:
+        """What does not depend on the view."""
+        lines = jobs.snippet(answer, settings.device)
+        errors = table_html("The model against the truth, over all pixels", jobs.COLUMNS, answer.metrics)
+        return jobs.image_view(answer), errors, facts_html(answer.facts), lines
 
-    def redraw(ticket: str | None, what: str) -> Any:
-        if not ticket:
-            return gr.skip()
-        return services.attempt(lambda: pair(services.shelf.get(ticket), what))
+    def files_of(answer: jobs.WorldAnswer, folder: Path) -> list[Path]:
+        return jobs.write_files(answer, folder)
 
-    def draw_shape(ticket: str | None) -> Path | None:
-        if not ticket:
-            return None
-        return services.attempt(lambda: jobs.shape_file(services.shelf.get(ticket), services.folder()))
-
-    def make_files(event: gr.SelectData, ticket: str | None) -> Any:
-        if event.value != "Files" or not ticket:
-            return gr.skip()
-        return services.attempt(
-            lambda: [str(path) for path in jobs.write_files(services.shelf.get(ticket), services.folder())]
-        )
-
-    def fitting(sensor: str, kind: str) -> tuple[Any, ...]:
+    def fitting(sensor: str, kind: str, name: str) -> tuple[Any, ...]:
         """Controls that the sensor and the kind of scene have."""
-        names = names_for(sensor)
+        choices = [*names_for(sensor), NO_MODEL]
         return (
-            gr.update(choices=[*names, NO_MODEL], value=names[0] if names else NO_MODEL),
+            gr.update(choices=choices, value=name if name in choices else choices[0]),
             gr.update(visible=sensor == jobs.CAMERA),
             gr.update(visible=kind == "street"),
         )
 
-    gr.on([sensor.input, kind.input], fitting, [sensor, kind], [model, fov, weather], **QUIET)
-    viewer.connect(views, "3D", draw_shape, [ticket])
-    viewer.after(run.click(make, [*controls, model, what], outputs, api_visibility="private", **HEAVY))
-    what.input(redraw, [ticket, what], slider, **QUIET)
-    views.select(make_files, ticket, files, api_visibility="private")
-    current_tab().select(open_first, ticket, outputs, **QUIET, **HEAVY)
+    gr.on([sensor.input, kind.input], fitting, [sensor, kind, model], [model, fov, weather], **QUIET)
+    result.starts(slider, [what], start)
+    result.predicted(run.click, predict, [*controls, model])
+    result.first(tab_opened(), example)
+    result.drawn(lasting, [], [picture, metrics, summary, code])
+    result.drawn(pair, [what], [slider], [what.input])
+    result.drawn_shape(jobs.shape_file, [], shape)
+    result.drawn_files(files_of, [], files)
 
     def make_world(
         seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float, model: str
@@ -214,23 +162,19 @@ def build(services: Services) -> None:
 
         def job() -> tuple[str, dict[str, Any]]:
             order = order_of(seed, kind, style, weather, sensor, time, fov)
-            answer = jobs.make_world(order, models_of(order, model))
+            answer = jobs.make_world(order, models_of(order, model, silent))
             return str(jobs.write_files(answer, services.folder())[0]), jobs.summary(answer)
 
         return services.run(job)
 
-    endpoint(
-        "make_world",
-        make_world,
-        [
-            gr.Number(FIRST.seed, precision=0, visible=False, label="Seed"),
-            gr.Radio(list(jobs.KINDS), value=FIRST.kind, visible=False, label="Kind"),
-            gr.Radio(list(jobs.STYLES), value=FIRST.style, visible=False, label="Style"),
-            gr.Dropdown([("", ""), *jobs.WEATHERS], value="", visible=False, label="Weather, or empty"),
-            gr.Radio(list(jobs.SENSORS), value=FIRST.sensor, visible=False, label="Sensor"),
-            gr.Slider(0, jobs.MAX_TIME, value=FIRST.time, visible=False, label="Time, seconds"),
-            gr.Slider(20, 130, value=FIRST.fov, visible=False, label="Field of view, degrees"),
-            gr.Textbox("", visible=False, label="Name of a model, or empty", max_length=200),
-        ],
-        [gr.File(visible=False, label="ZIP of the truth"), gr.JSON(visible=False, label="Summary")],
-    )
+    inputs = [
+        gr.Number(FIRST.seed, precision=0, visible=False, label="Seed"),
+        gr.Radio(list(jobs.KINDS), value=FIRST.kind, visible=False, label="Kind"),
+        gr.Radio(list(jobs.STYLES), value=FIRST.style, visible=False, label="Style"),
+        gr.Dropdown([("", ""), *jobs.WEATHERS], value="", visible=False, label="Weather, or empty"),
+        gr.Radio(list(jobs.SENSORS), value=FIRST.sensor, visible=False, label="Sensor"),
+        given_number(FIRST.time, 0, jobs.MAX_TIME, "Time, seconds"),
+        given_number(FIRST.fov, 20, 130, "Field of view, degrees"),
+        gr.Textbox("", visible=False, label="Name of a model, or empty", max_length=200),
+    ]
+    endpoint("make_world", make_world, inputs, archive_of("the truth"), summary_of())

@@ -91,15 +91,16 @@ class CheckReport:
     def ok(self) -> bool:
         return not self.missing and not self.broken and self.samples > 0
 
-    def text(self) -> str:
-        """A few lines for people: counts, the first five problems, the figures."""
+    def text(self, most: int | None = 5) -> str:
+        """A few lines for people: counts, the first `most` problems of each kind (None: all), the figures."""
         lines = [
             f"{self.name}: {self.samples} samples, {len(self.missing)} missing files, {len(self.broken)} broken samples"
         ]
         for title, items in (("missing", self.missing), ("broken", self.broken)):
-            lines += [f"  {title}: {item}" for item in items[:5]]
-            if len(items) > 5:
-                lines.append(f"  ... and {len(items) - 5} more {title}")
+            shown = items[:most]
+            lines += [f"  {title}: {item}" for item in shown]
+            if len(shown) < len(items):
+                lines.append(f"  ... and {len(items) - len(shown)} more {title}")
         lines += [f"  {name}: {value}" for name, value in self.figures.items()]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -128,7 +129,7 @@ class FileDataset:
         self.skipped: list[str] = []
         self.absent = [[str(p) for p in _paths(entry) if not p.exists()] for entry in self.entries]
         lost = [path for paths in self.absent for path in paths]
-        if lost and missing == "raise":
+        if lost and (missing == "raise" or all(self.absent)):
             raise DatasetError(
                 f"{type(self).__name__}: {len(lost)} files of {len(self.entries)} samples are missing under {str(self.root)!r}; first: "
                 + ", ".join(lost[:5])

@@ -12,7 +12,7 @@ to a fixed size with ``size=(512, 1024), fit="stretch"``: depth takes the neares
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,14 +80,7 @@ class PanoramaDataset(FileDataset):
             report.figures["published lists"] = (
                 f"{listed}; {f'these are as many as {same[0]}' if same else 'another count here'}"
             )
-        middle = report.values.get("depth_median")
-        low, high = self.usual_median
-        if middle is not None and not low <= middle <= high:
-            report.warnings.append(
-                f"the median depth {middle:.3g} m is not what indoor panoramas have ({low:g} to {high:g} m): check the stored unit"
-            )
-        if report.values.get("depth_share", 1.0) < 0.3:
-            report.warnings.append("less than 30 % of the depth is known: check the value that stands for unknown")
+        report.warnings += doubts(report.values, *self.usual_median)
         for entry in self.entries:
             for pattern, expected in self.known_files.items():
                 if not entry["depth"].match(pattern):
@@ -120,6 +113,19 @@ class PanoramaDataset(FileDataset):
             depth = depth[rows[:, None], columns[None]]
         depth = np.where((depth > self.min_depth) & (depth <= self.max_depth), depth, 0)
         return {"image": image_tensor(rgb), **depth_tensors(depth), "meta": {"depth_kind": "range"}}
+
+
+def doubts(values: Mapping[str, float], low: float, high: float) -> list[str]:
+    """What is odd about the depth of panoramas whose `values` a check found: another median than `low` to `high` metres, or mostly unknown."""
+    found = []
+    middle = values.get("depth_median")
+    if middle is not None and not low <= middle <= high:
+        found.append(
+            f"the median depth {middle:.3g} m is not what indoor panoramas have ({low:g} to {high:g} m): check the stored unit"
+        )
+    if values.get("depth_share", 1.0) < 0.3:
+        found.append("less than 30 % of the depth is known: check the value that stands for unknown")
+    return found
 
 
 def listed_pairs(root: Path, listing: str | Path, what: str) -> list[Entry]:
@@ -250,6 +256,15 @@ class Panorama3D60(PanoramaDataset):
 @register_dataset
 class PanoramaFolder(ImageFolder):
     """One's own panoramas: `ImageFolder` whose depth is the range along the ray; intrinsics, where given, are ignored."""
+
+    def check(self, progress: Callable[[Iterable], Iterable] = iter) -> CheckReport:
+        """`FileDataset.check`, with the doubts of `PanoramaDataset.check`; streets and squares may have other medians than rooms."""
+        report = super().check(progress)
+        report.figures["stored depth"] = (
+            "range in metres: .npy, .exr and .pfm as they are, 16 bit by meta.json's depth_scale (else what the file says, else 1000)"
+        )
+        report.warnings += doubts(report.values, *PanoramaDataset.usual_median)
+        return report
 
     def load(self, entry: Entry, index: int) -> dict[str, Any]:
         sample = super().load(entry, index)

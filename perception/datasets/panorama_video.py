@@ -16,7 +16,7 @@ from perception.datasets.records import RecordFolder
 from perception.datasets.registry import register_dataset
 from perception.errors import RecipeError
 
-_VERSION = 1
+_VERSION = 2
 
 
 @register_dataset
@@ -67,30 +67,36 @@ class WorldPanoramaVideo(torch.utils.data.Dataset):
         index %= len(self)
         scene, view = divmod(index, self.views_per_scene)
         seed = self.seeds[0] + scene
-        record = self.records.get(f"{seed}-{view}", lambda: self._render(seed, view))
+        record = self.records.get(str(seed), lambda: self._render(seed))  # a scene costs more than its frames
         height, width = self.size
-        images = torch.from_numpy(record["images"]).permute(0, 3, 1, 2)
-        depth = torch.from_numpy(record["depth"].astype(np.float32))
+        images = torch.from_numpy(record["images"][view]).permute(0, 3, 1, 2)
+        depth = torch.from_numpy(record["depth"][view].astype(np.float32))
         name = f"world-video-{self.kind}-{seed}-{view}"
         return {
             "image": images[0].clone(),
             "neighbours": images[1:].clone(),
-            "neighbour_from_camera": torch.from_numpy(record["motions"]),
+            "neighbour_from_camera": torch.from_numpy(record["motions"][view]),
             "depth": depth,
             "depth_valid": depth > 0,
             "meta": {"name": name, "width": width, "height": height, "index": index, "kind": self.kind},
         }
 
-    def _render(self, seed: int, view: int) -> dict[str, np.ndarray]:
-        """Render the frame and its neighbours."""
+    def _render(self, seed: int) -> dict[str, np.ndarray]:
+        """Render all views of a scene, each with its neighbours."""
         from perception.datasets.world.render import World
-        from perception.datasets.world.rigs import camera_pose
         from perception.geometry.cameras import Equirectangular
 
         camera = Equirectangular(self.size[1], self.size[0])
         world = World(seed, self.kind, self.style)
-        start = world.views(view + 1, self.size, camera=camera)[view].world_from_camera
-        rng = np.random.default_rng([seed, view, _VERSION])
+        views = world.views(self.views_per_scene, self.size, camera=camera)
+        found = [self._triple(world, camera, item.world_from_camera, [seed, i]) for i, item in enumerate(views)]
+        return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+    def _triple(self, world: Any, camera: Any, start: np.ndarray, key: list[int]) -> dict[str, np.ndarray]:
+        """Render the frame at `start` (4, 4) world <- camera, and its neighbours."""
+        from perception.datasets.world.rigs import camera_pose
+
+        rng = np.random.default_rng([*key, 1])
         heading, step = rng.uniform(-np.pi, np.pi), rng.uniform(*self.step)
         ahead = start[:3, 2]
         yaw = float(np.arctan2(ahead[1], ahead[0]))

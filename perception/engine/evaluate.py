@@ -109,17 +109,17 @@ def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
         path = Path(checkpoint)
         if not path.exists():
             raise WeightsError(
-                f"checkpoint {path} does not exist; give a file of the run folder, a published folder or 'bundled'"
+                f"checkpoint {path} does not exist; give a file of a run folder, a run folder, a published folder or 'bundled'"
             )
         return _newest_of(path)
     from perception.inference.zoo import BUNDLED
 
     name = config.get("bundled")
     if not name:
-        raise RecipeError(f"recipe {config['name']!r} names no bundled weights; give --checkpoint a path")
+        raise RecipeError(f"recipe {config['name']!r} names no bundled weights; give the path of a checkpoint")
     folder = BUNDLED / name
     if not (folder / "model.safetensors").is_file():
-        raise WeightsError(f"the bundled weights {name!r} are not in this installation; give --checkpoint a path")
+        raise WeightsError(f"the bundled weights {name!r} are not in this installation; give the path of a checkpoint")
     return folder
 
 

@@ -50,7 +50,7 @@ from perception.engine.optim import GuardedOptimWrapper
 from perception.engine.recipe import jsonable
 from perception.engine.wrapper import TrainingModel
 from perception.errors import RecipeError, WeightsError
-from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
+from perception.io.checkpoints import load_fitting, load_strictly, read_checkpoint, state_dict_of
 from perception.models.registry import build_model
 
 DEFAULT_HOOKS: dict[str, Any] = {
@@ -395,16 +395,25 @@ class PerceptionRunner(Runner):
         self.logger.info(f"resumed {path} at iteration {loop.iter} of {loop.max_iters}")
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        """Load weights alone, strictly: a training checkpoint (its average if it has one) or a published folder."""
+        """Load weights alone: a training checkpoint (its average if it has one) or a published folder.
+
+        Strictly, unless a training's recipe says ``load_partly``: then what fits is taken, and the rest is named in the log.
+        """
         if Path(filename).is_dir():
             state = read_checkpoint(Path(filename) / "model.safetensors")
         else:
             content = read_checkpoint(filename, self.trust)
             state = state_dict_of(content, keys=("ema_state_dict", "state_dict", "model"))
-        load_strictly(self.training_model.net, state, f"the weights in {str(filename)!r}")
+        network, what = self.training_model.net, f"the weights in {str(filename)!r}"
+        if self.trains and self.recipe.get("load_partly"):
+            fit = load_fitting(network, state, what)
+            rest = "" if fit.complete else f"; not taken: {fit}"
+            self.logger.info(f"loaded {len(fit.fitting)} of {len(network.state_dict())} entries from {filename}{rest}")
+        else:
+            load_strictly(network, state, what)
+            self.logger.info(f"loaded weights from {filename}")
         if self.average is not None:
-            self.average.load(self.training_model.net.state_dict(), 0)
-        self.logger.info(f"loaded weights from {filename}")
+            self.average.load(network.state_dict(), 0)
 
     def _init_model_weights(self) -> None:
         pass

@@ -33,7 +33,8 @@ TOP_KEYS = {
     "bundled": "name of the bundled weights that belong to the recipe",
     "name": "name of the run",
     "work_dir": "run folder",
-    "load_from": "weights to start from",
+    "load_from": "weights to start from: a checkpoint, a run folder, a published folder, or 'bundled'",
+    "load_partly": "True to take from load_from what fits and to report the rest, for other heads or classes",
     "seed": "seed of everything",
     "deterministic": "True for deterministic GPU kernels",
     "env_cfg": "cudnn_benchmark, mp_cfg, resource_limit",
@@ -89,6 +90,8 @@ def check_recipe(recipe: dict[str, Any], train: bool = True) -> None:
     for dataloader, evaluator in (("val_dataloader", "val_evaluator"), ("test_dataloader", "test_evaluator")):
         if bool(recipe.get(dataloader)) != bool(recipe.get(evaluator)):
             raise RecipeError(f"{dataloader} and {evaluator} come together or not at all")
+    if recipe.get("load_partly") and not recipe.get("load_from"):
+        raise RecipeError("load_partly = True needs load_from: the weights to take what fits from")
     _typed(recipe["model"], "model", model_class)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = recipe.get(key)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from perception.engine import distributed
+from perception.engine.evaluate import find_weights
 from perception.engine.files import write_json
 from perception.engine.loops import OUT_OF_TIME, SIGNALLED
 from perception.engine.publish import publish
@@ -71,6 +72,8 @@ def train(
     if max_minutes is not None:
         config.setdefault("train_cfg", {})["max_minutes"] = max_minutes
     check_recipe(config)
+    if config.get("load_from") and not resume:
+        config["load_from"] = str(find_weights(config, config["load_from"]))
     config["seed"] = config.get("seed") or 0
     folder = Path(work_dir or config.get("work_dir") or Path("work_dirs") / path.stem)
     rank, _ = distributed.start_processes(launcher)

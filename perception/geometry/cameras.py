@@ -291,8 +291,8 @@ class Equirectangular:
             and -math.pi / 2 - slack <= lat[0] < lat[1] <= math.pi / 2 + slack
         ):
             raise InputError(
-                "a panorama's longitudes must grow to the right over at most 2 pi and its latitudes upwards within +-pi/2 (radians); "
-                f"found longitude {lon}, latitude {lat}"
+                "a panorama's longitudes must grow to the right over at most 360 degrees and its latitudes upwards within +-90 degrees (in radians here); "
+                f"found longitude {_degrees(lon)}, latitude {_degrees(lat)} degrees"
             )
         for name, value in (("width", width), ("height", height), ("longitude", lon), ("latitude", lat)):
             object.__setattr__(self, name, value)
@@ -383,6 +383,10 @@ class Equirectangular:
             "longitude": list(self.longitude),
             "latitude": list(self.latitude),
         }
+
+
+def _degrees(limits: tuple[float, float]) -> str:
+    return f"{math.degrees(limits[0]):g} to {math.degrees(limits[1]):g}"
 
 
 Camera = Pinhole | Equirectangular

@@ -19,10 +19,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from perception.errors import InputError
 from perception.geometry import sphere
-from perception.ops.constants import cached_constants
+from perception.ops.constants import cached_constants, is_tracing
 
 FACES = ("back", "down", "front", "left", "right", "top")
 # face -> columns (u, v, d) in panorama axes
@@ -128,6 +129,8 @@ def pad_cube(faces: Tensor, pad: int, corners: bool = True) -> Tensor:
     if pad == 0:
         return faces
     index, inside = _padding_table(side, pad, faces.device)
+    if faces.requires_grad and not is_tracing():
+        return _pad_by_strips(faces, pad, corners)
     batch, _, channels = faces.shape[:3]
     flat = faces.transpose(1, 2).reshape(batch, channels, 6 * side * side)
     wide = side + 2 * pad
@@ -135,6 +138,29 @@ def pad_cube(faces: Tensor, pad: int, corners: bool = True) -> Tensor:
     if not corners:
         out = out * inside.to(out.dtype)
     return out.transpose(1, 2)
+
+
+def _pad_by_strips(faces: Tensor, pad: int, corners: bool) -> Tensor:
+    """`pad_cube` for training: the gradient of a gather of everything costs more than a convolution, that of the strips alone does not."""
+    side = faces.shape[-1]
+    to_face, to_pixel, from_face, from_pixel = _strip_table(side, pad, corners, faces.device)
+    strips = faces.flatten(3)[:, from_face, :, from_pixel]  # (K, B, C)
+    padded = F.pad(faces, (pad, pad, pad, pad)).flatten(3)
+    padded[:, to_face, :, to_pixel] = strips
+    return padded.unflatten(3, (side + 2 * pad, side + 2 * pad))
+
+
+@cached_constants(maxsize=32)
+def _strip_table(side: int, pad: int, corners: bool, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """For each of the K padded pixels: its face, its number there, and the face and number of the pixel that it copies."""
+    index, inside = _padding_table(side, pad, torch.device("cpu"))
+    wide = side + 2 * pad
+    border = torch.ones(wide, wide, dtype=torch.bool) if corners else inside.clone()
+    border[pad : pad + side, pad : pad + side] = False
+    to_face, to_pixel = border.flatten().repeat(6, 1).nonzero(as_tuple=True)
+    source = index.view(6, -1)[to_face, to_pixel]
+    table = (to_face, to_pixel, source // side**2, source % side**2)
+    return tuple(column.to(device) for column in table)
 
 
 @cached_constants(maxsize=32)

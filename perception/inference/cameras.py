@@ -26,12 +26,17 @@ def resolve_camera(
         image: a loaded picture; its size must be the camera's.
         camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), path of a KITTI calibration file (its P2), ``{"longitude": (left, right),
             "latitude": (bottom, top)}`` in radians for a panorama of whatever size the picture has, or None.
-        fov: horizontal field of view in degrees, used when `camera` is None.
+        fov: horizontal field of view in degrees, used when `camera` is None; of perspective pictures.
         kind: "pinhole" or "equirectangular", what the model needs.
 
-    Raises `InputError` when the camera has another size or kind, or is no camera.
+    Raises `InputError` when the camera has another size or kind, or is no camera, and for a `fov` of a panorama.
     """
     height, width = image.pixels.shape[:2]
+    if fov is not None and kind == "equirectangular":
+        raise InputError(
+            f"a field of view belongs to perspective pictures; found fov={fov:g} for a panorama: one that shows less than 360 x 180 degrees is described by "
+            "its edges, camera={'longitude': (left, right), 'latitude': (bottom, top)} in radians, --angles=LEFT,RIGHT,BOTTOM,TOP in degrees"
+        )
     chosen = _given(camera, width, height)
     if chosen is None:
         if kind == "equirectangular":

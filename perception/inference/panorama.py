@@ -20,6 +20,7 @@ from perception.errors import InputError
 from perception.geometry import sphere
 from perception.geometry.tangent import TangentLayout
 from perception.inference.panorama_alignment import align_patches
+from perception.inference.panorama_sky import GRID, spread_sky
 from perception.models.omnifusion.preprocess import PanoramaPreprocess, shape_notes, to_camera
 from perception.models.preprocess import Prepared
 
@@ -75,6 +76,7 @@ class PanoramaDepth(nn.Module):
     def _one(self, image: Tensor) -> dict[str, Tensor]:
         cut = self.layout.sample(image.float(), self.patch)[0].round().clamp(0, 255).to(torch.uint8)
         inverse, valid, metric = self._patch_depth(cut.permute(0, 2, 3, 1).cpu().numpy(), image.device)
+        valid = valid & ~_all_sky(self.layout, image, valid)
         return fuse(self.layout, inverse, valid, self.size, metric) | {
             "metric": torch.tensor([metric], device=inverse.device)
         }
@@ -201,6 +203,21 @@ def _below_the_sky(layout: TangentLayout, valid: Tensor, size: tuple[int, int]) 
     below = torch.ones_like(valid)
     below[up] = known[row, column] > 0.5
     return below
+
+
+def _all_sky(layout: TangentLayout, image: Tensor, valid: Tensor) -> Tensor:
+    """(N, h, w) bool: where the patches look into the sky that they found together and the picture (1, 3, H, W), 0..255, spreads (`panorama_sky`)."""
+    seen = valid & _below_the_sky(layout, valid, GRID)
+    trust = torch.from_numpy(np.cos(layout.centres()[:, 1]) ** 2).to(valid.device, torch.float32)[:, None, None]
+    both = torch.stack([trust * seen, trust.expand(valid.shape)], 1)[None]
+    known = layout.merge(both, GRID, "feathered")[0]
+    sky = (known[0] < 0.5 * known[1]).cpu().numpy()
+    sky[GRID[0] // 2 :] = False
+    small = nn.functional.interpolate(image.float(), GRID, mode="area")[0] / 255
+    spread = spread_sky(small.permute(1, 2, 0).cpu().numpy(), sky)
+    rays = layout.rays(tuple(valid.shape[-2:]), valid.device)
+    whole = torch.from_numpy(spread).to(valid.device, torch.float32)[None, None]
+    return sphere.sample_sphere(whole, rays.flatten(0, 1))[0, 0].view(valid.shape) > 0.5
 
 
 def _overlaps(

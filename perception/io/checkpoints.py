@@ -7,9 +7,11 @@ and `argparse.Namespace` is refused. `trust=True` is the one explicit way around
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,27 +75,68 @@ def state_dict_of(
     return dict(state)
 
 
-def load_strictly(model: torch.nn.Module, state: StateDict, what: str = "the checkpoint") -> None:
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """How a state fits a model, by names of entries: those that fit, and those that do not."""
+
+    fitting: list[str]
+    missing: list[str]  # in the model alone
+    unexpected: list[str]  # in the state alone
+    misshapen: list[str]  # with both shapes
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry of each has its counterpart in the other."""
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    def __str__(self) -> str:
+        """What does not fit, with the first few names of each kind."""
+        parts = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", self.misshapen))
+        return "; ".join(
+            f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            for kind, keys in parts
+            if keys
+        )
+
+
+def fit_of(model: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
+    """Compare a state with the entries of a model."""
+    own = model.state_dict()
+    common = [key for key in own if key in state]
+    return Fit(
+        [key for key in common if state[key].shape == own[key].shape],
+        [key for key in own if key not in state],
+        [key for key in state if key not in own],
+        [f"{k} {tuple(state[k].shape)} for {tuple(own[k].shape)}" for k in common if state[k].shape != own[k].shape],
+    )
+
+
+def check_fit(model: torch.nn.Module, state: Mapping[str, torch.Tensor], what: str = "the checkpoint") -> None:
+    """Raise the `WeightsError` of `load_strictly` without loading."""
+    fit = fit_of(model, state)
+    if not fit.complete:
+        raise WeightsError(f"{what} does not fit {type(model).__name__}: keys {fit}")
+
+
+def load_strictly(model: torch.nn.Module, state: Mapping[str, torch.Tensor], what: str = "the checkpoint") -> None:
     """Load every tensor of `state` into `model`, nothing more and nothing less.
 
     Raises `WeightsError` that lists the first few missing, unexpected or differently shaped keys; the model is then unchanged.
     """
-    own = model.state_dict()
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    shaped = [
-        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shaped))
-        if keys
-    ]
-    if problems:
-        raise WeightsError(f"{what} does not fit {type(model).__name__}: keys {'; '.join(problems)}")
+    check_fit(model, state, what)
     model.load_state_dict(state)
+
+
+def load_fitting(model: torch.nn.Module, state: Mapping[str, torch.Tensor], what: str = "the checkpoint") -> Fit:
+    """Load the tensors of `state` whose name and shape the model knows, to train on from them with other heads or classes.
+
+    Raises `WeightsError` when there is none.
+    """
+    fit = fit_of(model, state)
+    if not fit.fitting:
+        raise WeightsError(f"{what} has nothing for {type(model).__name__}: keys {fit}")
+    model.load_state_dict({key: state[key] for key in fit.fitting}, strict=False)
+    return fit
 
 
 def sha256_of(path: str | Path) -> str:

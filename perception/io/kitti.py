@@ -133,7 +133,11 @@ def read_labels(path: str | Path) -> KittiLabels:
     try:
         return parse_labels(Path(path).read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"KITTI labels {str(path)!r} cannot be read: {error}") from error
+        raise DatasetError(f"KITTI labels {str(path)!r} cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not a text file" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
 
 
 def format_labels(labels: KittiLabels, decimals: int = 2) -> str:
@@ -164,16 +168,17 @@ class KittiCalibration:
     """One calibration file: ``matrices`` by name as (3, 4) or (3, 3) float64: P0..P3, R0_rect, Tr_velo_to_cam, Tr_imu_to_velo."""
 
     matrices: dict[str, np.ndarray]
+    source: str = "the calibration"
 
     def projection(self, camera: int = 2) -> np.ndarray:
         """(3, 4) projection of the rectified frame into image `camera`, pixel centres at integers."""
         key = f"P{camera}"
         if key not in self.matrices:
-            raise DatasetError(f"the calibration has no {key}; found {', '.join(self.matrices)}")
+            raise DatasetError(f"{self.source} has no {key}; found {', '.join(self.matrices)}")
         matrix = self.matrices[key]
         if matrix.shape != (3, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :3])) < 1e-9:
             raise DatasetError(
-                f"the calibration's {key} should be 12 finite numbers, a 3x4 projection with focal lengths; found {matrix.ravel().tolist()}"
+                f"{self.source}: {key} should be 12 finite numbers, a 3x4 projection with focal lengths; found {matrix.ravel().tolist()}"
             )
         return matrix
 
@@ -219,7 +224,7 @@ class KittiCalibration:
                 return self.matrices[name]
         if names[0] == "R0_rect":  # odometry files hold rectified matrices only
             return np.eye(3)
-        raise DatasetError(f"the calibration has none of {', '.join(names)}; found {', '.join(self.matrices)}")
+        raise DatasetError(f"{self.source} has none of {', '.join(names)}; found {', '.join(self.matrices)}")
 
     @classmethod
     def from_intrinsics(cls, intrinsics: np.ndarray) -> KittiCalibration:
@@ -249,7 +254,7 @@ def parse_calibration(text: str, source: str = "text") -> KittiCalibration:
         matrices[key] = numbers.reshape({9: (3, 3), 12: (3, 4)}.get(numbers.size, (-1,)))
     if not matrices:
         raise DatasetError(f"{source}: no line of the form 'P2: 12 numbers' found; expected a KITTI calibration file")
-    return KittiCalibration(matrices)
+    return KittiCalibration(matrices, source)
 
 
 def read_calibration(path: str | Path) -> KittiCalibration:
@@ -257,7 +262,7 @@ def read_calibration(path: str | Path) -> KittiCalibration:
     try:
         return parse_calibration(Path(path).read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"KITTI calibration {str(path)!r} cannot be read: {error}") from error
+        raise DatasetError(f"KITTI calibration {str(path)!r} cannot be read: {_reason(error)}") from error
 
 
 def format_calibration(calibration: KittiCalibration) -> str:

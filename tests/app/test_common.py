@@ -37,6 +37,21 @@ def test_folders_are_deleted_without_a_further_visit() -> None:
     workspace.close()
 
 
+def test_uploads_are_deleted_and_the_pages_own_files_are_not() -> None:
+    workspace = Workspace(keep_seconds=3600)
+    for name in ("own", "upload"):
+        (workspace.cache / name).mkdir()
+        (workspace.cache / name / "picture.png").write_bytes(b"picture")
+        if name == "own":
+            workspace.keep_cached()
+    workspace.sweep()
+    assert (workspace.cache / "upload" / "picture.png").exists()
+    workspace.keep_seconds = -1
+    workspace.sweep()
+    assert [path.name for path in workspace.cache.iterdir()] == ["own"]
+    workspace.close()
+
+
 def test_the_shelf_is_bounded_in_number_and_memory() -> None:
     shelf = Shelf(count=3, megabytes=100)
     tickets = [shelf.put(i, 1) for i in range(4)]
@@ -58,6 +73,14 @@ def test_what_was_used_last_stays_longest() -> None:
     assert shelf.get(first) == 1
     with pytest.raises(InputError):
         shelf.get(second)
+
+
+def test_examples_stay_and_every_visit_gets_its_own_ticket() -> None:
+    shelf = Shelf(count=1)
+    first, again = shelf.put_lasting("photo-0", "finished"), shelf.put_lasting("photo-0", "finished")
+    for number in range(3):
+        shelf.put(number)
+    assert first != again and shelf.get(first) == shelf.get(again) == "finished" and len(shelf) == 1
 
 
 class Fussy:
@@ -129,19 +152,3 @@ def test_a_matrix_that_is_none_gets_a_sentence(text: str) -> None:
 def test_a_matrix_may_be_pasted_from_anywhere() -> None:
     assert parse_matrix("[[7.2e2, 0., 600.], [0., 7.1e2, 170.], [0., 0., 1.]]") == (720, 710, 600, 170)
     assert parse_matrix("(720; 710; 600; 170)") == (720, 710, 600, 170)
-
-
-def test_an_event_that_ends_while_the_3d_view_is_closed_leaves_it_alone() -> None:
-    """The visitor may have opened it since: an empty answer that comes last would empty it."""
-    import gradio as gr
-
-    from app.components import Viewer
-
-    drawn: list[int] = []
-    with gr.Blocks():
-        viewer = Viewer("view")
-        with gr.Tabs() as views, gr.Tab("3D"):
-            pass
-        viewer.connect(views, "3D", lambda number: drawn.append(number) or Path("/shape.glb"), [gr.State(1)])
-    assert viewer._again(False, 7) == gr.skip() and not drawn
-    assert viewer._again(True, 7) == "/shape.glb" and drawn == [7]

@@ -93,7 +93,7 @@ def test_files_of_both_and_their_difference(picture: Path, tmp_path: Path) -> No
 def test_the_snippet_reproduces_the_difference(picture: Path, monkeypatch, variation: str) -> None:
     monkeypatch.chdir(picture.parent)
     done, names = run(picture, variation), {}
-    exec(jobs.snippet(done, picture.name, ", fov=55", variation, "cpu"), names)
+    exec(jobs.snippet(done, "cpu"), names)
     np.testing.assert_allclose(names["difference"], done.second.depth.depth - done.first.depth.depth, atol=1e-5)
 
 
@@ -107,3 +107,10 @@ def test_what_cannot_be_compared_gets_a_sentence(picture: Path) -> None:
     )
     with pytest.raises(InputError, match="different classes"):
         jobs.views(dataclasses.replace(done, second=other), jobs.SEGMENTS)
+
+
+def test_the_snippet_of_half_the_size_runs(picture: Path, monkeypatch) -> None:
+    monkeypatch.chdir(picture.parent)
+    names: dict = {}
+    exec(jobs.snippet(run(picture, jobs.HALF), "cpu"), names)
+    assert names["second"].depth.shape == (65, 96)

@@ -110,6 +110,13 @@ def test_clicks_measure_in_space(answer: jobs.PhotoAnswer) -> None:
     assert jobs.depth_at(result, -5, 3) == "no depth there"
 
 
+def test_points_can_be_typed(answer: jobs.PhotoAnswer) -> None:
+    assert jobs.parse_points("12, 30") == ((12, 30),) and jobs.parse_points(" 1 2;3 4.5") == ((1, 2), (3, 4.5))
+    for wrong in ("", "1", "1, 2, 3", "a, b", "nan, 1", "1, 2; 3, 4; 5, 6", None):
+        with pytest.raises(InputError, match="points are typed"):
+            jobs.parse_points(wrong)
+
+
 def test_clicked_points_are_drawn(answer: jobs.PhotoAnswer) -> None:
     image = answer.result.image
     one, two = jobs.ruler_view(image, [(40, 30)]), jobs.ruler_view(image, [(40, 30), (150, 100)])

@@ -55,6 +55,27 @@ def test_public_without_a_password_is_warned_about(monkeypatch, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_share_without_a_network_is_refused_with_a_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(gr.Blocks, "close", lambda self: None)
+    with pytest.raises(InputError, match="--share needs the internet"):
+        served_with(monkeypatch, share=True)
+
+
+def test_auth_asks_for_name_and_password() -> None:
+    import httpx
+
+    page, address = server.serve(settings(port=None, auth=("ada", "secret")), block=False)
+    try:
+        with httpx.Client(base_url=address, timeout=60, follow_redirects=True) as client:
+            assert client.get("config").status_code == 401
+            assert client.post("gradio_api/call/predict_photo", json={"data": []}).status_code == 401
+            assert client.post("login", data={"username": "ada", "password": "guess"}).status_code == 400
+            assert client.post("login", data={"username": "ada", "password": "secret"}).status_code == 200
+            assert client.get("config").status_code == 200
+    finally:
+        page.close()
+
+
 def test_uploads_and_queue_are_bounded(monkeypatch) -> None:
     seen = served_with(monkeypatch, max_upload=3)
     assert seen["max_file_size"] == "3mb"

@@ -112,7 +112,29 @@ def test_without_a_model_the_truth_is_shown(scene, tmp_path: Path) -> None:
     assert surround.summary(answer, 0.3)["shown"] == "truth"
 
 
-def test_a_model_of_random_weights_goes_all_the_way(scene, tmp_path: Path) -> None:
+def test_out_of_memory_is_tried_once_more_at_half_the_size(perfect) -> None:
+    """All moments anew; boxes are in metres, so they mean the same."""
+
+    class Fussy:
+        name, about, device, limit = "fussy", {}, type("Device", (), {"type": "cpu"})(), 200
+
+        def stream(self, rigs):
+            for number, rig in enumerate(rigs):
+                if number == 1 and rig.cameras[0].image.shape[1] > self.limit:
+                    raise MemoryError
+                assert rig.cameras[0].camera.size == rig.cameras[0].image.shape[1::-1]
+                yield perfect.results[number]
+
+    answer = surround.predict_surround(perfect.scene, Fussy())
+    assert len(answer.results) == 2 and "half the size" in surround.notes(answer, 1)[-1]
+    assert "half the size" not in "".join(perfect.results[1].notes)
+    hopeless = Fussy()
+    hopeless.limit = 0
+    with pytest.raises(InputError, match="this rig is too large for the memory"):
+        surround.predict_surround(perfect.scene, hopeless)
+
+
+def test_a_model_of_random_weights_goes_all_the_way(scene, tmp_path: Path, monkeypatch) -> None:
     model = load(tiny_models.hydra(tmp_path), device="cpu")
     answer = surround.predict_surround(scene, model)
     assert answer.sides == [MODEL, TRUTH]
@@ -121,4 +143,10 @@ def test_a_model_of_random_weights_goes_all_the_way(scene, tmp_path: Path) -> No
         assert surround.shape_file(answer, 1, 0.0, side, tmp_path).exists()
         assert surround.bev_view(answer, 1, 0.0, side).shape == (640, 640, 3)
     assert len(surround.summary(answer, 0.0)["moments"]) == 2
-    compile(surround.snippet(answer, 0.3), "snippet", "exec")
+    monkeypatch.setattr("perception.load", lambda name: model)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(surround.snippet(answer, 0.0), names)  # the same pictures, radar and poses give the same boxes and tracks
+    expected = answer.results[-1].boxes3d
+    np.testing.assert_allclose(names["result"].boxes3d.boxes, expected.boxes, atol=1e-4)
+    assert list(names["result"].boxes3d.track_ids) == list(expected.track_ids)

@@ -126,6 +126,60 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     assert peaks[1] < 1.25 * peaks[0]
 
 
+class Fussy(Steps):
+    """`Steps` on a device with memory for `limit` pixels, which runs out at the third frame."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def __call__(self, image, camera=None, **options):
+        if self.calls == 2 and image.shape[0] * image.shape[1] > self.limit:
+            raise MemoryError
+        return super().__call__(image, camera, **options)
+
+
+def test_out_of_memory_is_tried_once_more_at_half_the_size(tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mp4", 4)
+    answer = jobs.predict_video(source, Fussy(96 * 160 // 2), fresh(tmp_path / "a"))
+    assert answer.count == 4 and "too little memory" in answer.notes[-1]
+    sizes = {read_png(file)[0].shape[:2] for file in (answer.folder / "picture").iterdir()}
+    assert sizes == {(48, 80)} and answer.intrinsics[2:] == (80, 48)  # all frames anew; the clip's own camera
+    assert len(list(stream(jobs.movie_of(answer, jobs.look_of(answer))))) == 4
+    with pytest.raises(InputError, match="this clip is too large for the memory"):
+        jobs.predict_video(source, AlwaysFull(), fresh(tmp_path / "b"))
+
+
+class AlwaysFull(Steps):
+    def __call__(self, image, camera=None, **options):
+        raise MemoryError
+
+
+def test_a_movie_is_drawn_once_for_every_look(answer: jobs.VideoAnswer) -> None:
+    look = jobs.look_of(answer)
+    first = jobs.movie_of(answer, look)
+    assert jobs.movie_of(answer, look) == first != jobs.movie_of(answer, look, jobs.DEPTH_ONLY)
+
+
+@pytest.mark.parametrize("side", [832, 80])
+def test_the_snippet_predicts_the_same_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    import perception
+    from app.jobs.cameras import FROM_FOV, CameraEntry
+    from app.jobs.common import predictor
+
+    monkeypatch.setattr(jobs, "MAX_SIDE", side)
+    monkeypatch.chdir(tmp_path)
+    source, model = clip(tmp_path / "in.mp4", 3), predictor("dpt-world-tiny", "cpu")
+    answer = jobs.predict_video(source, model, fresh(tmp_path / "a"), every=2, camera=CameraEntry(FROM_FOV, fov=70))
+    monkeypatch.setattr(perception, "load", lambda name, device: model)
+    exec(jobs.snippet(answer, "cpu"), {})
+    saved = sorted((tmp_path / "out").iterdir())
+    assert len(saved) == answer.count == 2
+    for number, folder in enumerate(saved):
+        kept = read_png(answer.folder / "depth" / f"{number:06d}.png")[0]
+        assert (kept == read_png(folder / "depth.png")[0]).all()
+
+
 def test_what_is_no_clip_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(InputError, match="broken.mp4"):

@@ -101,3 +101,16 @@ def test_files_are_the_exact_truth(room, tmp_path: Path) -> None:
 def test_orders_that_cannot_be_filled_get_a_sentence(changes: dict, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         Order(**changes)
+
+
+def test_the_snippet_makes_the_same_scene_and_the_same_answer(tmp_path: Path, monkeypatch) -> None:
+    import perception
+
+    models = {name: predictor(name, "cpu") for name in ("dpt-world-tiny", "monodetr-world-tiny")}
+    answer = world.make_world(Order(4, time=0.5, fov=60.0), list(models.values()))
+    monkeypatch.setattr(perception, "load", lambda name, device: models[name])
+    monkeypatch.chdir(tmp_path)
+    exec(world.snippet(answer, "cpu"), {})
+    found, truth = tmp_path / "out" / "model" / "camera", tmp_path / "out" / "truth" / "camera"
+    assert (np.load(found / "depth.npy") == answer.results[0].depth.depth).all() and (found / "boxes3d.json").exists()
+    assert (np.load(truth / "depth.npy")[answer.truths[0].depth.valid] > 0).all()

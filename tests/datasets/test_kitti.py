@@ -18,6 +18,7 @@ from perception.io.kitti import (
     read_calibration,
 )
 from tests.evaluation.kitti_scenes import make_frames
+from tests.evaluation.test_wrong_files import load_tool
 from tests.helpers import sample
 
 CALIB = """P0: 7.070493000000e+02 0.0 6.040814000000e+02 0.0 0.0 7.070493e+02 1.805066e+02 0.0 0.0 0.0 1.0 0.0
@@ -114,7 +115,7 @@ def test_calibration_keys_in_any_order_and_dates() -> None:
 def test_a_broken_projection_is_one_sentence(numbers) -> None:
     calibration = parse_calibration(f"P2: {numbers}\n")
     for use in (calibration.intrinsics, calibration.offset):
-        with pytest.raises(DatasetError, match="P2 should be 12 finite numbers"):
+        with pytest.raises(DatasetError, match="text: P2 should be 12 finite numbers"):
             use()
 
 
@@ -148,6 +149,28 @@ def test_missing_and_broken_files_are_listed(tmp_path) -> None:
         KittiObject(tmp_path / "nowhere")
 
 
+def test_the_check_command_lists_missing_empty_and_broken_files_together(tmp_path, capsys) -> None:
+    main = load_tool("check_dataset").main
+
+    written(tmp_path, 9)
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 0 and "9 samples, 0 missing" in capsys.readouterr().out
+    (tmp_path / "training/calib/000001.txt").unlink()
+    (tmp_path / "training/image_2/000002.png").write_bytes(b"")
+    (tmp_path / "training/calib/000003.txt").write_text("")
+    (tmp_path / "training/label_2/000004.txt").write_text("Car 0 0 0\n")
+    (tmp_path / "training/label_2/000005.txt").write_text("")  # a frame without objects is fine
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 1
+    text = capsys.readouterr().out
+    assert "8 samples, 1 missing files, 3 broken samples" in text
+    for name in ("000001.txt", "000002.png", "000003.txt", "000004.txt"):
+        assert name in text
+    assert "000005" not in text
+    for path in (tmp_path / "training/calib").iterdir():
+        path.unlink()
+    assert main(["KittiObject", str(tmp_path), "split=all"]) == 2
+    assert "9 files of 9 samples are missing" in capsys.readouterr().err
+
+
 def test_results_of_an_earlier_run_are_removed(tmp_path) -> None:
     results = make_frames(3, 4, 4)[1]
     write_results(tmp_path, [("000000", results[0]), ("000001", results[1])])
@@ -168,6 +191,13 @@ def test_real_labels_are_written_back_unchanged() -> None:
             [list(map(float, r[1:])) for r in got], [list(map(float, r[1:])) for r in want], atol=0.00501
         )
         assert [r for r in got if r[0] == "DontCare"] == [r for r in want if r[0] == "DontCare"]
+        # The same through our boxes, with the camera's offset there and back.
+        offset = read_calibration(path.parents[1] / "calib" / path.name).offset()
+        labels = parse_labels(text)
+        labels = labels[labels.types != "DontCare"]
+        parts = (labels.boxes2d, None, offset, labels.truncated, labels.occluded, labels.alpha)
+        again = KittiLabels.from_boxes(labels.types, labels.boxes3d(offset), *parts)
+        assert format_labels(again) == format_labels(labels)
 
 
 def test_real_boxes_project_onto_their_2d_boxes() -> None:

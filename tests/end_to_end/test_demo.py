@@ -7,14 +7,14 @@ import pytest
 from perception.inference import list_models
 from tools.demo import SAMPLES, main, samples
 
-EVERY = {"dpt-world-tiny", "monodetr-world-tiny", "hydra-world-tiny"}
+EVERY = {"dpt-world-tiny", "monodetr-world-tiny", "hydra-world-tiny", "omnifusion-world-tiny"}
 
 
 def test_each_sample_once_and_by_its_kind():
     work = {name: (source, model, options) for name, source, model, options in samples(EVERY)}
     files = [f for f in SAMPLES.rglob("*") if f.suffix in (".jpg", ".zip")]
     assert set(work) == {f.stem for f in files} and len(list(samples(EVERY))) == len(files)
-    assert work["palace"][1] == "default" and work["panorama_room"][1] == "panorama-dpt-world-tiny"
+    assert work["palace"][1] == "default" and work["panorama_room"][1] == "omnifusion-world-tiny"
     assert work["street_town"][1:] == ("monodetr-world-tiny", {"fov": 80.0})
     assert len(work["rig"][0].cameras) == 6 and work["rig"][1] == "hydra-world-tiny"
 
@@ -28,7 +28,7 @@ def test_a_rig_is_predicted_and_saved(tmp_path, monkeypatch, capsys):
 
 
 def test_samples_without_their_model_are_left_out():
-    assert {model for _, _, model, _ in samples({"dpt-world-tiny"})} == {"default", "panorama-dpt-world-tiny"}
+    assert {model for _, _, model, _ in samples({"dpt-world-tiny"})} == {"default"}
 
 
 def test_every_model_of_the_demo_exists():

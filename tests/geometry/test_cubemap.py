@@ -46,6 +46,23 @@ def test_pads_of_several_widths_agree_and_images_do_not_mix() -> None:
     assert torch.equal(wide[..., 2:-2, 3:-3], narrow[..., 1:-1])
 
 
+@pytest.mark.parametrize("corners", [True, False])
+def test_padding_in_training_is_the_same_and_its_gradient_is_that_of_a_copy(corners: bool) -> None:
+    """Training pads by strips: same values, and each pixel's gradient is the sum over its copies."""
+    generator = torch.Generator().manual_seed(0)
+    faces = torch.rand(2, 6, 3, 8, 8, generator=generator, dtype=torch.float64)
+    watched = faces.clone().requires_grad_()
+    padded = pad_cube(watched, 2, corners)
+    assert torch.equal(padded, pad_cube(faces, 2, corners))
+    weight = torch.rand(padded.shape, generator=generator, dtype=torch.float64)
+    (padded * weight).sum().backward()
+    numbers = torch.arange(1, 385, dtype=torch.float64).view(1, 6, 1, 8, 8)
+    copies = pad_cube(numbers, 2, corners).long().view(-1)  # which pixel each padded one copies; 0: none
+    expected = torch.zeros(385, 2, 3, dtype=torch.float64)
+    expected.index_add_(0, copies, weight.permute(1, 3, 4, 0, 2).reshape(-1, 2, 3))
+    assert torch.allclose(watched.grad, expected[1:].view(6, 8, 8, 2, 3).permute(3, 0, 4, 1, 2))
+
+
 def test_there_and_back() -> None:
     size = (64, 128)
     x, y, z = equirectangular_directions(*size, CPU, torch.float64).unbind(-1)

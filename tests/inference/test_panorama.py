@@ -15,6 +15,7 @@ from perception.geometry.image_transform import ImageTransform
 from perception.geometry.sphere import equirectangular_directions
 from perception.geometry.tangent import TangentLayout
 from perception.inference.panorama import VIEWS, PanoramaDepth, fuse
+from perception.inference.panorama_sky import spread_sky
 from perception.models.preprocess import Prepared
 from perception.results import DepthResult, Prediction
 
@@ -93,6 +94,24 @@ def test_what_lies_above_the_sky_is_sky() -> None:
     inside = torch.ones_like(valid)
     inside[LAYOUT.patches // 2, 10:20, 10:30] = False  # a window does not open the ceiling
     assert (fuse(LAYOUT, patch_inverse(LAYOUT), inside, SIZE, True)["valid"][0, 0][:12] > 0.5).all()
+
+
+def test_the_picture_spreads_the_sky_that_some_patches_found() -> None:
+    """Half of a cloudy sky was found, up to a straight border: the other half follows down to the roofs, and into none of the houses."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.meshgrid(np.arange(128), np.arange(256), indexing="ij")
+    roofs = 40 + 8 * ((columns // 32) % 3)
+    truth = rows < roofs
+    clouds = 0.06 * np.sin(columns / 9) * np.cos(rows / 7)
+    heaven = np.stack([0.55 + clouds, 0.65 + clouds, 0.8 + 0.5 * clouds], -1)
+    houses = np.array([0.75, 0.7, 0.6]) + 0.05 * rng.normal(size=(128, 256, 1))
+    image = np.where(truth[..., None], heaven, houses).astype(np.float32)
+    found = truth & (columns < 128)
+    spread = spread_sky(image, found)
+    assert (spread & found).sum() == found.sum() and not spread[~truth].mean() > 0.01
+    assert spread[truth].mean() > 0.95
+    window = truth & (columns < 12)  # a window in a wall: the ceiling of the same colour stays a ceiling
+    assert (spread_sky(image, window) == window).all()
 
 
 class Oracle(nn.Module):

@@ -126,8 +126,13 @@ def test_a_partial_panorama_is_told_by_its_angles() -> None:
     for wrong in ({}, {"longitude": (1, 2, 3)}, {"lon": (0, 1)}, {"longitude": (1.0, -1.0)}):
         with pytest.raises(PerceptionError, match="longitude"):
             resolve_camera(part, wrong, kind="equirectangular")
+    with pytest.raises(PerceptionError, match="found longitude 60 to -60, latitude -20 to 25 degrees"):
+        resolve_camera(part, _angles("60,-60,-20,25"), kind="equirectangular")
     with pytest.raises(PerceptionError, match="--angles"):
         _angles("1,2,3")
+    for given in (None, _angles("-60,60,-20,25")):  # a panorama has no field of view: never ignored in silence
+        with pytest.raises(InputError, match="found fov=80 for a panorama.*--angles"):
+            resolve_camera(part, given, fov=80, kind="equirectangular")
 
 
 @pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt"])

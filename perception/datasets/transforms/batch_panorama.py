@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,12 +11,14 @@ from torch import Tensor
 from perception.datasets.transforms.registry import register_batch_transform
 from perception.errors import RecipeError
 
-_MAPS = ("image", "depth", "depth_valid", "semantic", "instance", "mask")
+_MAPS = ("image", "neighbours", "depth", "depth_valid", "semantic", "instance", "mask")
 
 
 @register_batch_transform
 class RandomPanoramaRoll:
     """Turns each panorama by a random angle about the vertical: columns move around the seam, in pictures and truth alike.
+
+    The neighbouring frames of a video turn by the same angle, and ``neighbour_from_camera`` with them.
 
     Args:
         steps: number of equally spaced angles (4 is what OmniFusion trains with); None: any column.
@@ -45,4 +48,11 @@ class RandomPanoramaRoll:
             if isinstance(value, Tensor):
                 index = columns.view(count, *[1] * (value.ndim - 2), width).expand_as(value)
                 new[key] = value.gather(-1, index)
+        if "neighbour_from_camera" in batch:
+            motion = batch["neighbour_from_camera"]
+            angle = shift.to(motion) * (2 * math.pi / width)  # pictures move to the right: longitudes grow
+            turn = torch.eye(4, dtype=motion.dtype, device=device).repeat(count, 1, 1)
+            turn[:, 0, 0], turn[:, 0, 2] = angle.cos(), angle.sin()
+            turn[:, 2, 0], turn[:, 2, 2] = -angle.sin(), angle.cos()
+            new["neighbour_from_camera"] = turn[:, None] @ motion @ turn.mT[:, None]
         return new

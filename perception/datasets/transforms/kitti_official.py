@@ -49,10 +49,13 @@ def official_transform(
 def learnable_rows(
     labels: KittiLabels, classes: Sequence[str], depth_range: tuple[float, float] = (2.0, 65.0)
 ) -> np.ndarray:
-    """(N,) bool: rows of the given classes, of a KITTI difficulty, and at a depth in the range, metres."""
+    """(N,) bool: rows of the given classes, of a KITTI difficulty, and at a depth in the range, metres.
+
+    A truncation of -1 (unknown) fits any difficulty, as in the official code.
+    """
     # The official code adds a pixel to the height before it looks up the difficulty.
     height = labels.boxes2d[:, 3] - labels.boxes2d[:, 1] + 1
-    level = np.zeros(len(labels), bool)
+    level = labels.truncated == -1
     for least, truncation, occlusion in LEVELS:
         level |= (height >= least) & (labels.truncated <= truncation) & (labels.occluded <= occlusion)
     z = labels.location[:, 2]

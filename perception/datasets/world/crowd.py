@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.placing import Street
+from perception.datasets.world.placing import Mover, Street
 from perception.datasets.world.scene import Motion, Path
 from perception.datasets.world.templates import template
 
@@ -31,6 +31,7 @@ def pedestrian(
     scale = (tall, tall * float(np.exp(rng.normal(0, 0.05))), tall)
     size = shape.scaled_size(scale)
     still = standing or shape.model == "standing"
+    speed = 0.0
     yaw = (
         float(rng.uniform(-np.pi, np.pi))
         if still and heading is None
@@ -39,24 +40,32 @@ def pedestrian(
     if not street.ground.claim(s, d, max(size[0], 0.6), max(size[1], 0.6), yaw, 0.05):
         return False
     mesh = kit.dress(shape, ID["person"], scale, kit.person_roles())
-    if still:
-        motion = street.resting(s, d, z, yaw, size[2], tilt=False)
-        street.thing("person", mesh, size, motion, "pedestrian.standing", shape.model)
-        return True
-    speed = float(rng.uniform(0.8, 1.7))
+    if not still:
+        speed = float(rng.uniform(0.8, 1.7))
+
+    def motion(s: float, d: float, yaw: float) -> Motion:
+        if still:
+            return street.resting(s, d, z, yaw, size[2], tilt=False)
+        return _walk(street, s, d, z, yaw, speed, size[2] / 2)
+
+    state = "pedestrian.standing" if still else "pedestrian.moving"
+    item = street.thing("person", mesh, size, motion(s, d, yaw), state, shape.model)
+    street.movers.append(Mover(item, s, d, yaw, motion, person=True))
+    return True
+
+
+def _walk(street: Street, s: float, d: float, z: float, yaw: float, speed: float, lift: float) -> Motion:
+    """Along the street, or across it where `yaw` says so."""
     if abs(np.sin(yaw)) > 0.7:
         ends = np.linspace(d - np.sign(np.sin(yaw)) * 20, d + np.sign(np.sin(yaw)) * 20, 41)
         edges = [street.layout.edge(street.layout.drive == sign) for sign in (1, -1)]
         points = street.corridor.at(s, ends, np.where((ends > edges[0]) | (ends < -edges[1]), street.layout.kerb, 0.0))
-        motion = Motion(path=Path(points), start=20.0, speed=speed, lift=size[2] / 2, upright=True)
+        motion = Motion(path=Path(points), start=20.0, speed=speed, lift=lift, upright=True)
         # Start exactly at (s, d): the path's height steps at the kerb change its length a little.
         motion.start = float(motion.path.along[np.argmin(np.abs(ends - d))])
-    else:
-        forward = bool(np.cos(yaw) > 0)
-        way = street.corridor.path(d, forward, s - 60, s + 60, z)
-        motion = Motion(path=way, start=way.find(s), speed=speed, lift=size[2] / 2, upright=True)
-    street.thing("person", mesh, size, motion, "pedestrian.moving", shape.model)
-    return True
+        return motion
+    way = street.corridor.path(d, bool(np.cos(yaw) > 0), s - 60, s + 60, z)
+    return Motion(path=way, start=way.find(s), speed=speed, lift=lift, upright=True)
 
 
 def people(street: Street, amount: float) -> None:

@@ -84,6 +84,7 @@ class Greens:
                 0.0,
                 ((s1 - s0) / count / 1.95, 1.0, height),
                 look,
+                fixed=True,
             )
 
     def _look(self) -> np.ndarray:

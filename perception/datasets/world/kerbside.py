@@ -15,7 +15,7 @@ from perception.datasets.world.traffic import choose
 def lamp_post(street: Street, s, d, z, yaw) -> None:
     shape = template("street_lamp", street.variant(12))
     _, arm, height = shape.model.split()
-    street.still(shape, "pole", s, d, z, yaw)
+    street.still(shape, "pole", s, d, z, yaw, fixed=True)
     if street.night:
         world = street.pose(s, d, z, yaw)
         at = world[:3, :3] @ np.float32([0, float(arm), float(height) - 0.1]) + world[:3, 3]
@@ -43,7 +43,7 @@ def line_kerb(street: Street, greens: Greens) -> None:
                     continue
                 shape = template("street_lamp", lamp_variant)
                 _, arm, height = shape.model.split()
-                street.still(shape, "pole", float(s), sign * kerb_d, z, inward)
+                street.still(shape, "pole", float(s), sign * kerb_d, z, inward, fixed=True)
                 if street.night and -25 < s < 110:
                     world = street.pose(float(s), sign * kerb_d, z, inward)
                     at = world[:3, :3] @ np.float32([0, float(arm), float(height) - 0.1]) + world[:3, 3]
@@ -195,7 +195,7 @@ def _wires(street: Street, sign: int, d: float, z: float) -> None:
     places = np.arange(corridor.start + 10, corridor.end, float(rng.uniform(28, 40)))
     shape = template("utility_pole", street.variant(6))
     for s in places:
-        street.still(shape, "pole", float(s), sign * d, z)
+        street.still(shape, "pole", float(s), sign * d, z, fixed=True)
     height = shape.size[2] - 0.3 - 0.2
     for across in (-0.9, 0.9):
         s = np.linspace(places[0], places[-1], (len(places) - 1) * 4 + 1)

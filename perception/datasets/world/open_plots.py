@@ -7,6 +7,7 @@ import numpy as np
 from perception.datasets.world.classes import ID
 from perception.datasets.world.crowd import pedestrian
 from perception.datasets.world.kerbside import lamp_post
+from perception.datasets.world.mesh import pose
 from perception.datasets.world.parking import park
 from perception.datasets.world.plot_edges import boundary, cover
 from perception.datasets.world.templates import template
@@ -110,9 +111,11 @@ def site_plot(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
         )
     for _ in range(int(rng.integers(1, 4))):
         at = street.corridor.at(float(rng.uniform(s0 + 3, s1 - 3)), sign * (front + float(rng.uniform(8, 20))), z)
-        street.builder.blob(
-            rng, at, rng.uniform((3, 3, 1.2), (8, 6, 4)), 0.15, 2, material=soil, semantic=ID["terrain"]
-        )
+        size = rng.uniform((3, 3, 1.2), (8, 6, 4))
+        street.builder.blob(rng, at, size, 0.15, 2, material=soil, semantic=ID["terrain"])
+        heap = np.eye(4)
+        heap[:3, 3] = at
+        street.wall(heap, -0.5 * size, 0.5 * size)
     if rng.random() < 0.6:  # the concrete shell of a house to be
         b, depth, wide = street.builder, 10.0, min(s1 - s0 - 4, 18.0)
         concrete = street.kit.lookup_like("concrete")
@@ -125,12 +128,17 @@ def site_plot(street, greens, stock, shape, s0, s1, sign, own, front) -> None:
                 material=concrete,
                 semantic=ID["building"],
             )
+            if k == 0:
+                slab = pose(street.corridor.at(middle, sign * (front + 15), z + 3.0), yaw)
+                street.wall(slab, (-wide / 2, -depth / 2, -0.25), (wide / 2, depth / 2, 0.25))
             posts = [
                 street.corridor.at(middle + a * wide * 0.46, sign * (front + 15 + c * depth * 0.45), z + 3.0 * k + 1.5)
                 for a in (-1, -0.33, 0.33, 1)
                 for c in (-1, 1)
             ]
             b.box(posts, (0.4, 0.4, 3.0), yaw, material=concrete, semantic=ID["building"])
+            for post in posts if k == 0 else ():
+                street.wall(pose(post, yaw), (-0.2, -0.2, -1.5), (0.2, 0.2, 1.5))
 
 
 def plaza_plot(street, greens, stock, shape, s0, s1, sign, own, front) -> None:

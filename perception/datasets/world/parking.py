@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.crowd import pedestrian
-from perception.datasets.world.placing import Street
+from perception.datasets.world.placing import Mover, Street
+from perception.datasets.world.scene import Motion
 from perception.datasets.world.templates import template
 from perception.datasets.world.traffic import choose, vehicle
 
@@ -18,14 +19,13 @@ def park(street: Street, s: float, d: float, yaw: float, kind: str | None, z: fl
     if not street.ground.claim(s, d, size[0], size[1], yaw, 0.1):
         return 0.0
     state = "cycle.without_rider" if category in ("bicycle", "motorcycle") else "vehicle.parked"
-    street.thing(
-        category,
-        street.kit.dress(shape, ID[category], scale, lookup),
-        size,
-        street.resting(s, d, z, yaw, size[2]),
-        state,
-        shape.model,
-    )
+
+    def motion(s: float, d: float, yaw: float) -> Motion:
+        return street.resting(s, d, z, yaw, size[2])
+
+    mesh = street.kit.dress(shape, ID[category], scale, lookup)
+    item = street.thing(category, mesh, size, motion(s, d, yaw), state, shape.model)
+    street.movers.append(Mover(item, s, d, yaw, motion))
     return size[0]
 
 

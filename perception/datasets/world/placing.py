@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,10 @@ from perception.datasets.world.mesh import Mesh, MeshBuilder, pose
 from perception.datasets.world.palette import Kit
 from perception.datasets.world.road import Corridor, Layout
 from perception.datasets.world.scene import Motion, SceneObject
+from perception.datasets.world.settling import box_row
 from perception.datasets.world.templates import Template, template
+from perception.datasets.world.terrain import Terrain
+from perception.datasets.world.vegetation import TREES
 
 
 class Ground:
@@ -46,6 +50,54 @@ class Ground:
 
 
 @dataclass
+class Standing:
+    """A dressed shape without an object box: its place, and what `settling` may do with it.
+
+    plant: may shrink and be dropped; fixed: stays where it is."""
+
+    mesh: Mesh
+    s: float
+    d: float
+    z: float
+    yaw: float
+    shape: Template
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    plant: bool = False
+    fixed: bool = False
+
+    @property
+    def model(self) -> str:
+        """The template's."""
+        return self.shape.model
+
+    @property
+    def stem(self) -> bool:
+        """Whether it is a tree."""
+        return self.model in TREES
+
+    @property
+    def low_box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds (3,), (3,) of what lies between 0.25 and 2.2 m above the foot; a thin post's where nothing does."""
+        vertices = self.mesh.vertices
+        part = vertices[(vertices[:, 2] > 0.25) & (vertices[:, 2] < 2.2)]
+        if not len(part):
+            part = np.array([[-0.05, -0.05, 0.25], [0.05, 0.05, 2.2]])
+        return part.min(0).astype(np.float64), part.max(0).astype(np.float64)
+
+
+@dataclass
+class Mover:
+    """A parked vehicle or a person: where it was put, and its motion if it is put at another (s, d, yaw)."""
+
+    item: SceneObject
+    s: float
+    d: float
+    yaw: float
+    motion: Callable[[float, float, float], Motion]
+    person: bool = False
+
+
+@dataclass
 class Street:
     """What the generators of one street share."""
 
@@ -64,6 +116,11 @@ class Street:
     mobile_lamps: list[tuple[int, Lamps]] = field(default_factory=list)
     parcels: list[tuple[float, float, int]] = field(default_factory=list)
     lights_red: bool = False  # for own traffic
+    # What `settling.settle` goes through in the end: static shapes, objects that may move, and upright boxes that stay.
+    standing: list[Standing] = field(default_factory=list)
+    movers: list[Mover] = field(default_factory=list)
+    walls: list[np.ndarray] = field(default_factory=list)
+    terrain: dict[int, Terrain] = field(default_factory=dict)  # by the sign of d
 
     def pose(self, s: float, d: float, z: float = 0.0, yaw: float = 0.0, tilt: bool = False) -> np.ndarray:
         """(4, 4) world_from_thing at (s, d), z metres above the road, turned by yaw against the street."""
@@ -74,13 +131,20 @@ class Street:
         """A random template number below `count`."""
         return int(self.rng.integers(count))
 
-    def still(self, shape: Template, semantic, s, d, z=0.0, yaw=0.0, scale=(1.0, 1.0, 1.0), lookup=None) -> None:
-        """Add a template to the static mesh; `semantic` a name or (T,) ids."""
+    def wall(self, matrix: np.ndarray, low, high) -> None:
+        """Note an upright box, from `low` to `high` (3,) in the frame of `matrix`, that other things keep out of."""
+        self.walls.append(box_row(matrix.astype(np.float64), np.asarray(low, float), np.asarray(high, float)))
+
+    def still(
+        self, shape: Template, semantic, s, d, z=0.0, yaw=0.0, scale=(1.0, 1.0, 1.0), lookup=None, fixed=False
+    ) -> None:
+        """Stand a template on the ground; `semantic` a name or (T,) ids. `fixed`: it cannot give way to what it overlaps."""
         name = semantic if isinstance(semantic, str) else "pole"
         mesh = self.kit.dress(shape, ID[name], scale, lookup)
         if not isinstance(semantic, str):
             mesh.semantic = np.asarray(semantic, np.uint8)
-        self.builder.add(mesh, self.pose(s, d, z, yaw))
+        plant = name == "vegetation" and not fixed
+        self.standing.append(Standing(mesh, s, d, z, yaw, shape, scale, plant, fixed))
 
     def furniture(
         self, kind: str, count: int, semantic, s, d, z=0.0, yaw=0.0, room=(0.5, 0.5), **options

@@ -26,6 +26,9 @@ def boundary(street, greens, s0, s1, sign, d, kind: str | None = None) -> None:
         return
     fence = ID["fence"]
     posts = np.linspace(s0, s1, max(int((s1 - s0) / 2.2), 1) + 1)
+    for a, e in zip(posts[:-1], posts[1:], strict=True):
+        half = float(e - a) / 2
+        street.wall(street.pose(float(a) + half, sign * d, z), (-half, -0.15, 0.0), (half, 0.15, height + 0.1))
     if kind == "wall":
         material = kit.textured(
             ("brick", "plaster", "stone_blocks", "concrete")[int(rng.integers(4))], kit.vary("#a89a88", 0.3)

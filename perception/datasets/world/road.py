@@ -13,6 +13,7 @@ import numpy as np
 from perception.datasets.world.classes import ID
 from perception.datasets.world.mesh import MeshBuilder, grid
 from perception.datasets.world.scene import Path
+from perception.datasets.world.terrain import Terrain
 
 
 class Corridor:
@@ -176,8 +177,11 @@ class Surfaces:
 _SIDE_LENGTH = 90.0
 
 
-def build_road(rng, builder: MeshBuilder, corridor: Corridor, layout: Layout, surfaces: Surfaces, rural: bool) -> None:
-    """All ground surfaces and markings."""
+def build_road(
+    rng, builder: MeshBuilder, corridor: Corridor, layout: Layout, surfaces: Surfaces, rural: bool
+) -> dict[int, Terrain]:
+    """All ground surfaces and markings; returns the ground beside the street by the sign of d."""
+    terrain = {}
     start, end = corridor.start, corridor.end
     left, right = (layout.edge(layout.drive == s) for s in (1, -1))
     ribbon(builder, corridor, (start, end), (-right, left), material=surfaces.asphalt, semantic=ID["road"])
@@ -261,9 +265,21 @@ def build_road(rng, builder: MeshBuilder, corridor: Corridor, layout: Layout, su
                 for k in range(12)
             ]
             patches(builder, corridor, dash, material=surfaces.white, semantic=ID["road"])
-        _terrain(rng, builder, corridor, layout, surfaces, sign, own, rural)
+        terrain[sign] = Terrain(rng, builder, corridor, layout, surfaces.terrain, sign, own, rural)
+    across = (-layout.outer(layout.drive < 0), layout.outer(layout.drive > 0))
+    for span in ((start - 30, start), (end, end + 30)):  # meadow where the road ends
+        ribbon(
+            builder,
+            corridor,
+            span,
+            across,
+            (layout.kerb - 0.05,) * 2,
+            material=surfaces.terrain,
+            semantic=ID["terrain"],
+        )
     _markings(rng, builder, corridor, layout, surfaces)
     _wear(rng, builder, corridor, layout, surfaces)
+    return terrain
 
 
 def _strip(builder, corridor, span, sign, near, far, z, material, semantic, step=4.0) -> None:
@@ -273,50 +289,6 @@ def _strip(builder, corridor, span, sign, near, far, z, material, semantic, step
 
 def _wall(builder, corridor, span, sign, d, low, high, material, semantic) -> None:
     ribbon(builder, corridor, span, (sign * d, sign * d), (low, high), material=material, semantic=ID[semantic])
-
-
-def _terrain(rng, builder, corridor, layout, surfaces, sign, own, rural) -> None:
-    """Ground behind the pavement, out to hills at the horizon."""
-    outer = layout.outer(own)
-    reach = np.array([0, 3, 8, 16, 30, 60, 110, 190, 320, 520]) + outer
-    s = np.linspace(corridor.start - 25, corridor.end + 25, 34)
-    base = layout.kerb - 0.05
-    fade = np.clip((reach - outer - (4 if rural else 30)) / 90, 0, 1)
-    hills = rng.uniform(0, 30) if rng.random() < 0.6 else 0.0
-    roll = rng.uniform(0.0, 1.2) if rural else 0.25
-    phase = rng.uniform(0, 6.28, 6)
-    wave = (
-        sum(np.sin(s[:, None] / l + reach[None] / (l * 1.3) + p) for l, p in zip((17, 37, 90), phase, strict=False)) / 3
-    )
-    ridge = sum(np.sin(s[:, None] / l + p) for l, p in zip((60, 110, 45), phase[3:], strict=True)) / 3
-    z = base + wave * roll * np.clip((reach - outer) / 20, 0, 1) + (ridge + 0.8) * hills * fade[None] ** 2
-    embankment = rng.normal(0, 0.12) if rural else 0.0
-    z += np.clip(embankment, -0.12, 0.3) * np.clip(reach - outer, 0, 14)
-    in_side_road = np.zeros(len(s), bool)
-    for centre in layout.crossings:
-        in_side_road |= np.abs(s - centre) < layout.side_width + 9
-    z[in_side_road] = np.minimum(z[in_side_road], np.where(reach > outer + 110, z[in_side_road], -0.08))
-    d = sign * reach
-    order = slice(None) if sign > 0 else slice(None, None, -1)
-    # Far columns open out like a fan so that the horizon is closed ahead and behind.
-    spread = 1 + np.clip((reach - outer - 60) / 200, 0, 3)
-    centre = (corridor.start + corridor.end) / 2
-    along = centre + (s[:, None] - centre) * spread
-    points = corridor.at(np.clip(along, corridor.s[0], corridor.s[-1]), d[None], z)
-    beyond = along - np.clip(along, corridor.s[0], corridor.s[-1])
-    yaw = corridor.yaw(np.clip(along, corridor.s[0], corridor.s[-1]))
-    points[..., 0] += beyond * np.cos(yaw)
-    points[..., 1] += beyond * np.sin(yaw)
-    local = np.stack(np.broadcast_arrays(along, d[None], z), -1)[:, order]
-    vertices, triangles = grid(points[:, order])
-    cell = np.full((len(s) - 1, len(reach) - 1), surfaces.terrain)
-    builder.batch(
-        vertices[None],
-        triangles,
-        material=np.repeat(cell.ravel(), 2)[None],
-        semantic=ID["terrain"],
-        local=local.reshape(1, -1, 3),
-    )
 
 
 def _markings(rng, builder, corridor, layout, surfaces) -> None:

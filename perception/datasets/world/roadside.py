@@ -52,6 +52,7 @@ class Stock:
         """Place a building between s0 and s1 (its width is scaled to fit), its front `front` metres from the centre line."""
         street = self.street
         width, _ = footprint(shape)
+        along = matrix is None and kind == "block"
         if matrix is None:
             yaw = 0.0 if sign > 0 else np.pi
             matrix = street.pose((s0 + s1) / 2, sign * front, street.layout.kerb, yaw)
@@ -59,6 +60,11 @@ class Stock:
         tall = float(np.exp(street.rng.normal(0, 0.04)))
         mesh = street.kit.dress(shape, ID["building"], ((s1 - s0) / width, 1.0, tall), self._finish(kind))
         street.builder.add(mesh, matrix)
+        part = mesh.vertices[mesh.vertices[:, 2] < 2.9, :2]  # wings and garages too
+        low, high = np.array((*part.min(0), -1.0)), np.array((*part.max(0), 2.6))
+        if along:  # steps and shop fronts leave room on the pavement
+            low[1] = 0.02
+        street.wall(matrix, low, high)
 
     def _finish(self, kind: str) -> np.ndarray:
         kind = "block" if kind == "corner" else kind
@@ -110,6 +116,8 @@ def line_roadside(street: Street, greens: Greens) -> None:
                     kind, shape = ("plaza", None) if street.setting in ("city", "downtown") else ("park", None)
                 if shape is None and wide < 14 and kind not in ("wood", "plaza"):
                     kind = "field" if street.setting == "rural" else "park"
+                if kind not in ("field", "wood", "park"):
+                    street.terrain[sign].level(s, s + wide)
                 _PARCEL[kind](street, greens, stock, shape, s, s + wide, sign, own, front)
                 s += wide
     _vistas(street, greens, stock)
@@ -146,7 +154,7 @@ def _vistas(street: Street, greens: Greens, stock: Stock) -> None:
                 d += wide
         elif kind == "trees":
             for d in np.arange(-45, 45, 5.5):
-                greens.tree(s + turn * float(rng.uniform(0, 12)), float(d), 0.0)
+                greens.tree(s + turn * min(float(rng.uniform(0, 12)), 10.5), float(d), 0.0)
     for centre in layout.crossings:
         for sign, own in layout.sides():
             for side in (-1, 1):

@@ -21,6 +21,7 @@ from perception.datasets.world.placing import Street
 from perception.datasets.world.road import Corridor, Layout, Surfaces, build_road
 from perception.datasets.world.roadside import line_roadside
 from perception.datasets.world.scene import Route, Scene
+from perception.datasets.world.settling import settle
 from perception.datasets.world.traffic import cross_traffic, fill_lanes
 from perception.datasets.world.weather import WEATHERS, pick_weather, street_lighting, wild_lighting
 from perception.errors import InputError, nearest
@@ -63,7 +64,7 @@ def build_street(
     street = Street(rng, kit, corridor, layout, setting, weather, night)
     queue = bool(rng.random() < (0.5 if layout.lights else 0.12))
     street.lights_red = queue
-    build_road(rng, street.builder, corridor, layout, _surfaces(kit, setting), setting == "rural")
+    street.terrain = build_road(rng, street.builder, corridor, layout, _surfaces(kit, setting), setting == "rural")
     street.builder.semantic = ID["building"]
     greens = Greens(street)
     route = _traffic(street, queue)
@@ -74,6 +75,7 @@ def build_street(
         {"city": 7, "downtown": 9, "boulevard": 5, "residential": 2.5, "industrial": 1, "rural": 0.3}[setting]
         * rng.uniform(0.2, 1.6),
     )
+    settle(street)
     if style == "wild":
         picture = kit.bank.image(kit.bank.index(kit.bank.pick(rng)))[..., :3] * rng.uniform(0.3, 1.0, 3).astype(
             np.float32

@@ -12,6 +12,14 @@ from perception.geometry.cameras import Equirectangular, Pinhole
 
 _PROBE = (18, 24)
 _UP = np.float32([0, 0, 1])
+_ANGLES = np.arange(0, 2 * np.pi, np.pi / 10)
+# 60 directions: level, and 25 degrees up and down.
+_AROUND = np.concatenate(
+    [
+        np.stack([np.cos(_ANGLES) * c, np.sin(_ANGLES) * c, _ANGLES * 0 + n], 1)
+        for c, n in ((1, 0), (0.906, 0.423), (0.906, -0.423))
+    ]
+).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +54,13 @@ def sample_views(
     """Draw `count` viewpoints. size: (H, W) of random pinhole cameras; `camera`: this one instead of random ones.
     viewpoint: "driver" or "free" in streets, None = 70 % driver's.
 
-    Viewpoints inside a solid, right before a surface or with little but sky are drawn again (16 tries, then the best one is kept).
+    Viewpoints inside a solid, within 1 m of anything but the ground, behind a crown or with little but sky are drawn again (16 tries in
+    rooms, 32 in streets, then the best one is kept).
     """
     views = []
     for _ in range(count):
         best, best_score = None, -np.inf
-        for _ in range(16):
+        for _ in range(16 if scene.kind == "room" else 32):
             model = camera or random_pinhole(rng, *size, degrees)
             if scene.kind == "room":
                 pose, kind = _room_pose(scene, rng, time, model)
@@ -145,8 +154,14 @@ def _score(scene: Scene, time: float, camera: Pinhole | Equirectangular, pose: n
         above = posed.cast(eye, _UP[None])
         # Under a roof or within a tree's crown is no place to stand outdoors.
         badness += 1.0 * (bool(above.valid[0]) and float(above.t[0]) < 30.0 and above.semantic[0] in _SOLID)
+        around = posed.cast(eye, _AROUND)
+        badness += 0.5 * bool(((around.t < 1.0) & ~np.isin(around.semantic, _GROUND)).any())
+        screen = np.isin(hits.semantic, _SCREENS) & (distance < 7.0)  # nothing to be seen past
+        badness += max(0.0, float(np.mean(screen)) - 0.22)
     return -badness
 
 
 _SHELL = (classes.ID["floor"], classes.ID["wall"], classes.ID["ceiling"])
+_GROUND = tuple(classes.ID[name] for name in ("road", "pavement", "terrain"))
+_SCREENS = tuple(classes.ID[name] for name in ("vegetation", "fence", "traffic_sign"))
 _SOLID = (classes.ID["building"], classes.ID["vegetation"], classes.ID["truck"], classes.ID["bus"], classes.ID["car"])

@@ -17,7 +17,8 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.io.checkpoints import load_strictly
+from perception.models.layers.weight_files import rename, state_of
 
 State = Tensor | tuple[Tensor, Tensor]
 

@@ -9,7 +9,7 @@ import timm
 from torch import nn
 
 from perception.errors import RecipeError, WeightsError, nearest
-from perception.models.layers.weight_files import load_strictly
+from perception.io.checkpoints import load_strictly
 
 
 def load_timm(trunk: nn.Module, name: str, rename: Callable[[str], str | None], pretrained: bool = True) -> None:

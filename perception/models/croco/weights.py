@@ -14,10 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
-from perception.io.checkpoints import read_checkpoint, state_dict_of
+from perception.io.checkpoints import load_strictly, read_checkpoint, state_dict_of
 from perception.models.croco.dpt_head import LAYER_DIMS
 from perception.models.croco.transformer import SIZES
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.models.layers.weight_files import rename, state_of
 
 _TRANSFORMER: list[tuple[str, str | None]] = [
     (r"mask_token$", "mask_token"),

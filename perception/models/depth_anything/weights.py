@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.io.checkpoints import load_strictly
 from perception.models.depth_anything.model import SIZES
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.models.layers.weight_files import rename, state_of
 
 _ENCODER: list[tuple[str, str | None]] = [
     (r"mask_token$", None),

@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
-from perception.models.layers.weight_files import check_fit, rename, state_of
+from perception.io.checkpoints import check_fit
+from perception.models.layers.weight_files import rename, state_of
 
 Rules = list[tuple[str, str | None]]
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from perception.errors import WeightsError
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.io.checkpoints import load_strictly
+from perception.models.layers.weight_files import rename, state_of
 
 # Official prefix or pattern -> ours. First match wins; None: stored twice or never used by the official code.
 _LAYER = r"depthaware_transformer\.decoder\.layers\.(\d+)\."

@@ -12,9 +12,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.io.checkpoints import load_strictly
 from perception.models.depth_anything import weights as depth_anything
 from perception.models.depth_anything.model import SIZES
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.models.layers.weight_files import rename, state_of
 from perception.models.monodetr.weights import SHARED_RULES, merge_projections, shared_config
 
 _DEPTH = "depth_predictor_2\\."

@@ -11,12 +11,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from perception.models.backbones.factory import build_backbone
+from perception.models.backbones.light_resnet import LightResNet, is_light_resnet
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class ResNetPatchEncoder(nn.Module):
-    """A timm ResNet; the geometry is added to the output of its first stage, as OmniFusion does (paper section 3.2).
+    """A ResNet under timm's names; the geometry is added to the output of its first stage, as OmniFusion does (paper section 3.2).
 
     Attributes: channels and strides of the maps (stem, four stages); `geometry_channels`: widths at which geometry is added.
     """
@@ -27,15 +28,21 @@ class ResNetPatchEncoder(nn.Module):
         self, name: str = "resnet34", pretrained: bool = False, model_args: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        import timm
+        if is_light_resnet(name) and not pretrained and not model_args:
+            self.net: nn.Module = LightResNet(name)
+            self.channels, self.strides = list(self.net.channels), list(self.net.strides)
+            self.mean, self.std = IMAGENET
+        else:
+            import timm
 
-        net = timm.create_model(name, pretrained=pretrained, num_classes=0, **dict(model_args or {}))
-        self.net = net
-        self.channels = [info["num_chs"] for info in net.feature_info]
-        self.strides = [info["reduction"] for info in net.feature_info]
+            self.net = timm.create_model(name, pretrained=pretrained, num_classes=0, **dict(model_args or {}))
+            self.channels = [info["num_chs"] for info in self.net.feature_info]
+            self.strides = [info["reduction"] for info in self.net.feature_info]
+            self.mean, self.std = (
+                tuple(self.net.pretrained_cfg.get(key) or usual)
+                for key, usual in zip(("mean", "std"), IMAGENET, strict=True)
+            )
         self.geometry_channels = [self.channels[1]]
-        self.mean = tuple(net.pretrained_cfg.get("mean") or IMAGENET[0])
-        self.std = tuple(net.pretrained_cfg.get("std") or IMAGENET[1])
 
     def begin(self, patches: Tensor) -> list[Tensor]:
         """Map normalised patches (M, 3, h, w) to the stem (M, C, h / 2, w / 2) and the first stage before the geometry joins."""
@@ -73,12 +80,15 @@ class ZooPatchEncoder(nn.Module):
 
 def build_patch_encoder(config: str | Mapping[str, Any]) -> ResNetPatchEncoder | ZooPatchEncoder:
     """A timm ResNet by name or ``{"name", "pretrained", "model_args"}`` is split after its first stage; any other trunk is taken whole."""
+    arguments = {"name": config} if isinstance(config, str) else dict(config)
+    name = str(arguments.get("name", ""))
+    plain = set(arguments) <= {"name", "pretrained", "model_args"}
+    if plain and is_light_resnet(name):
+        return ResNetPatchEncoder(**arguments)
     import timm
     from timm.models.resnet import ResNet
 
-    arguments = {"name": config} if isinstance(config, str) else dict(config)
-    name = str(arguments.get("name", ""))
-    if set(arguments) <= {"name", "pretrained", "model_args"} and timm.is_model(name):
+    if plain and timm.is_model(name):
         entry = timm.model_entrypoint(name)
         if entry.__module__ == ResNet.__module__:
             return ResNetPatchEncoder(**arguments)

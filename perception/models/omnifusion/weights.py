@@ -15,7 +15,8 @@ from torch import Tensor
 
 from perception.errors import InputError, WeightsError
 from perception.geometry.tangent import rings_of
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.io.checkpoints import load_strictly
+from perception.models.layers.weight_files import rename, state_of
 
 _RULES: list[tuple[str, str | None]] = [
     (r"(conv1|bn1|layer[1-4])\.", r"encoder.net.\1."),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
+from perception.io.checkpoints import load_strictly
 from perception.models.polymax import official
 
 _PIXEL = "sem_seg_head.pixel_decoder."
@@ -132,29 +133,16 @@ def _renamed(state: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
     }
 
 
-def load_strictly(network: nn.Module, state: Mapping[str, Tensor], origin: str = "the checkpoint") -> None:
-    """Load `state` into `network`, or raise `WeightsError` that lists the first few keys that are missing, unexpected or misshapen.
+def load_official(network: nn.Module, state: Mapping[str, Tensor], origin: str = "the checkpoint") -> None:
+    """Load a converted state strictly, or raise `WeightsError`.
 
-    Keys of the training-only auxiliary head may be there when the network was built without it.
+    Keys of the training-only auxiliary head may be there when the network was built without it; counters of batch norms may be missing.
     """
     own = network.state_dict()
     without_head = not any(key.startswith("semantic_head.") for key in own)
+    counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
     state = {k: v for k, v in state.items() if not (without_head and k.startswith("semantic_head."))}
-    missing = sorted(own.keys() - state.keys() - {k for k in own if k.endswith("num_batches_tracked")})
-    unexpected = sorted(state.keys() - own.keys())
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in sorted(own.keys() & state.keys())
-        if state[key].shape != own[key].shape
-    ]
-    if missing or unexpected or shapes:
-        parts = [
-            f"{len(keys)} {what} ({', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''})"
-            for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-            if keys
-        ]
-        raise WeightsError(f"{origin} does not fit this model: " + "; ".join(parts))
-    network.load_state_dict(state, strict=False)
+    load_strictly(network, counters | state, origin)
 
 
 def read_official(path: str | Path) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import WeightsError
-from perception.io.checkpoints import read_checkpoint
-from perception.models.layers.weight_files import load_strictly, rename, state_of
+from perception.io.checkpoints import load_strictly, read_checkpoint
+from perception.models.layers.weight_files import rename, state_of
 from perception.models.spidepth.encoder import RESNET
 
 FILES = {"encoder.pth": "encoder.", "depth.pth": "depth_decoder.", "pose.pth": "pose."}

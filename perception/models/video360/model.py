@@ -34,7 +34,7 @@ class Video360(nn.Module):
 
     Args:
         size: (H, W) of the panorama in the network. face: side of the cube's faces; None: H / 2, at least 32 and a multiple of 2^levels.
-        widths, scales, near, far: of `CubeDepthNet`. pose_widths: of `CubePoseNet`. targets: neighbouring frames.
+        widths, scales, near, far, latitude: of `CubeDepthNet`. pose_widths, pose_scale, pose_flow: of `CubePoseNet`. targets: neighbouring frames.
         padding: "cube" or "zeros". explainability: learn what the motion cannot explain. photometric: "plain" (SPL) or "contrast" (CAPL of BiFuse++).
         convention: "consistent", or "official" for BiFuse++'s sampling with its flaws (`view_synthesis`). loss_weights: changes to `LOSS_WEIGHTS`.
     """
@@ -52,6 +52,9 @@ class Video360(nn.Module):
         near: float = 0.1,
         far: float = 50.0,
         pose_widths: Sequence[int] = (16, 32, 64, 128, 128),
+        pose_scale: float = 0.01,
+        pose_flow: bool = False,
+        latitude: bool = False,
         targets: int = 2,
         padding: str = "cube",
         explainability: bool = True,
@@ -79,8 +82,10 @@ class Video360(nn.Module):
         self.targets, self.photometric, self.convention = targets, photometric, convention
         self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
         self.preprocess = PanoramaPreprocess(self.size)
-        self.depth_net = CubeDepthNet(widths, scales, near, far, padding)
-        self.pose_net = CubePoseNet(targets, pose_widths, scales if explainability else 0, padding)
+        self.depth_net = CubeDepthNet(widths, scales, near, far, padding, latitude)
+        self.pose_net = CubePoseNet(
+            targets, pose_widths, scales if explainability else 0, padding, pose_scale, pose_flow
+        )
         self.register_buffer("pixel_mean", 255 * torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", 255 * torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 

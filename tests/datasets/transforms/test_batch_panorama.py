@@ -33,6 +33,33 @@ def test_quarter_turns() -> None:
     assert seen == {0, 2, 4, 6}
 
 
+def test_a_video_turns_as_a_whole_and_its_motion_with_it() -> None:
+    """True range and motion still carry each neighbour into the frame, wherever the frame was turned to."""
+    from perception.models.video360.view_synthesis import warp_panorama
+    from tests.models.video360.test_video360 import scene
+
+    torch.manual_seed(0)
+    reference, depth, target, rotation, translation = scene()
+    motion = torch.eye(4, dtype=torch.float64)
+    motion[:3, :3], motion[:3, 3] = rotation[0], translation[0]
+    batch = {
+        "image": reference.repeat(3, 1, 1, 1),
+        "neighbours": target[:, None].repeat(3, 2, 1, 1, 1),
+        "depth": depth[:, 0].repeat(3, 1, 1),
+        "neighbour_from_camera": motion.repeat(3, 2, 1, 1),
+    }
+    turned = build_batch_transform({"type": "RandomPanoramaRoll"})(batch)
+    assert not torch.equal(turned["image"], batch["image"])
+
+    def cost(motions: torch.Tensor) -> torch.Tensor:
+        moves = motions[:, 1, :3, :3], motions[:, 1, :3, 3]
+        warped = warp_panorama(turned["neighbours"][:, 1], turned["depth"][:, None], *moves)
+        return (warped - turned["image"]).abs().mean((1, 2, 3))
+
+    assert (cost(turned["neighbour_from_camera"]) < 0.01).all()
+    assert (cost(batch["neighbour_from_camera"]) > 0.02).any()  # the motion had to turn, too
+
+
 def test_refuses_what_it_cannot_turn() -> None:
     turn = build_batch_transform({"type": "RandomPanoramaRoll"})
     with pytest.raises(RecipeError, match="whole panoramas"):

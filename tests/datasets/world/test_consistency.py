@@ -65,6 +65,36 @@ def test_depth_lands_in_another_view(world):
     assert agree.mean() > 0.97
 
 
+def test_depth_lands_in_another_camera_at_another_time(street):
+    """The front camera's points, carried along by what they belong to, are what the left camera sees 0.5 s later: same place, thing and colour."""
+    camera = Pinhole.from_fov(192, 108, 90)
+    eyes = {"front": rigs.camera_pose(1.5, 0, 1.6), "left": rigs.camera_pose(1.5, 0.5, 1.6, 0.6)}
+    rig = rigs.Rig("two", tuple(rigs.Camera(name, pose, 10.0, model=camera) for name, pose in eyes.items()))
+    truth = ("depth", "semantic", "instance")
+    now = street.render(rig, 0.0, truth=truth, effects=False).frames["front"]
+    then = street.render(rig, 0.5, truth=truth, effects=False).frames["left"]
+    assert then.time == pytest.approx(now.time + 0.5)
+    seen = now.valid
+    points = transforms.apply(now.world_from_camera, camera.unproject(now.depth)[seen].astype(np.float64))
+    owner = now.instance[seen]
+    for item in street.scene.objects:
+        if item.motion.moving and (owner == item.id).any():
+            step = item.pose(then.time).astype(float) @ transforms.inverse(item.pose(now.time).astype(float))
+            points[owner == item.id] = transforms.apply(step, points[owner == item.id])
+    pixels, depth = camera.project(transforms.apply(transforms.inverse(then.world_from_camera), points))
+    use = inside(pixels, depth, camera)
+    ratio = depth[use] / np.maximum(look_up(then.depth, pixels[use]), 1e-6)
+    same = np.abs(ratio - 1) < 0.03
+    assert use.sum() > 2000
+    assert same.mean() > 0.75 and np.mean(ratio < 0.9) < 0.04  # the rest is hidden by nearer things
+    assert np.mean(look_up(then.instance, pixels[use])[same] == owner[use][same]) > 0.98
+    assert np.mean(look_up(then.semantic, pixels[use])[same] == now.semantic[seen][use][same]) > 0.97
+    here = now.image[seen][use][same].astype(float)
+    error = np.abs(look_up(then.image, pixels[use])[same] - here).mean()
+    unrelated = np.abs(look_up(np.roll(then.image, 37, 1), pixels[use])[same] - here).mean()
+    assert error < 0.6 * unrelated
+
+
 def test_range_and_z_depth_agree(world):
     frame = world.render(SMALL, truth=("depth",))
     np.testing.assert_allclose(SMALL.range_from_depth(frame.depth), frame.range, rtol=2e-5, atol=1e-5)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import pickle
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +87,28 @@ def test_a_killed_run_goes_on_where_it_stopped(cache, tmp_path):
     assert digest(folder) == digest(cache.folder)
     assert counts[0] == (6, 8) and counts[-1] == (8, 8)
     assert (folder / "block-00001" / "image.npy").stat().st_mtime_ns == kept
+
+
+def test_two_processes_share_a_folder_and_one_is_killed(cache, tmp_path):
+    """Both start at once; the one that renders is killed after its first block; the other takes over, and the bytes are the same."""
+    code = (
+        "import sys; from tests.datasets.world.test_dataset import TINY, prerender\n"
+        "prerender(sys.argv[1], TINY, workers=1, progress=False)"
+    )
+    root = Path(__file__).parents[3]
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=root) for _ in range(2)]
+    folder, owner = tmp_path / cache.folder.name, None
+    while owner is None and any(run.poll() is None for run in runs):
+        started = [path.suffix[1:] for path in folder.glob(".block-*")] if any(folder.glob("block-*")) else []
+        owner = next((run for run in runs if str(run.pid) in started), None)
+        time.sleep(0.005)
+    assert owner is not None
+    owner.kill()
+    owner.wait()
+    assert len(list(folder.glob("block-*"))) < 4
+    other = next(run for run in runs if run is not owner)
+    assert other.wait(timeout=300) == 0
+    assert digest(folder) == digest(cache.folder)
 
 
 def test_the_size_on_disk_is_bounded(cache, tmp_path):

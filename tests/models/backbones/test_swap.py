@@ -14,7 +14,7 @@ from perception.geometry import Equirectangular, Pinhole
 from perception.geometry.rig import Rig
 from perception.inference.predictor import Predictor
 from perception.inference.rig_predictor import RigPredictor
-from perception.models.registry import _HOMES, build_model
+from perception.models.registry import MODELS, build_model
 from tests.models.backbones.test_architectures import SMALL
 from tests.models.configs import CASES
 from tests.models.hydra.conftest import TINY as HYDRA
@@ -133,4 +133,4 @@ def test_swap(head: str, family: str) -> None:
 def test_every_head_that_takes_a_trunk_is_swapped() -> None:
     """A new head joins the test above, or says here that it is made of one network."""
     swapped = {configuration(head, "plain ViT")["type"] for head in HEADS}
-    assert swapped | ONE_NETWORK == set(_HOMES)
+    assert swapped | ONE_NETWORK == set(MODELS.homes)

@@ -15,7 +15,7 @@ from perception.geometry.cubemap import FACES
 from perception.geometry.sphere import equirectangular_directions
 from perception.models.registry import build_model
 from perception.models.video360 import losses
-from perception.models.video360.network import CubeConv, CubePoseNet
+from perception.models.video360.network import CubeConv, CubeDepthNet, CubePoseNet, normal_flow
 from perception.models.video360.view_synthesis import rotation_from_axis_angle, warp_panorama
 
 CPU = torch.device("cpu")
@@ -120,6 +120,40 @@ def test_faces_agree_in_the_common_frame() -> None:
         assert motions[0, index, 0, 3:].tolist() == pytest.approx(expected[name], abs=1e-6)
 
 
+def test_the_normal_flow_is_how_far_the_picture_moved() -> None:
+    generator = torch.Generator().manual_seed(0)
+    waves = torch.rand(12, 4, generator=generator) * torch.tensor([0.5, 0.5, 6.0, 1.0]) - torch.tensor(
+        [0.25, 0.25, 0, 0]
+    )
+    v, u = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+
+    def picture(across: float, down: float) -> torch.Tensor:
+        a, b, phase, size = (column[:, None, None] for column in waves.unbind(1))
+        return (
+            (size * torch.sin(2 * math.pi * (a * (u - across) + b * (v - down)) / 2 + phase))
+            .sum(0)
+            .expand(1, 3, 32, 32)
+        )
+
+    faces = torch.cat([picture(0, 0), picture(0.7, -0.4), picture(-0.3, 0.2)], 1)
+    flow = normal_flow(faces, 2)[0, :, 4:-4, 4:-4].mean((1, 2))
+    assert flow.tolist() == pytest.approx([0.7, -0.3, -0.4, 0.2], abs=0.2)
+    assert (flow.sign() == torch.tensor([1, -1, -1, 1])).all()
+    assert normal_flow(torch.zeros(2, 9, 16, 16), 2).abs().max() == 0  # no texture, no motion
+
+
+def test_the_latitude_tells_floor_from_ceiling() -> None:
+    """Flat faces without texture: only with the latitude can the range depend on where one looks."""
+    torch.manual_seed(0)
+    flat = torch.zeros(6, 3, 32, 32)
+    plain, upright = (CubeDepthNet((8, 8), 1, padding="cube", latitude=on) for on in (False, True))
+    with torch.no_grad():
+        same, found = plain(flat)[0], upright(flat)[0]
+    assert same.std() < 1e-4 * same.mean() and found.std() > 1e-2 * found.mean()
+    down, top = (found[FACES.index(name)] for name in ("down", "top"))
+    assert (down.mean() - top.mean()).abs() > 1e-2 * found.mean()
+
+
 def test_cube_padding_leaves_no_border() -> None:
     torch.manual_seed(0)
     faces = torch.ones(6, 2, 8, 8)
@@ -137,7 +171,12 @@ def test_cube_padding_leaves_no_border() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"photometric": "contrast", "explainability": False}, {"convention": "official", "padding": "zeros"}],
+    [
+        {},
+        {"pose_scale": 0.1, "latitude": True, "pose_flow": True},
+        {"photometric": "contrast", "explainability": False},
+        {"convention": "official", "padding": "zeros"},
+    ],
     ids=str,
 )
 def test_learns_from_frames_alone(changes: dict) -> None:

@@ -33,7 +33,9 @@ def _steps(full: tuple[int, ...], kept: tuple[int, ...]) -> tuple[slice, ...]:
     """Slices [::step] that keep `kept` of `full` entries along every axis."""
     steps = []
     for length, count in zip(full, kept, strict=True):
-        fitting = [step for step in (1, 2, 4, 8, 16, 32) if -(-length // step) == count]
+        # The powers of two are the usual ones; among steps that keep one cell it does not matter.
+        steps_tried = (1, 2, 4, 8, 16, 32, *range(3, length + 1))
+        fitting = [step for step in steps_tried if -(-length // step) == count]
         steps.append(slice(None, None, fitting[0] if fitting else 1))
     return tuple(steps)
 

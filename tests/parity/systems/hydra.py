@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from perception.io.checkpoints import load_strictly
 from perception.models.hydra.backward_projection import DepthConsistentAttention
 from perception.models.hydra.calibration import Calibration, DepthAxis
 from perception.models.hydra.centerpoint import NUSCENES_TASKS, CenterGeometry, CenterHead, decode
@@ -18,7 +19,6 @@ from perception.models.hydra.dfa3d import DeformableAttention3D
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.visible import VisibleCells
 from perception.models.hydra.weights import ATTENTION_3D, CENTER_HEAD, DEPTH_CONSISTENT_ATTENTION, DEPTH_NET, convert
-from perception.models.layers.weight_files import load_strictly
 from perception.ops.deformable_attention_3d import deformable_attention_3d
 from perception.ops.lift_splat import VoxelGrid, flatten_height, lift_splat, plan_lift
 from tests.parity.runner import Case, Check

@@ -156,7 +156,10 @@ def losses(case: Case) -> Iterator[Check]:
     inputs = {k: torch.from_numpy(v) for k, v in case.inputs.items()}
     targets = padded_targets(inputs)
     bins = DepthBins(inputs["pred_depth_map_logits"].shape[1] - 1)
-    criterion = MonoCriterion(bins, inputs["pred_angle"].shape[-1] // 2, convention="official")
+    weights = {
+        LOSS_NAMES[name]: value for name, value in case.reference.get("weights", {}).items() if name in LOSS_NAMES
+    }
+    criterion = MonoCriterion(bins, inputs["pred_angle"].shape[-1] // 2, convention="official", weights=weights)
     logits = inputs["pred_depth_map_logits"]
     classes, _ = criterion.depth_map_targets(targets, logits.shape[-2:])
     yield Check("depth_map_target_bins", classes, case.outputs["depth_map_target_bins"])

@@ -1,0 +1,216 @@
+"""What was predicted last in a tab, and everything that is drawn from it, whatever a visitor does at the same time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import Context
+
+from app.jobs.common import Say
+from app.services import HEAVY, QUIET, Services
+
+Parts = Sequence[gr.components.Component]
+
+
+class Result:
+    """The last answer of a tab, by its `ticket`, and the events around it.
+
+    A visitor's events overlap: a slider is moved while a model runs, a tab is opened while its shape is drawn, and what was asked first may come
+    last. Three rules keep late answers from overwriting newer ones:
+
+    * What takes long (`predicted`, `example`, `first`) writes no picture, only the ticket of the kept answer and the `controls` that start with it.
+      These events share one queue, so they end in the order in which they were asked for.
+    * What is seen (`drawn`, `drawn_open`) is written by exactly one event, which draws it from the answer that is kept when it runs. The browser runs
+      such an event ("always_last") never twice at once, and once more after the last change.
+    * What a visitor enters is never written by either: an example sets it at once when it is clicked.
+    """
+
+    def __init__(self, services: Services, prefix: str) -> None:
+        """prefix: with which the elem_ids start."""
+        self.services, self.prefix = services, prefix
+        self.ticket = gr.State(None)
+        self._open = gr.Textbox("", visible="hidden", elem_id=f"{prefix}-open", label="Open view")
+        self._views: dict[str, gr.Tab] = {}
+        self._controls: Parts = ()
+        self._start: Callable[..., tuple[Any, ...]] = lambda answer: ()
+        self._busy: gr.components.Component | None = None
+
+    # -- layout ----------------------------------------------------------------------------------------------------------
+
+    def view(self, title: str) -> gr.Tab:
+        """A tab among the views of the result, to be filled."""
+        tab = self._views[title] = gr.Tab(title)
+        tab.select(None, None, self._open, js=f"() => {json.dumps(title)}", show_progress="hidden")
+        return tab
+
+    def files_view(self, label: str = "Everything in one ZIP, and file by file") -> gr.File:
+        """The view "Files"; see `drawn_files`."""
+        with self.view("Files"):
+            return gr.File(label=label, elem_id=f"{self.prefix}-files", interactive=False)
+
+    def code_view(self, label: str = "This very result in Python") -> gr.Code:
+        """The view "Python"."""
+        with self.view("Python"):
+            return gr.Code(language="python", label=label, elem_id=f"{self.prefix}-code", lines=10)
+
+    # -- answers ---------------------------------------------------------------------------------------------------------
+
+    def starts(
+        self, busy: gr.components.Component, controls: Parts = (), start: Callable[..., tuple[Any, ...]] | None = None
+    ) -> None:
+        """Say where progress is shown, and which controls start anew with an answer: ``start(answer, *their values)`` gives their values."""
+        self._busy, self._controls = busy, list(controls)
+        if start is not None:
+            self._start = start
+
+    def predicted(self, event: Callable[..., Any], make: Callable[..., Any], inputs: Parts) -> None:
+        """After `event` the answer is ``make(say, *inputs)``, made alone on the device. An answer tells its `megabytes`."""
+
+        def run(progress: gr.Progress = gr.Progress(), *values: Any) -> Any:  # noqa: B008
+            asked, now = values[: len(inputs)], values[len(inputs) :]
+            answer = self.services.run(lambda: make(_say(progress), *asked))
+            return self._shown(self.services.shelf.put(answer, answer.megabytes), now)
+
+        self._heavy(event, run, [*inputs, *self._controls])
+
+    def examples(
+        self,
+        samples: gr.Dataset,
+        make: Callable[[int, Say], Any],
+        inputs: Parts,
+        preset: Callable[[int], tuple[Any, ...]],
+    ) -> None:
+        """A click on one of `samples` sets the `inputs` to ``preset(number)`` at once, then shows the example ``make(number, say)``, made once for all."""
+
+        def run(number: int, progress: gr.Progress = gr.Progress(), *now: Any) -> Any:  # noqa: B008
+            return self._example(number, make, progress, now)
+
+        samples.click(preset, samples, list(inputs), queue=False, **QUIET)
+        self._heavy(samples.click, run, [samples, *self._controls])
+
+    def first(self, event: Callable[..., Any], make: Callable[[int, Say], Any]) -> None:
+        """After `event` who has no answer yet sees the first example. The inputs hold it from the start."""
+
+        def run(ticket: str | None, progress: gr.Progress = gr.Progress(), *now: Any) -> Any:  # noqa: B008
+            return _values(gr.skip() for _ in (ticket, *now)) if ticket else self._example(0, make, progress, now)
+
+        self._heavy(event, run, [self.ticket, *self._controls])
+
+    def _example(self, number: int, make: Callable[[int, Say], Any], progress: Any, now: Sequence[Any]) -> Any:
+        ticket = self.services.example(f"{self.prefix}-{int(number)}", lambda: make(int(number), _say(progress)))
+        return self._shown(ticket, now)
+
+    def _shown(self, ticket: str, now: Sequence[Any]) -> Any:
+        return _values((ticket, *self._start(self.services.shelf.get(ticket), *now)))
+
+    def _heavy(self, event: Callable[..., Any], run: Callable[..., Any], inputs: Parts) -> None:
+        event(
+            run,
+            list(inputs),
+            [self.ticket, *self._controls],
+            show_progress_on=self._busy,
+            api_visibility="private",
+            **HEAVY,
+        )
+
+    # -- what is seen ----------------------------------------------------------------------------------------------------
+
+    def drawn(
+        self,
+        draw: Callable[..., Any],
+        inputs: Parts,
+        outputs: Parts,
+        triggers: Sequence[Callable[..., Any]] = (),
+        busy: gr.components.Component | None = None,
+    ) -> None:
+        """Keep `outputs` as ``draw(answer, *inputs)`` gives them: after every new answer and after the `triggers`. No model runs.
+
+        busy: where progress is shown, if it takes long; then it is ``draw(say, answer, *inputs)``.
+        """
+        outputs = list(outputs)
+
+        def run(ticket: str | None, progress: gr.Progress = gr.Progress(), *values: Any) -> Any:  # noqa: B008
+            told = () if busy is None else (_say(progress),)
+            if ticket:
+                try:
+                    return self.services.attempt(lambda: draw(*told, self.services.shelf.get(ticket), *values))
+                except gr.Error as error:  # no error: the browser would forget the run that waits behind this one
+                    gr.Warning(error.message, duration=8)
+            return _values(gr.skip() for _ in outputs)
+
+        shown = QUIET if busy is None else {"api_visibility": "private", "show_progress_on": busy}
+        every = [self.ticket.change, *triggers]
+        gr.on(every, run, [self.ticket, *inputs], outputs, trigger_mode="always_last", **shown)
+
+    def drawn_open(
+        self,
+        title: str,
+        draw: Callable[..., Any],
+        inputs: Parts,
+        output: gr.components.Component,
+        triggers: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        """`drawn`, but only while the view `title` is open: what is costly, or is shown only while it can be seen. Else it is emptied."""
+
+        def run(answer: Any, opened: str, *values: Any) -> Any:
+            return draw(answer, *values) if opened == title else None
+
+        self.drawn(run, [self._open, *inputs], [output], [self._views[title].select, *triggers])
+
+    def drawn_shape(
+        self,
+        draw: Callable[..., Path | None],
+        inputs: Parts,
+        model: gr.Model3D,
+        triggers: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        """The view "3D": ``draw(answer, *inputs, folder)`` writes the file to show."""
+
+        def run(answer: Any, *values: Any) -> str | None:
+            file = draw(answer, *values, self.services.folder())
+            return None if file is None else str(file)
+
+        self.drawn_open("3D", run, inputs, model, triggers)
+
+    def drawn_files(
+        self,
+        write: Callable[..., Sequence[Path]],
+        inputs: Parts,
+        files: gr.File,
+        triggers: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        """The view "Files": ``write(answer, *inputs, folder)`` writes them."""
+
+        def run(answer: Any, *values: Any) -> list[str]:
+            return [str(path) for path in write(answer, *values, self.services.folder())]
+
+        self.drawn_open("Files", run, inputs, files, triggers)
+
+
+def page_load() -> Callable[..., Any]:
+    """The event of a page that is opened."""
+    return Context.root_block.load
+
+
+def tab_opened() -> Callable[..., Any]:
+    """The event of a visitor who opens the `gr.Tab` that is being filled."""
+    block = Context.block
+    while block is not None and not isinstance(block, gr.Tab):
+        block = block.parent
+    if block is None:
+        raise RuntimeError("this must be called inside a gr.Tab")
+    return block.select
+
+
+def _values(values: Iterable[Any]) -> Any:
+    """As an event returns them: a single one bare."""
+    every = tuple(values)
+    return every if len(every) > 1 else every[0]
+
+
+def _say(progress: gr.Progress) -> Say:
+    return lambda share, text: progress(share, desc=text)
