@@ -35,8 +35,10 @@ footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
-.gradio-container table, .gradio-container table * { font-family: var(--font) !important; }
-.gradio-container td .text, .gradio-container td span { white-space: normal !important; overflow-wrap: anywhere; }
+.plain, .plain * { font-family: var(--font) !important; }
+.rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
+.rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }
+.rows th, .rows td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--border-color-primary); }
 @media (max-width: 640px) {
   .gradio-container { padding: 8px !important; }
   .gradio-container main.app { padding: 8px !important; }

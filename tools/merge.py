@@ -37,15 +37,25 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
     from safetensors.torch import save_file
 
-    from perception.io.checkpoints import read_checkpoint, state_dict_of
+    from perception.inference.loading import without_downloads
+    from perception.io.checkpoints import read_checkpoint, read_json, state_dict_of
     from perception.models.merging import lines_merge
+    from perception.models.registry import build_model
 
     def read(path: Path) -> dict[str, torch.Tensor]:
         return state_dict_of(read_checkpoint(path / "model.safetensors" if path.is_dir() else path))
 
+    def order_of(path: Path) -> list[str] | None:
+        """Entries of a published folder's model from input to output, which its file holds sorted by name."""
+        if not path.is_dir():
+            return None
+        config = without_downloads(read_json(path / "config.json")["model"])
+        with torch.device("meta"):
+            return list(build_model(config).state_dict())
+
     try:
         base, tuned = read(options.base), [read(path) for path in options.tuned]
-        merged = lines_merge(base, tuned, options.shallow, options.deep)
+        merged = lines_merge(base, tuned, options.shallow, options.deep, order_of(options.tuned[0]))
     except PerceptionError as error:
         print(f"merge: {error}", file=sys.stderr)
         return 1

@@ -23,6 +23,7 @@ CAMERA, PANORAMA, SURROUND = "Camera", "Panorama", "Six cameras"
 SENSORS = (CAMERA, PANORAMA, SURROUND)
 KINDS, STYLES = ("street", "room"), ("plausible", "wild")
 WEATHERS = ("clear", "low_sun", "cloudy", "overcast", "white", "hazy", "dusk", "night", "rain")
+COLUMNS = ("Error", "Value", "Meaning")  # of the table of errors
 VIEWS = ("Depth", "Normals", "Segments", "Boxes")
 MAX_SEED, MAX_TIME = 10**9, 8.0
 FEWEST_PIXELS = 30  # boxes with fewer visible pixels are not shown

@@ -33,6 +33,15 @@ def facts_html(facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> s
     return f'<dl class="facts">{rows}</dl><div class="notes">{lines}</div>'
 
 
+def table_html(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table that wraps on narrow screens; empty without rows. Everything is escaped."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in headers)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(str(value))}</td>' for value in row)}</tr>" for row in rows)
+    return f'<table class="rows"><caption>{html.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
 def facts_view(prefix: str, label: str = "About this result") -> gr.HTML:
     """Where `facts_html` is shown."""
     return gr.HTML(elem_id=f"{prefix}-summary", label=label, elem_classes="about")

@@ -59,12 +59,13 @@ def build(services: Services) -> None:
                         with gr.Column(scale=3, min_width=300):
                             boxes = picture_view("3D boxes on the picture", "street-boxes", None)
                         with gr.Column(scale=2, min_width=240):
-                            bev = picture_view("From above: forward is up, rings in metres", "street-bev", 480)
+                            bev = picture_view("From above: forward is up, rings in metres", "street-bev", None)
                     table = gr.Dataframe(
                         headers=list(jobs.COLUMNS),
                         interactive=False,
                         label="Objects, the nearest first. Heading: 0 = as the camera looks, 90 = to the right, 180 = towards it",
                         elem_id="street-table",
+                        elem_classes="plain",
                         max_height=280,
                     )
                 with result.view("3D"):

@@ -114,6 +114,7 @@ def build(services: Services) -> None:
                         interactive=False,
                         label="Objects of this moment, the nearest first",
                         elem_id="surround-table",
+                        elem_classes="plain",
                         max_height=520,
                     )
                 files = result.files_view(

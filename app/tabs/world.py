@@ -11,7 +11,7 @@ from app.jobs import world as jobs
 from app.jobs.common import Say, silent
 from app.parts.inputs import archive_of, endpoint, given_number, run_button, summary_of
 from app.parts.result import Result, tab_opened
-from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
+from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view, table_html
 from app.services import QUIET, Services
 from perception.errors import InputError
 
@@ -94,13 +94,7 @@ def build(services: Services) -> None:
                     slider = before_after(
                         "Exact truth | model (the picture, where the model has no such part)", "world", height=400
                     )
-                    metrics = gr.Dataframe(
-                        headers=["Error", "Value", "Meaning"],
-                        interactive=False,
-                        label="The model against the truth, over all pixels",
-                        elem_id="world-metrics",
-                        wrap=True,
-                    )
+                    metrics = gr.HTML(label="Errors of the model", elem_id="world-metrics")
                 with result.view("3D"):
                     shape = shape_view("world", "The true shape; drag to turn")
                 files = result.files_view("The truth (and the model's answer) in one ZIP, and file by file")
@@ -133,7 +127,8 @@ def build(services: Services) -> None:
     def lasting(answer: jobs.WorldAnswer) -> tuple[Any, ...]:
         """What does not depend on the view."""
         lines = jobs.snippet(answer, settings.device)
-        return jobs.image_view(answer), answer.metrics, facts_html(answer.facts), lines
+        errors = table_html("The model against the truth, over all pixels", jobs.COLUMNS, answer.metrics)
+        return jobs.image_view(answer), errors, facts_html(answer.facts), lines
 
     def files_of(answer: jobs.WorldAnswer, folder: Path) -> list[Path]:
         return jobs.write_files(answer, folder)

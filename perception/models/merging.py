@@ -25,7 +25,11 @@ def depth_factors(names: Sequence[str], shallow: float, deep: float) -> dict[str
 
 
 def lines_merge(
-    base: State, tuned: Sequence[State], shallow: float | None = None, deep: float = 1.0
+    base: State,
+    tuned: Sequence[State],
+    shallow: float | None = None,
+    deep: float = 1.0,
+    order: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
     """Merge fine-tuned states into their common base.
 
@@ -35,6 +39,7 @@ def lines_merge(
         shallow: factor on the change of the shallowest layer; None for 1 / number of tuned states, as the paper sets it for merging
             (with one state that is 1: no change).
         deep: factor on the change of the deepest layer.
+        order: the entries as the network has them, input to output; files may hold them sorted. None: as in the first tuned state.
 
     Entries that are no floating-point numbers (counters) come from the first tuned state; entries that the base lacks or has in another shape
     (a new head) are its too if there is one tuned state, and an error otherwise. Raises `WeightsError`.
@@ -51,6 +56,8 @@ def lines_merge(
     missing = sorted(set(base) - set(names))
     if missing:
         raise WeightsError(f"the fine-tuned states lack {len(missing)} entries of the base: {', '.join(missing[:3])}")
+    if order is not None and set(order) == set(names):
+        names = list(order)
     factors = depth_factors(names, 1 / len(tuned) if shallow is None else shallow, deep)
     merged = {}
     for name in names:

@@ -190,12 +190,13 @@ def test_compare(page: Any) -> None:
 
 def test_world(page: Any) -> None:
     finished(page, "World")
+    says(page, "#world-metrics", "Objects found")
     page.screenshot(path=SCREENS / "world.png", full_page=True)
     page.locator("#world-what").get_by_label("Boxes").check()
     page.get_by_label("room", exact=True).check()
     page.click("#world-run")
     says(page, "#world-summary", "room 7")
-    shape(page, "world")
+    says(page, "#world-metrics", "Classes, mIoU", "100 % is best")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark"), (390, "dark")])

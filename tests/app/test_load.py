@@ -117,4 +117,7 @@ def test_eight_visitors_at_once(served: tuple[str, int, Path], tmp_path: Path) -
         assert time.monotonic() < deadline, f"{len(left)} files are left behind, such as {left[:3]}"
         time.sleep(2)
     print(f"no file is left {time.monotonic() - ended:.0f} s after the last answer, with {KEEP:g} minutes to keep them")
-    assert "Traceback" not in (folder / "log.txt").read_text()
+    log = (folder / "log.txt").read_text()
+    assert (
+        log.count("Traceback") == log.count("is not in the list of choices") == CLIENTS
+    )  # Gradio's own log of wrong names

@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 
+import perception.models.backbones.adapter  # noqa: F401  (registers what timm lacks)
 from perception.errors import WeightsError
 from perception.models.layers.depth_order import layer_numbers
 from perception.models.merging import depth_factors, lines_merge
@@ -101,3 +102,48 @@ def test_tool(tmp_path):
 
     for name, value in load_file(tmp_path / "m.safetensors").items():
         torch.testing.assert_close(value, lines_merge(base, [a, b])[name])
+
+
+def test_published_models_are_merged_into_one_that_predicts(tmp_path):
+    """Folders as training publishes them: a base and two fine-tunings of it; what comes out is loaded and used."""
+    import numpy as np
+
+    import perception
+    from perception.inference.hub import save_pretrained
+    from perception.models.registry import build_model
+    from tests.models.configs import CASES
+    from tools.merge import main
+
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    states = {}
+    for number, name in enumerate(("base", "first", "second")):
+        torch.manual_seed(0)
+        model = build_model(CASES["dpt-depth-no-camera"].config).eval()
+        torch.manual_seed(number)
+        with torch.no_grad():
+            for parameter in model.parameters() if number else ():
+                parameter.add_(0.02 * torch.randn_like(parameter))
+        save_pretrained(model, tmp_path / name, {"title": name})
+        states[name] = model.state_dict()
+    words = [
+        "--base",
+        tmp_path / "base",
+        "--tuned",
+        tmp_path / "first",
+        tmp_path / "second",
+        "--out",
+        tmp_path / "merged",
+    ]
+    assert main([str(word) for word in words]) == 0
+    merged = perception.load(tmp_path / "merged", device="cpu")
+    expected = lines_merge(states["base"], [states["first"], states["second"]])
+    for name, value in merged.model.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-3)  # published in half precision
+    depths = {
+        name: perception.load(tmp_path / name, device="cpu")(picture, fov=70).depth.depth for name in ("base", "merged")
+    }
+    assert np.isfinite(depths["merged"]).all() and not np.allclose(depths["merged"], depths["base"])
+    only = ["--base", str(tmp_path / "base"), "--tuned", str(tmp_path / "first"), "--shallow", "0", "--deep", "0"]
+    assert main([*only, "--out", str(tmp_path / "same")]) == 0
+    same = perception.load(tmp_path / "same", device="cpu")(picture, fov=70).depth.depth
+    np.testing.assert_allclose(same, depths["base"], rtol=1e-2)

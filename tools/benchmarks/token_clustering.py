@@ -109,7 +109,9 @@ def curve(model: Any, data: Any, settings: Sequence[dict[str, Any]]) -> list[dic
                 row["seconds"].append(time.process_time() - began)
             depth = np.asarray(model.predict(outputs, [prepared])[0].depth.depth)
             plain = depth if plain is None else plain
-            valid = sample["depth_valid"].numpy() & np.isfinite(depth) & np.isfinite(plain)
+            valid = (
+                sample["depth_valid"].numpy() & (depth > 0) & (plain > 0)
+            )  # 0 and NaN: nothing is known there, as in the sky
             if not valid.any():
                 continue
             row["change"].append(float(np.mean(np.abs(depth - plain)[valid] / plain[valid])))

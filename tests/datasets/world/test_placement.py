@@ -135,6 +135,21 @@ def afloat(street: Built) -> list[tuple[str, float]]:
     ]
 
 
+def greens_over_lanes(street: Built) -> int:
+    """Number of places in the lanes, up to 2.9 m above them, through which leaves reach: lines along every lane, 0.7 m from its middle."""
+    corridor, layout = street.street.corridor, street.street.layout
+    s = np.arange(corridor.start + 1, corridor.end - 1, 3.0)
+    lines = [
+        corridor.at(s, layout.lane_centre(own, lane) + shift, z)
+        for side, own in enumerate((True, False))
+        for lane in range(layout.lanes[side])
+        for shift in (-0.7, 0.0, 0.7)
+        for z in (0.5, 1.5, 2.2, 2.9)
+    ]
+    rays = [pack_rays(line[:-1].astype(np.float32), np.diff(line, axis=0).astype(np.float32)) for line in lines]
+    return int(street.greens.any(np.concatenate(rays), 0.0, 1.0).sum())
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_overlaps(seed):
     pytest.importorskip("shapely")
@@ -146,6 +161,7 @@ def test_nothing_overlaps(seed):
     assert pairs(street) == []
     assert plants_in_walls(street) == []
     assert afloat(street) == []
+    assert greens_over_lanes(street) == 0
     feet = np.array([pose[:2, 3] for thing, pose in street.things if thing.stem])
     if len(feet) > 1:
         apart = np.linalg.norm(feet[:, None] - feet[None], axis=-1) + 10 * np.eye(len(feet))
