@@ -38,7 +38,7 @@ def spread_sky(image: np.ndarray, sky: np.ndarray) -> np.ndarray:
         lowest = np.logical_and.accumulate(column, axis=0).sum(0)
         beside = np.median(np.stack([np.roll(lowest, shift) for shift in range(-AROUND, AROUND + 1)]), axis=0)
         sky = sky | column | (rows < np.minimum(beside, middle))
-    return _closed(sky)
+    return _without_islands(_closed(sky))
 
 
 def _softened(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +80,19 @@ def _joined(alike: np.ndarray, sky: np.ndarray) -> np.ndarray:
     touched[0] = False
     first, second = np.split(touched[labels], 2, axis=1)
     return first | second
+
+
+def _without_islands(sky: np.ndarray) -> np.ndarray:
+    """What hangs in the sky, with no way down to the ground, is sky."""
+    import cv2
+
+    things = np.concatenate([~sky, ~sky], 1)
+    count, labels = cv2.connectedComponents(things.astype(np.uint8), connectivity=8)
+    grounded = np.zeros(count, bool)
+    grounded[np.unique(labels[len(sky) // 2 :])] = True
+    grounded[0] = False
+    first, second = np.split(grounded[labels], 2, axis=1)
+    return ~(first | second)
 
 
 def _closed(sky: np.ndarray) -> np.ndarray:

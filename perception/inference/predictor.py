@@ -125,7 +125,7 @@ class Predictor:
 
     def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
         kind = getattr(self.model, "camera_kind", "pinhole")
-        if fov is not None and not 0 < fov < 180:
+        if fov is not None and kind != "equirectangular" and not 0 < fov < 180:
             raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
         return resolve_camera(image, camera, fov, kind)
 

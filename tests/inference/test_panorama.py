@@ -106,8 +106,11 @@ def test_the_picture_spreads_the_sky_that_some_patches_found() -> None:
     heaven = np.stack([0.55 + clouds, 0.65 + clouds, 0.8 + 0.5 * clouds], -1)
     houses = np.array([0.75, 0.7, 0.6]) + 0.05 * rng.normal(size=(128, 256, 1))
     image = np.where(truth[..., None], heaven, houses).astype(np.float32)
+    image[20:26, 60:70] = image[20:26, 200:210] = (0.1, 0.1, 0.1)  # what hangs in the sky is sky
     found = truth & (columns < 128)
+    found[20:26, 60:70] = False
     spread = spread_sky(image, found)
+    assert spread[20:26, 60:70].all() and spread[20:26, 200:210].all()
     assert (spread & found).sum() == found.sum() and not spread[~truth].mean() > 0.01
     assert spread[truth].mean() > 0.95
     window = truth & (columns < 12)  # a window in a wall: the ceiling of the same colour stays a ceiling
