@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,14 @@ from app.jobs.common import Say
 from app.services import HEAVY, QUIET, Services
 
 Parts = Sequence[gr.components.Component]
+# In the browser: the title of a view that was opened. A 3D view must be on the screen before it is given anything to draw: what comes earlier, as from
+# a fast server, it never shows. Events of one click run one after the other, so drawing waits for this.
+_OPENED = """async () => {
+    const [title, prefix] = %s;
+    const seen = () => document.querySelector(`#${prefix}-3d`)?.offsetParent;
+    for (let tries = 0; title === "3D" && !seen() && tries < 200; tries++) await new Promise(done => setTimeout(done, 50));
+    return title;
+}"""
 
 
 class Result:
@@ -44,7 +53,7 @@ class Result:
     def view(self, title: str) -> gr.Tab:
         """A tab among the views of the result, to be filled."""
         tab = self._views[title] = gr.Tab(title)
-        tab.select(None, None, self._open, js=f"() => {json.dumps(title)}", show_progress="hidden")
+        tab.select(None, None, self._open, js=_OPENED % json.dumps([title, self.prefix]), show_progress="hidden")
         return tab
 
     def files_view(self, label: str = "Everything in one ZIP, and file by file") -> gr.File:
@@ -154,10 +163,13 @@ class Result:
         output: gr.components.Component,
         triggers: Sequence[Callable[..., Any]] = (),
     ) -> None:
-        """`drawn`, but only while the view `title` is open: what is costly, or is shown only while it can be seen. Else it is emptied."""
+        """`drawn`, but only while the view `title` is open: what is costly, or is shown only while it can be seen.
+
+        Else it is left alone: the view may have been opened since, and opening it draws anew.
+        """
 
         def run(answer: Any, opened: str, *values: Any) -> Any:
-            return draw(answer, *values) if opened == title else None
+            return draw(answer, *values) if opened == title else gr.skip()
 
         self.drawn(run, [self._open, *inputs], [output], [self._views[title].select, *triggers])
 
@@ -172,7 +184,10 @@ class Result:
 
         def run(answer: Any, *values: Any) -> str | None:
             file = draw(answer, *values, self.services.folder())
-            return None if file is None else str(file)
+            if file is None:
+                return None
+            # Gradio's viewer forgets to load itself when it is given the same file again before it has loaded: each drawing has a name of its own.
+            return str(file.rename(file.with_stem(f"{file.stem}_{secrets.token_hex(4)}")))
 
         self.drawn_open("3D", run, inputs, model, triggers)
 

@@ -36,15 +36,18 @@ def says(page: Any, block: str, *words: str) -> None:
 
 
 def open_tab(page: Any, name: str, within: str = "#tabs") -> None:
-    """Open the tab `name` of `within`, also where a narrow screen hides it in the menu."""
+    """Open the tab `name` of `within`, also where a narrow screen leaves it out of the bar and offers it in the menu."""
     bar = page.locator(f"{within} > .tab-wrapper")
-    tab = bar.get_by_role("tab", name=name, exact=True)
-    tab.first.wait_for(state="attached")
-    if tab.first.is_visible():
-        tab.first.click()
-        return
-    bar.locator(".overflow-menu > button").click()
-    bar.locator(".overflow-dropdown").get_by_text(name, exact=True).click()
+    tab = bar.get_by_role("tab", name=name, exact=True).first
+    entry = bar.locator(".overflow-dropdown").get_by_text(name, exact=True).first
+    menu = bar.locator(".overflow-menu > button").first
+    deadline = time.monotonic() + LONG / 1000
+    while not (tab.is_visible() or entry.is_visible()):
+        assert time.monotonic() < deadline, f"there is no tab {name}"
+        if menu.is_visible():
+            menu.click()
+        page.wait_for_timeout(100)
+    (entry if entry.is_visible() else tab).click()
 
 
 def shape(page: Any, prefix: str) -> None:

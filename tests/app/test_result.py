@@ -108,7 +108,7 @@ def test_drawing_follows_the_answer_that_is_kept(services: Services) -> None:
     say = gr.Progress()
     assert texts(None, say, "red") == gr.skip()
     assert [texts(ticket, say, "red") for ticket in (first, second)] == ["one red", "two red"]
-    assert listed(second, say, "First") is None  # closed: emptied, and made when it is opened
+    assert listed(second, say, "First") == gr.skip()  # closed: left alone, and made when it is opened
     assert [Path(path).name for path in listed(second, say, "Files")] == ["two"]
     with pytest.warns(UserWarning, match="no longer kept"):  # no error: that would end what waits behind it
         assert texts("gone", say, "red") == gr.skip()
@@ -137,3 +137,22 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
     assert text == "" and not image.any()
     assert draw(second, say, second, click(40, second, one))[1] == "at 40"
     assert draw(second, say, second, typed("7, 8; 9, 1", second))[1] == "7 to 9"
+
+
+def test_each_drawing_of_the_3d_view_has_a_name_of_its_own(services: Services) -> None:
+    """Gradio's viewer, given the same file twice before it has loaded itself, shows nothing at all."""
+
+    def draw(answer: Answer, folder: Path) -> Path:
+        (folder / "shape.glb").write_bytes(b"same")
+        return folder / "shape.glb"
+
+    with gr.Blocks() as page:
+        result = Result(services, "y")
+        with gr.Tabs(), result.view("3D"):
+            model = gr.Model3D()
+        result.drawn_shape(draw, [], model)
+    (shape,) = (event.fn for event in page.fns.values() if event.fn is not None)
+    ticket = services.shelf.put(Answer("one"))
+    one, two = (Path(shape(ticket, gr.Progress(), "3D")) for _ in range(2))
+    assert one.name != two.name and one.read_bytes() == two.read_bytes() == b"same"
+    assert shape(ticket, gr.Progress(), "Files") == gr.skip()
