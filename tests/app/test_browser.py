@@ -197,6 +197,7 @@ def test_world(page: Any) -> None:
     page.click("#world-run")
     says(page, "#world-summary", "room 7")
     says(page, "#world-metrics", "Classes, mIoU", "100 % is best")
+    shape(page, "world")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark"), (390, "dark")])
