@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perception.datasets.world import mesh as shapes
+from perception.datasets.world import shapes
 from perception.datasets.world.classes import CATEGORIES, GROUP_OF, ID, IGNORE, TRAINING_GROUPS
 from perception.datasets.world.lighting import Lamps, Lighting
 from perception.datasets.world.materials import Material, MaterialTable, srgb
