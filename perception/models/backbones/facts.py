@@ -120,7 +120,5 @@ def _store(rows: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import perception.models.backbones  # noqa: F401  (registers ours)
-
     patterns = sys.argv[1:] or ["*"]
     write_table([name for pattern in patterns for name in adapter.list_backbones(pattern)])

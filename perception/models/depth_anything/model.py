@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError, nearest
-from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog, valid_pixels
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
 from perception.models.depth_anything.vit import PATCH, DinoV2
+from perception.models.layers.token_clustering import TokenClustering
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
