@@ -32,7 +32,7 @@ def measure(
     """
     import torch
 
-    from perception.models.backbones import build_backbone
+    from perception.models.trunks import build_backbone
 
     torch.manual_seed(0)
     trunk = build_backbone(name).eval().to(device)
