@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.jobs import video as jobs
-from app.jobs.photo import Look
+from app.jobs.looks import Look
 from perception.errors import InputError
 from perception.io import stream
 from perception.io.images import read_png
