@@ -30,12 +30,14 @@ CSS = """
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 10px 24px; margin: 0; }
 .facts dt { font-size: 0.78rem; color: var(--body-text-color-subdued); }
 .facts dd { margin: 0; font-size: 0.9rem; overflow-wrap: anywhere; }
-.notes p, p.hint { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
-p.hint { margin: 0; }
+.notes p, p.hint, .hint p { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
+p.hint, .hint p { margin: 0; }
 footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
+.low { align-self: flex-end; }
+.progress-text, .progress-level *, .meta-text, .meta-text-center { font-family: var(--font) !important; }
 .plain, .plain * { font-family: var(--font) !important; }
 .rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
 .rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }

@@ -34,6 +34,7 @@ TITLE = "Street"
 FIRST = tuple(SCENES / name for name in ("street_town.jpg", "street_avenue.jpg", "street_city.jpg"))
 FIRST_FOV = 80.0  # degrees, what the examples were rendered with
 SCORE = 0.15
+BEV_HEIGHT = 400  # pixels: about as it is shown, so that its texts can be read
 
 
 def build(services: Services) -> None:
@@ -54,7 +55,7 @@ def build(services: Services) -> None:
                 with result.view("Boxes"):
                     with gr.Row():
                         with gr.Column(scale=3, min_width=300):
-                            slider = before_after("Picture | 3D boxes", "street", 12)
+                            slider = before_after("Picture | 3D boxes", "street", 6)
                         with gr.Column(scale=2, min_width=240):
                             bev = picture_view("From above: forward is up, rings in metres", "street-bev", None)
                     table = gr.Dataframe(
@@ -83,7 +84,7 @@ def build(services: Services) -> None:
         found = answer.result
         return (
             (found.image, jobs.image_view(found, score)),
-            jobs.bev_view(found, score),
+            jobs.bev_view(found, score, BEV_HEIGHT),
             jobs.table(found, score),
             facts_html(jobs.facts(answer, score), jobs.notes(answer, score)),
             jobs.snippet(answer, score, settings.device),

@@ -21,6 +21,7 @@ FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
 ANY_WEATHER = "by the seed"
 FIRST_SEED = 5
 SCORE = 0.3
+BEV_HEIGHT = 480  # pixels: about as it is shown, so that its texts can be read
 EXAMPLE_RIG = SCENES / "rig.zip"
 FIRST = {  # thumbnail of an example -> seed and weather of the street, or None: the archive
     "surround_day.jpg": (FIRST_SEED, ANY_WEATHER),
@@ -108,7 +109,7 @@ def build(services: Services) -> None:
             with gr.Tabs(elem_id="surround-views"):
                 with result.view("Boxes"):
                     gr.Markdown("All cameras, the lower row as in a mirror | with the boxes", elem_classes="hint")
-                    slider = before_after("All cameras | with the boxes", "surround", 12, show_label=False)
+                    slider = before_after("All cameras | with the boxes", "surround", 6, show_label=False)
                     with gr.Row():
                         bev = picture_view(
                             "Model from above; true boxes in white, radar in orange", "surround-bev", None
@@ -162,7 +163,7 @@ def build(services: Services) -> None:
 
     def seen(answer: jobs.SurroundAnswer, moment: float, score: float, side: str) -> tuple[Any, ...]:
         number, side = int(moment) - 1, answer.side(side)
-        both = {name: jobs.bev_view(answer, number, score, name) for name in answer.sides}
+        both = {name: jobs.bev_view(answer, number, score, name, BEV_HEIGHT) for name in answer.sides}
         return (
             (jobs.pictures_view(answer, number), jobs.cameras_view(answer, number, score, side)),
             gr.update(value=both.get(jobs.MODEL), visible=jobs.MODEL in both),

@@ -70,7 +70,9 @@ def build(services: Services) -> None:
                         layout = gr.Dropdown(
                             list(jobs.LAYOUTS), value=jobs.LAYOUTS[0], label="The video shows", min_width=160
                         )
-                        draw = gr.Button("Draw the video again", elem_id="video-draw", min_width=160)
+                        draw = gr.Button(
+                            "Draw again", size="sm", elem_id="video-draw", elem_classes="low", min_width=120, scale=0
+                        )
                 with result.view("Frames"):
                     slider = before_after("Picture | result", "video", 35)
                 with result.view("3D"):

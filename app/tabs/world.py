@@ -30,7 +30,6 @@ ANY_WEATHER, NO_MODEL = "by the seed", "none"
 FIRST = {  # thumbnail of an example -> what it is made of
     "world_street.jpg": jobs.Order(seed=7),
     "world_room.jpg": jobs.Order(seed=3, kind="room"),
-    "world_night.jpg": jobs.Order(seed=12, weather="night"),
     "world_panorama.jpg": jobs.Order(seed=4, sensor=jobs.PANORAMA),
 }
 DEFAULT = jobs.Order()

@@ -49,7 +49,15 @@ def test_the_snippet_reproduces_the_result(answer, model, picture: Path, tmp_pat
 def test_every_file_is_in_one_archive(answer, tmp_path: Path) -> None:
     archive, *_ = jobs.write_files(answer.result, Look(), tmp_path)
     with zipfile.ZipFile(archive) as bundle:
-        assert {"depth.npy", "depth.png", "points.ply", "mesh.glb", "panorama.glb", "depth_preview.png", "result.json"} <= set(bundle.namelist())
+        assert {
+            "depth.npy",
+            "depth.png",
+            "points.ply",
+            "mesh.glb",
+            "panorama.glb",
+            "depth_preview.png",
+            "result.json",
+        } <= set(bundle.namelist())
 
 
 @pytest.mark.parametrize("edges", [(90, -90, -45, 45), (0, 400, -45, 45), (0, 90, 45, 45), (float("nan"), 1, 2, 3)])

@@ -121,3 +121,76 @@ def test_limits_hold(tmp_path: Path) -> None:
     Image.new("RGB", (400, 300)).save(tmp_path / "large.png")
     with pytest.raises(InputError, match="pixels"):
         jobs.predict_photo(tmp_path / "large.png", predictor(MODEL, "cpu"), max_pixels=100_000)
+
+
+def stored(path: Path, kind: str) -> Path:
+    """A picture of 48 x 32 as files of this kind hold it."""
+    values = np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8)
+    picture, options = Image.fromarray(values), {}
+    if kind == "16-bit PNG":
+        picture = Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+    elif kind == "float TIFF":
+        picture = Image.fromarray(values[..., 0].astype(np.float32))
+    elif kind == "turned JPEG":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture, options = Image.fromarray(values.transpose(1, 0, 2)), {"exif": exif}
+    elif kind == "animated GIF":
+        options = {"save_all": True, "append_images": [Image.new("RGB", (48, 32))] * 2}
+    elif kind.split()[0] in ("1", "L", "P", "LA", "RGBA", "CMYK"):
+        picture = picture.convert(kind.split()[0])
+    file = path / f"picture.{kind.split()[-1].lower()}"
+    picture.save(file, **options)
+    return file
+
+
+KINDS = (
+    "RGB PNG",
+    "16-bit PNG",
+    "1 PNG",
+    "L PNG",
+    "P PNG",
+    "LA PNG",
+    "RGBA PNG",
+    "RGB JPEG",
+    "L JPEG",
+    "CMYK JPEG",
+    "turned JPEG",
+)
+KINDS += ("RGB WebP", "RGBA WebP", "animated GIF", "RGB BMP", "RGB TIFF", "float TIFF", "RGB PPM")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_goes_all_the_way(tmp_path: Path, kind: str) -> None:
+    answer = jobs.predict_photo(stored(tmp_path, kind), predictor(MODEL, "cpu"))
+    assert jobs.summary(answer)["picture"] == "48 x 32"
+    assert looks.depth_view(answer.result, Look()).shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (1500, 3), (3, 1500), (333, 77)])
+def test_every_size_goes_all_the_way(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    answer = jobs.predict_photo(tmp_path / "a.png", predictor(MODEL, "cpu"))
+    assert looks.depth_view(answer.result, Look()).shape == (*size[::-1], 3)
+    for style in ("Points", "Mesh"):
+        shape = jobs.shape_file(answer.result, Look(), tmp_path, style)
+        assert shape is None or shape.stat().st_size > 0
+    archive, *_ = jobs.write_files(answer.result, Look(), tmp_path)
+    assert np.load(tmp_path / "results" / "depth.npy").shape == size[::-1] and zipfile.is_zipfile(archive)
+
+
+def test_too_little_memory_ends_in_a_result_of_half_the_size_with_a_note(folder: Path, monkeypatch) -> None:
+    model, sizes = predictor(MODEL, "cpu"), []
+
+    def fussy(image, camera, **options):
+        sizes.append(image.size)
+        if image.width > 100:
+            raise MemoryError
+        return model(image, camera, **options)
+
+    fussy.name, fussy.about, fussy.device = model.name, model.about, model.device
+    answer = jobs.predict_photo(folder / "upload.png", fussy)
+    assert sizes == [(192, 128), (96, 64)] and answer.result.depth.shape == (64, 96)
+    assert "too little memory for 192 x 128: predicted at 96 x 64" in jobs.summary(answer)["notes"][-1]
