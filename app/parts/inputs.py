@@ -78,6 +78,14 @@ def no_model(task: str) -> None:
     )
 
 
+def picture_and_model(
+    prefix: str, label: str, first: Sequence[Path], names: Sequence[str], height: int
+) -> tuple[PictureInput, gr.Dataset, gr.Dropdown]:
+    """What tabs of one picture begin with: the picture, the examples `first`, the model."""
+    picture = picture_input(label, prefix, first[0], height)
+    return picture, examples(first, f"{prefix}-examples"), model_menu(names, f"{prefix}-model")
+
+
 # -- programs --------------------------------------------------------------------------------------------------------------
 
 

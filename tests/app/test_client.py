@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.helpers import Served
+
 gradio_client = pytest.importorskip("gradio_client")
 
 
@@ -25,24 +27,69 @@ def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (
 
 
 def test_the_contract(client) -> None:
-    """Programs depend on these names: change them only with a new major version."""
+    """Programs depend on these names, defaults and results: change them only with a new major version. `...`: has no default."""
+    score, fov = {"score": 0.3}, {"fov": 0}
+    boxes = {"model": "monodetr-world-tiny", **fov, "intrinsics": "", "score": 0.15}
+    sphere = {"left": -180, "right": 180, "bottom": -90, "top": 90}
+    scene = {"sensor": "Camera", "time": 1, "fov": 70, "model": ""}
+    expected = {  # name -> (parameters with their defaults, how many results)
+        "/predict_photo": ({"image": ..., "model": "dpt-world-tiny", **fov, "intrinsics": ""}, 2),
+        "/predict_street": ({"image": ...} | boxes, 2),
+        "/predict_panorama": ({"image": ..., "model": "omnifusion-world-tiny"} | sphere, 2),
+        "/predict_surround_scene": ({"seed": 0, "weather": "", "moments": 3, "model": "hydra-world-tiny"} | score, 2),
+        "/predict_surround_rig": ({"rig": ..., "model": "hydra-world-tiny"} | score, 2),
+        "/predict_video": ({"video": ..., "model": "dpt-world-tiny", "every": 1, **fov, "layout": "Result"}, 3),
+        "/compare_models": ({"image": ..., "first": "dpt-world-tiny", "second": ..., "variation": ..., **fov}, 2),
+        "/make_world": ({"seed": 7, "kind": "street", "style": "plausible", "weather": ""} | scene, 2),
+    }
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    parameters = {
-        name: [item["parameter_name"] for item in endpoint["parameters"]] for name, endpoint in endpoints.items()
-    }
-    expected = {  # those of the scenes are pinned in test_scenes.py
-        "/predict_photo": (["image", "model", "fov", "intrinsics"], 2),
-        "/compare_models": (["image", "first", "second", "variation", "fov"], 2),
-        "/predict_video": (["video", "model", "every", "fov", "layout"], 3),
-    }
-    for name, (names, results) in expected.items():
-        assert parameters[name] == names
-        assert len(endpoints[name]["returns"]) == results
-        required = [
-            item["parameter_name"] for item in endpoints[name]["parameters"] if not item["parameter_has_default"]
-        ]
-        assert required == names[:1], "everything but the file has a default"
-        assert endpoints[name]["description"]
+    assert set(endpoints) == set(expected)
+    for name, (parameters, results) in expected.items():
+        found = {item["parameter_name"]: item for item in endpoints[name]["parameters"]}
+        assert list(found) == list(parameters) and len(endpoints[name]["returns"]) == results
+        files = {parameter for parameter in ("image", "rig", "video") if parameter in found}
+        assert {parameter for parameter, item in found.items() if not item["parameter_has_default"]} == files
+        defaults = {parameter: item.get("parameter_default") for parameter, item in found.items()}
+        assert defaults == {key: defaults[key] if value is ... else value for key, value in parameters.items()}
+        assert endpoints[name]["description"] and all(item["label"] for item in found.values())
+
+
+def test_it_starts_within_seconds_without_network_and_without_a_model_in_memory(app: Served) -> None:
+    """On a machine that cannot reach any other host. Processor time: a busy machine takes longer by the clock."""
+    assert app.start < 15
+    assert "serving on" in app.log and not app.foreign_hosts
+
+
+@pytest.mark.parametrize("path", ["monitoring", "monitoring/summary"])
+def test_there_is_no_monitoring_page(app: Served, path: str) -> None:
+    assert httpx.get(f"{app.address}/{path}", timeout=60).status_code in (401, 403, 404)
+    assert "monitoring" not in app.log
+
+
+def test_an_upload_that_is_too_large_is_refused(app_address: str) -> None:
+    file = {"files": ("large.png", bytes(2_200_000))}
+    assert httpx.post(f"{app_address}/gradio_api/upload", files=file, timeout=120).status_code == 413
+
+
+def test_nothing_that_a_client_sends_reaches_a_path(app: Served, tmp_path: Path) -> None:
+    """File names, session hashes and paths that climb: nothing lies or is read outside the app's own folder."""
+    content = coloured(tmp_path / "evil.png", (9, 99, 200)).read_bytes()
+    before = {path for path in app.folder.iterdir()}
+    for name in ("../../evil.png", "/etc/evil.png", "..\\evil.png", "a/../../evil.png", "%2e%2e%2fevil.png"):
+        answer = httpx.post(f"{app.address}/gradio_api/upload", files={"files": (name, content)}, timeout=120)
+        stored = Path(answer.json()[0]).resolve()
+        assert stored.is_relative_to(app.folder) and stored.parents[3] == app.folder, stored
+        data = [{"path": str(stored), "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
+        call = f"{app.address}/gradio_api/call/predict_photo"
+        body = {"data": data, "session_hash": "../../evil"}
+        event = httpx.post(call, json=body, timeout=120).json()["event_id"]
+        assert "96 x 64" in httpx.get(f"{call}/{event}", timeout=300).text
+    assert {path for path in app.folder.iterdir()} == before and not list(app.folder.parent.glob("evil*"))
+    for path in ("/etc/passwd", str(app.folder / "log.txt"), str(app.folder / "../log.txt")):
+        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
+        event = httpx.post(call, json={"data": data}, timeout=120).json()["event_id"]
+        text = httpx.get(f"{call}/{event}", timeout=300).text
+        assert "event: error" in text and "root:" not in text
 
 
 def test_a_prediction_comes_back_as_an_archive(client, tmp_path: Path) -> None:
