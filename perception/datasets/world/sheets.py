@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception.datasets.world.render import Frame, World
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Frame
 from perception.datasets.world.weather import WEATHERS
 from perception.drawing import colorize_depth, draw_normals
 from perception.drawing.segmentation import colorize_ids
