@@ -14,6 +14,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -263,18 +264,15 @@ def write_files(done: Comparison, folder: Path) -> Path:
 
 def snippet(done: Comparison, device: str = "auto") -> str:
     """The Python lines that make both predictions and their difference."""
-    where = "" if device == "auto" else f", device={device!r}"
     lines = ["import perception", "from perception.io import load_image", ""]
     lines += [f"image = load_image({done.name!r})  # the picture's path"]
-    lines += [f"first = perception.load({done.first.model!r}{where})(image{done.arguments})"]
+    lines += [f"first = {loading(done.first.model, device)}(image{done.arguments})"]
     if done.variation == SAME:
-        lines += [f"second = perception.load({done.second.model!r}{where})(image{done.arguments})"]
+        lines += [f"second = {loading(done.second.model, device)}(image{done.arguments})"]
         if DEPTH in done.parts:
             lines += ["difference = second.depth.depth - first.depth.depth"]
     elif done.variation == MIRRORED:
-        lines += [
-            f"second = perception.load({done.second.model!r}{where})(image.pixels[:, ::-1].copy(), first.camera.flip())"
-        ]
+        lines += [f"second = {loading(done.second.model, device)}(image.pixels[:, ::-1].copy(), first.camera.flip())"]
         if DEPTH in done.parts:
             lines += ["difference = second.depth.depth[:, ::-1] - first.depth.depth"]
     else:
@@ -282,6 +280,6 @@ def snippet(done: Comparison, device: str = "auto") -> str:
             "import cv2",
             "width, height = image.width // 2, image.height // 2",
             "small = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)",
-            f"second = perception.load({done.second.model!r}{where})(small, first.camera.resize(width, height))",
+            f"second = {loading(done.second.model, device)}(small, first.camera.resize(width, height))",
         ]
     return "\n".join(lines) + "\n"

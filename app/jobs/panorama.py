@@ -14,6 +14,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -165,12 +166,11 @@ def write_files(result: Any, look: Look, folder: Path) -> list[Path]:
 
 def snippet(answer: PanoramaAnswer, device: str = "auto") -> str:
     """The Python lines that reproduce this very result."""
-    where = "" if device == "auto" else f", device={device!r}"
     numpy = "import numpy as np\n" if answer.arguments else ""
     return (
         f"{numpy}import perception\n"
         "\n"
-        f"model = perception.load({answer.result.model!r}{where})\n"
+        f"model = {loading(answer.result.model, device)}\n"
         f"result = model({answer.result.name!r}{answer.arguments})  # the panorama's path\n"
         "distance = result.depth.depth  # (H, W) float32, metres along each ray, 0 where unknown\n"
         'result.save("out")  # NPY, 16-bit PNG, previews, PLY and GLB of the sphere, JSON\n'

@@ -13,6 +13,7 @@ from app.jobs.common import (
     Say,
     camera_text,
     depth_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -118,11 +119,10 @@ def write_files(result: Any, look: Look, folder: Path) -> list[Path]:
 def snippet(answer: PhotoAnswer, look: Look | None = None, device: str = "auto") -> str:
     """The Python lines that reproduce this very result."""
     result, look = answer.result, look or Look()
-    where = "" if device == "auto" else f", device={device!r}"
     lines = [
         "import perception",
         "",
-        f"model = perception.load({result.model!r}{where})",
+        f"model = {loading(result.model, device)}",
         f"result = model({result.name!r}{answer.arguments})  # the picture's path",
         "print(result)",
     ]

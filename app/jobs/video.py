@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.jobs.cameras import CameraEntry
-from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, model_facts, silent
+from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, loading, model_facts, silent
 from app.jobs.looks import Look, depth_view
 from perception.drawing import depth_limits, draw_values
 from perception.errors import InputError
@@ -282,9 +282,8 @@ def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
 
 def snippet(answer: VideoAnswer, device: str = "auto") -> str:
     """The Python lines that predict the same frames."""
-    where = "" if device == "auto" else f", device={device!r}"
     lines = ["import perception", "from perception.io import stream", ""]
-    lines += [f"model = perception.load({answer.model!r}{where})"]
+    lines += [f"model = {loading(answer.model, device)}"]
     lines += [f"for frame in stream({answer.name!r}, every={answer.every}, limit={MAX_FRAMES}):  # the clip's path"]
     pixels = "frame.pixels"
     if answer.resized:

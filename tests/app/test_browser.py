@@ -128,7 +128,7 @@ def test_a_photo_of_ones_own(page: Any, tmp_path: Path) -> None:
     says(page, "#photo-files", "results", ".zip")  # made anew while their view is open
 
 
-def test_the_camera_is_read_out_and_entered_and_bad_files_get_their_sentence(page: Any, tmp_path: Path) -> None:
+def test_the_camera_is_read_out_and_entered(page: Any, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 26
     finished(page, "Photo")

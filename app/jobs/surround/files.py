@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.jobs.common import pack
+from app.jobs.common import loading, pack
 from app.jobs.surround.answer import SurroundAnswer
 from app.jobs.surround.views import bev_view, cameras_view, shape_file
 
@@ -35,11 +35,10 @@ def snippet(answer: SurroundAnswer, score: float, device: str = "auto") -> str:
     """The Python lines that reproduce this very result."""
     if answer.results is None:
         return "import perception\n" + answer.scene.code + "print(rigs[0])\n"
-    where = "" if device == "auto" else f", device={device!r}"
     return (
         "import perception\n"
         f"{answer.scene.code}\n"
-        f"model = perception.load({answer.model!r}{where})\n"
+        f"model = {loading(answer.model, device)}\n"
         "for result in model.stream(rigs):  # history and tracks over the moments\n"
         f"    result = result.with_parts(boxes3d=result.boxes3d.above({score:g}))\n"
         "    print(result)\n"

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from app.jobs.common import pack
+from app.jobs.common import loading, pack
 from app.jobs.world.answer import WorldAnswer
 
 
@@ -47,9 +47,8 @@ def snippet(answer: WorldAnswer, device: str = "auto") -> str:
         f"moment = world.render({order.rig(answer.divisor)}, time={order.time:g})",
     ]
     if answer.results is not None:
-        where = "" if device == "auto" else f", device={device!r}"
         for number, name in enumerate(answer.models):
-            lines.append(f"model{number or ''} = perception.load({name!r}{where})")
+            lines.append(f"model{number or ''} = {loading(name, device)}")
     lines += [
         "for name, frame in moment.frames.items():",
         '    frame.prediction().save(f"out/truth/{name}")  # exact depth, normals, segments, boxes',
