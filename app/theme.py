@@ -22,35 +22,41 @@ THEME = gr.themes.Base(
     body_text_color_subdued_dark="*neutral_400",
 )
 CSS = """
-.gradio-container { width: 100% !important; max-width: 1360px !important; margin: 0 auto !important; padding: 20px 24px !important; }
+.gradio-container { width: 100% !important; max-width: 1360px !important; margin: 0 auto !important; padding: clamp(12px, 2.5vw, 36px) clamp(12px, 4vw, 56px) !important; }
+.gradio-container > .main.app { padding: 0 !important; }
 #title { padding: 0; }
 #title h1 { display: inline; font-size: 1.35rem; font-weight: 600; margin: 0 14px 0 0; }
 #title p { display: inline; font-size: 0.95rem; color: var(--body-text-color-subdued); margin: 0; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 10px 24px; margin: 0; }
 .facts dt { font-size: 0.78rem; color: var(--body-text-color-subdued); }
 .facts dd { margin: 0; font-size: 0.9rem; overflow-wrap: anywhere; }
-.notes p, p.hint { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
-p.hint { margin: 0; }
+.notes p, p.hint, .hint p { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
+p.hint, .hint p { margin: 0; }
 footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
+.low { align-self: flex-end; }
+.progress-text, .progress-level *, .meta-text, .meta-text-center { font-family: var(--font) !important; }
 .plain, .plain * { font-family: var(--font) !important; }
 .rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
 .rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }
-.rows th, .rows td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--border-color-primary); }
+.rows th, .rows td { text-align: left; vertical-align: top; padding: 6px 16px 6px 0 !important; border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
+.rows thead { border: 0 !important; }
+.rows td:nth-child(2) { white-space: nowrap; }
 @media (max-width: 640px) {
-  .gradio-container { padding: 8px !important; }
-  .gradio-container main.app { padding: 8px !important; }
   #title p { display: block; margin-top: 2px; }
 }
 """
-# Some of Gradio's pictures (uploads, thumbnails, sliders) have no text for those who cannot see them: they are given the label of their block.
+# Some of Gradio's pictures (thumbnails, sliders) have no text for those who cannot see them: they are given the label of their block, and examples
+# the name of their file.
 SCRIPT = """
 () => {
   const label = (picture) => {
     const block = picture.closest(".block");
-    return (block?.querySelector('[data-testid="block-label"], .label')?.textContent.trim() || "Picture");
+    const title = block?.querySelector('[data-testid="block-label"], .label')?.textContent.trim() || "Picture";
+    const file = picture.src.split("/").pop().replace(/\\.[a-z]+$/, "").replaceAll("_", " ");
+    return picture.closest("button, td") && /^[a-z ]+$/.test(file) ? `${title}: ${file}` : title;
   };
   const name = () => {
     for (const picture of document.querySelectorAll('img:not([alt]), img[alt=""]')) picture.alt = label(picture);

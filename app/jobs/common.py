@@ -131,6 +131,11 @@ def model_facts(chosen: Predictor, seconds: float) -> Facts:
     return [("Model", chosen.name), *([("Licence", licence)] if licence else []), ("Time", time)]
 
 
+def loading(name: str, device: str = "auto") -> str:
+    """The Python call that loads the model."""
+    return f"perception.load({name!r})" if device == "auto" else f"perception.load({name!r}, device={device!r})"
+
+
 def camera_text(camera: Any) -> str:
     """Field of view, focal length and where they came from, for a person."""
     if not hasattr(camera, "fx"):

@@ -14,6 +14,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -21,7 +22,7 @@ from app.jobs.common import (
     silent,
     with_smaller_retry,
 )
-from app.jobs.photo import Look, depth_view
+from app.jobs.looks import Look, depth_view
 from perception.drawing import depth_limits, draw_normals, draw_values, rounded_up
 from perception.errors import InputError
 from perception.inference import Predictor
@@ -32,6 +33,7 @@ VARIATIONS = (SAME, MIRRORED, HALF)
 DEPTH, NORMALS, SEGMENTS = "Depth", "Normals", "Segments"
 PARTS = {DEPTH: "depth", NORMALS: "normals", SEGMENTS: "segmentation"}
 RED = np.array([200, 30, 50], np.uint8)
+Views = tuple[np.ndarray, np.ndarray, np.ndarray, Facts]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,6 +62,20 @@ class Comparison:
     @property
     def megabytes(self) -> float:
         return megabytes(self.first) + megabytes(self.second)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """(near, far) that suit both depths, metres; (0, 0) where they are not both metric."""
+        depths = (self.first.depth, self.second.depth)
+        if any(depth is None or depth.kind == "inverse" for depth in depths):
+            return 0.0, 0.0
+        together = np.concatenate([depth.depth[depth.valid] for depth in depths])
+        return depth_limits(together[None]) if together.size else (1.0, 2.0)
+
+    @property
+    def sides(self) -> dict[str, Any]:
+        """Name -> prediction of both."""
+        return {"First": self.first, "Second": self.second}
 
 
 def compare(
@@ -157,14 +173,17 @@ def _in_metres_of(first: Any, second: Any) -> Any:
         return second
 
 
-def views(done: Comparison, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, Facts]:
-    """(first, second, difference) as (H, W, 3) uint8 with legends, and what the difference amounts to."""
+def views(done: Comparison, what: str, look: Look | None = None) -> Views:
+    """(first, second, difference) as (H, W, 3) uint8 with legends, and what the difference amounts to. look: colours of depth, else those that suit both."""
     if what not in done.parts:
         raise InputError(f"these models can be compared in {', '.join(done.parts)}; found {what!r}")
-    return {DEPTH: _depth_views, NORMALS: _normals_views, SEGMENTS: _segments_views}[what](done)
+    if what == DEPTH:
+        near, far = done.range
+        return _depth_views(done, look or Look(near=near, far=far))
+    return _normals_views(done) if what == NORMALS else _segments_views(done)
 
 
-def _depth_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, Facts]:
+def _depth_views(done: Comparison, look: Look) -> Views:
     a, b = done.first.depth, done.second.depth
     known = a.valid & b.valid
     if a.kind == "inverse" or b.kind == "inverse":
@@ -172,13 +191,8 @@ def _depth_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
             raise InputError("an inverse depth without scale cannot be compared with this metric one")
         first, second = (_normalised(depth.depth, known) for depth in (a, b))
         difference, limit, unit = second - first, 1.0, "of the range"
-        sides = (depth_view(done.first, Look()), depth_view(done.second, Look()))
         facts: Facts = []
     else:
-        together = np.concatenate([a.depth[a.valid], b.depth[b.valid]])
-        near, far = depth_limits(together[None]) if together.size else (1.0, 2.0)
-        look = Look(near=near, far=far)
-        sides = (depth_view(done.first, look), depth_view(done.second, look))
         difference, unit = b.depth - a.depth, a.unit
         size = np.abs(difference[known])
         limit = rounded_up(float(np.percentile(size, 98))) if size.size else 1.0
@@ -191,7 +205,8 @@ def _depth_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
             if size.size
             else []
         )
-    return *sides, draw_values(difference, known, limits=(-limit, limit), unit=unit), facts
+    apart = draw_values(difference, known, limits=(-limit, limit), unit=unit)
+    return depth_view(done.first, look), depth_view(done.second, look), apart, facts
 
 
 def _normalised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -201,7 +216,7 @@ def _normalised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return (values - low) / max(float(high - low), 1e-12)
 
 
-def _normals_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, Facts]:
+def _normals_views(done: Comparison) -> Views:
     a, b = done.first.normals, done.second.normals
     known = a.valid & b.valid
     angle = np.degrees(np.arccos(np.clip((a.normals * b.normals).sum(-1), -1, 1)))
@@ -211,7 +226,7 @@ def _normals_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return *sides, draw_values(angle, known, limits=(0.0, limit), unit="degrees", cmap="magma"), facts
 
 
-def _segments_views(done: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, Facts]:
+def _segments_views(done: Comparison) -> Views:
     a, b = done.first.segmentation, done.second.segmentation
     if a.semantic is None or b.semantic is None or a.class_names != b.class_names:
         raise InputError("these models use different classes, so their segments cannot be compared")
@@ -249,18 +264,15 @@ def write_files(done: Comparison, folder: Path) -> Path:
 
 def snippet(done: Comparison, device: str = "auto") -> str:
     """The Python lines that make both predictions and their difference."""
-    where = "" if device == "auto" else f", device={device!r}"
     lines = ["import perception", "from perception.io import load_image", ""]
     lines += [f"image = load_image({done.name!r})  # the picture's path"]
-    lines += [f"first = perception.load({done.first.model!r}{where})(image{done.arguments})"]
+    lines += [f"first = {loading(done.first.model, device)}(image{done.arguments})"]
     if done.variation == SAME:
-        lines += [f"second = perception.load({done.second.model!r}{where})(image{done.arguments})"]
+        lines += [f"second = {loading(done.second.model, device)}(image{done.arguments})"]
         if DEPTH in done.parts:
             lines += ["difference = second.depth.depth - first.depth.depth"]
     elif done.variation == MIRRORED:
-        lines += [
-            f"second = perception.load({done.second.model!r}{where})(image.pixels[:, ::-1].copy(), first.camera.flip())"
-        ]
+        lines += [f"second = {loading(done.second.model, device)}(image.pixels[:, ::-1].copy(), first.camera.flip())"]
         if DEPTH in done.parts:
             lines += ["difference = second.depth.depth[:, ::-1] - first.depth.depth"]
     else:
@@ -268,6 +280,6 @@ def snippet(done: Comparison, device: str = "auto") -> str:
             "import cv2",
             "width, height = image.width // 2, image.height // 2",
             "small = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)",
-            f"second = perception.load({done.second.model!r}{where})(small, first.camera.resize(width, height))",
+            f"second = {loading(done.second.model, device)}(small, first.camera.resize(width, height))",
         ]
     return "\n".join(lines) + "\n"

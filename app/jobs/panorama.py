@@ -1,4 +1,4 @@
-"""Panorama: range of a whole sphere or a part of it, its textured mesh, files, the Python call. Looks and measuring are those of `app.jobs.photo`."""
+"""Panorama: range of a whole sphere or a part of it, its textured mesh, files, the Python call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -21,8 +22,7 @@ from app.jobs.common import (
     silent,
     with_smaller_retry,
 )
-from app.jobs.photo import Look, depth_view, kept
-from perception.drawing import depth_limits
+from app.jobs.looks import Look, depth_view, kept, range_of
 from perception.errors import InputError
 from perception.geometry import Equirectangular
 from perception.inference import Predictor
@@ -88,7 +88,13 @@ class PanoramaAnswer:
     @property
     def range(self) -> tuple[float, float]:
         """(near, far) that suit this panorama, metres."""
-        return depth_limits(self.result.depth.depth, self.result.depth.valid)
+        return range_of(self.result.depth)
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether pixels can be left out by the model's own confidence."""
+        depth = self.result.depth
+        return depth is not None and depth.confidence is not None
 
 
 def predict_panorama(
@@ -158,38 +164,13 @@ def write_files(result: Any, look: Look, folder: Path) -> list[Path]:
     return [archive, *sorted(path for path in results.rglob("*") if path.is_file())]
 
 
-def range_at(result: Any, x: float, y: float) -> str:
-    """Say the range and the direction at a pixel (column x, row y)."""
-    depth = result.depth
-    row, column = int(y), int(x)
-    height, width = depth.shape
-    if not (0 <= row < height and 0 <= column < width) or not depth.valid[row, column]:
-        return "no depth there"
-    longitude, latitude = (np.degrees(values) for values in result.camera.angles())
-    side = f"{abs(longitude[column]):.0f}° to the {'right' if longitude[column] >= 0 else 'left'}"
-    level = f"{abs(latitude[row]):.0f}° {'above' if latitude[row] >= 0 else 'below'} the horizon"
-    return f"{depth.depth[row, column]:.2f} {depth.unit or '(relative units)'} away, {side}, {level}"
-
-
-def distance_between(result: Any, first: tuple[float, float], second: tuple[float, float]) -> str:
-    """Say how far two clicked pixels are apart in space."""
-    depth, points = result.depth, []
-    for x, y in (first, second):
-        row, column = int(y), int(x)
-        if not (0 <= row < depth.shape[0] and 0 <= column < depth.shape[1]) or not depth.valid[row, column]:
-            return "no depth at one of the two points"
-        points.append(result.camera.rays()[row, column].astype(np.float64) * depth.depth[row, column])
-    return f"{np.linalg.norm(points[0] - points[1]):.2f} {depth.unit or '(relative units)'} between the two points"
-
-
 def snippet(answer: PanoramaAnswer, device: str = "auto") -> str:
     """The Python lines that reproduce this very result."""
-    where = "" if device == "auto" else f", device={device!r}"
     numpy = "import numpy as np\n" if answer.arguments else ""
     return (
         f"{numpy}import perception\n"
         "\n"
-        f"model = perception.load({answer.result.model!r}{where})\n"
+        f"model = {loading(answer.result.model, device)}\n"
         f"result = model({answer.result.name!r}{answer.arguments})  # the panorama's path\n"
         "distance = result.depth.depth  # (H, W) float32, metres along each ray, 0 where unknown\n"
         'result.save("out")  # NPY, 16-bit PNG, previews, PLY and GLB of the sphere, JSON\n'

@@ -15,6 +15,7 @@ from app.jobs.common import (
     Facts,
     Say,
     camera_text,
+    loading,
     megabytes,
     model_facts,
     pack,
@@ -161,11 +162,10 @@ def write_files(result: Any, score: float, folder: Path) -> list[Path]:
 
 def snippet(answer: StreetAnswer, score: float, device: str = "auto") -> str:
     """The Python lines that reproduce this very result."""
-    where = "" if device == "auto" else f", device={device!r}"
     return (
         "import perception\n"
         "\n"
-        f"model = perception.load({answer.result.model!r}{where})\n"
+        f"model = {loading(answer.result.model, device)}\n"
         f"result = model({answer.result.name!r}{answer.arguments})  # the picture's path\n"
         f"boxes = result.boxes3d.above({score:g})\n"
         "for box in boxes:\n"

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 
 from app.jobs.cameras import CameraEntry
-from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, model_facts, silent
-from app.jobs.photo import Look
-from perception.drawing import depth_limits, draw_depth, draw_values
+from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, loading, model_facts, silent
+from app.jobs.looks import Look, depth_view
+from perception.drawing import depth_limits, draw_values
 from perception.errors import InputError
 from perception.inference import Predictor
 from perception.io import stream
 from perception.io.depth_files import read_depth_png, write_depth_png
 from perception.io.images import LoadedImage, read_png, write_image
 from perception.io.video import VideoWriter, frame_count
+from perception.results import DepthResult, Prediction
 
 MAX_FRAMES = 240
 MAX_SIDE = 832  # pixels; larger frames are made smaller first
@@ -57,8 +58,14 @@ class VideoAnswer:
     arguments: str = ""
     resized: tuple[int, int] | None = None
     intrinsics: tuple[float, ...] = ()  # fx, fy, cx, cy of the clip's own frames
+    camera: Any = None  # of the predicted frames
     movies: dict[tuple[Look, str], Path] = dataclasses.field(default_factory=dict, compare=False)
     megabytes: float = 1.0  # in memory: all the rest is on disk
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """(near, far) that suit the whole clip, metres; (0, 0) where there is no depth in metres."""
+        return (self.near, self.far) if self.kind not in ("", "inverse") else (0.0, 0.0)
 
 
 @dataclasses.dataclass
@@ -147,6 +154,7 @@ def predict_video(
         arguments,
         resized,
         (own.fx, own.fy, own.cx, own.cy),
+        used,
     )
 
 
@@ -206,19 +214,26 @@ def look_of(answer: VideoAnswer) -> Look:
     return Look(near=answer.near, far=answer.far)
 
 
+def frame_of(answer: VideoAnswer, number: int) -> Prediction:
+    """One frame's picture, camera and depth (where the model finds depth), read from disk."""
+    name = f"{min(max(int(number), 0), answer.count - 1):06d}.png"
+    picture = read_png(answer.folder / "picture" / name)[0]
+    depth = None
+    if answer.kind:
+        values, valid = read_depth_png(answer.folder / "depth" / name)
+        depth = DepthResult(values, valid, answer.kind, answer.camera)
+    return Prediction(depth=depth, image=picture, camera=answer.camera, name=name, model=answer.model)
+
+
 def frame_view(answer: VideoAnswer, number: int, look: Look) -> np.ndarray:
     """(H, W, 3) uint8: the result of one frame, coloured by `look`. Depth alike has the same colour in every frame."""
-    name = f"{number:06d}.png"
     if not answer.kind:
-        return read_png(answer.folder / "result" / name)[0]
+        return read_png(answer.folder / "result" / f"{number:06d}.png")[0]
+    frame = frame_of(answer, number)
     if answer.kind == "inverse":
-        values, valid = read_depth_png(answer.folder / "depth" / name)
-        return draw_values(values, valid, limits=(answer.near, answer.far), cmap=look.colormap)
-    depth, valid = read_depth_png(answer.folder / "depth" / name)
-    if look.hide and look.limits is not None:
-        valid = valid & (depth >= look.limits[0]) & (depth <= look.limits[1])
-    unit = "m" if answer.kind in ("metric", "range") else ""
-    return draw_depth(depth, valid, unit=unit, limits=look.limits, cmap=look.colormap)
+        limits = (answer.near, answer.far)
+        return draw_values(frame.depth.depth, frame.depth.valid, limits=limits, cmap=look.colormap)
+    return depth_view(frame, look)
 
 
 def draw_video(answer: VideoAnswer, look: Look, out: Path, layout: str = SIDE_BY_SIDE, say: Say = silent) -> Path:
@@ -267,9 +282,8 @@ def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
 
 def snippet(answer: VideoAnswer, device: str = "auto") -> str:
     """The Python lines that predict the same frames."""
-    where = "" if device == "auto" else f", device={device!r}"
     lines = ["import perception", "from perception.io import stream", ""]
-    lines += [f"model = perception.load({answer.model!r}{where})"]
+    lines += [f"model = {loading(answer.model, device)}"]
     lines += [f"for frame in stream({answer.name!r}, every={answer.every}, limit={MAX_FRAMES}):  # the clip's path"]
     pixels = "frame.pixels"
     if answer.resized:

@@ -12,6 +12,7 @@ from app.services import HEAVY
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCENES = EXAMPLES / "scenes"  # rendered by the world; not among the photos that `perception predict app/examples` takes
+THUMBNAILS = EXAMPLES / "thumbnails"  # of scenes that are rendered, not read
 
 
 class PictureInput(gr.Image):
@@ -76,6 +77,14 @@ def no_model(task: str) -> None:
         f"No model for {task} is offered here. `perception models` lists what there is; `python -m app --models NAME ...` offers it.",
         elem_classes="empty",
     )
+
+
+def picture_and_model(
+    prefix: str, label: str, first: Sequence[Path], names: Sequence[str], height: int
+) -> tuple[PictureInput, gr.Dataset, gr.Dropdown]:
+    """What tabs of one picture begin with: the picture, the examples `first`, the model."""
+    picture = picture_input(label, prefix, first[0], height)
+    return picture, examples(first, f"{prefix}-examples"), model_menu(names, f"{prefix}-model")
 
 
 # -- programs --------------------------------------------------------------------------------------------------------------

@@ -180,10 +180,10 @@ class Result:
         model: gr.Model3D,
         triggers: Sequence[Callable[..., Any]] = (),
     ) -> None:
-        """The view "3D": ``draw(answer, *inputs, folder)`` writes the file to show."""
+        """The view "3D": ``draw(answer, folder, *inputs)`` writes the file to show."""
 
         def run(answer: Any, *values: Any) -> str | None:
-            file = draw(answer, *values, self.services.folder())
+            file = draw(answer, self.services.folder(), *values)
             if file is None:
                 return None
             # Gradio's viewer forgets to load itself when it is given the same file again before it has loaded: each drawing has a name of its own.
@@ -198,10 +198,10 @@ class Result:
         files: gr.File,
         triggers: Sequence[Callable[..., Any]] = (),
     ) -> None:
-        """The view "Files": ``write(answer, *inputs, folder)`` writes them."""
+        """The view "Files": ``write(answer, folder, *inputs)`` writes them."""
 
         def run(answer: Any, *values: Any) -> list[str]:
-            return [str(path) for path in write(answer, *values, self.services.folder())]
+            return [str(path) for path in write(answer, self.services.folder(), *values)]
 
         self.drawn_open("Files", run, inputs, files, triggers)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
 
-from app.jobs.photo import COLORMAPS, Look, Point, parse_points, ruler_view
+from app.jobs.looks import COLORMAPS, Look
+from app.jobs.ruler import Point, parse_points, reading, ruler_view
 from app.parts.result import Result
 from app.services import QUIET
 
@@ -60,7 +61,9 @@ def picture_view(label: str, elem_id: str, height: int | None = VIEW_HEIGHT) -> 
     )
 
 
-def before_after(label: str, prefix: str, position: int = 50, height: int = VIEW_HEIGHT) -> gr.ImageSlider:
+def before_after(
+    label: str, prefix: str, position: int = 50, height: int = VIEW_HEIGHT, show_label: bool = True
+) -> gr.ImageSlider:
     """Two pictures with a slider between them. Without loss: colours are values."""
     return gr.ImageSlider(
         label=label,
@@ -68,7 +71,8 @@ def before_after(label: str, prefix: str, position: int = 50, height: int = VIEW
         format="png",
         slider_position=position,
         max_height=height,
-        buttons=["fullscreen"],
+        show_label=show_label,
+        buttons=["download", "fullscreen"],
     )
 
 
@@ -83,35 +87,39 @@ def shape_view(prefix: str, label: str = "Drag to turn, scroll to zoom") -> gr.M
 
 
 class LookControls:
-    """Colours, their ends in metres and what is left out, closed at first. `parts` in the order that `app.jobs.photo.checked_look` takes."""
+    """Colours, their ends in metres and what is left out, closed at first. `parts` in the order that `app.jobs.looks.checked_look` takes.
 
-    def __init__(self, prefix: str) -> None:
-        with gr.Accordion("Colours and limits", open=False, elem_id=f"{prefix}-look"):
+    An answer that they suit tells its `range` in metres and `has_confidence`. leaves_out: whether pixels can be left out, not only coloured.
+    """
+
+    def __init__(self, prefix: str, leaves_out: bool = True) -> None:
+        title = "Colours and limits" if leaves_out else "Colours"
+        with gr.Accordion(title, open=False, elem_id=f"{prefix}-look"):
             with gr.Row():
                 colormap = gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colours", min_width=140)
                 near = gr.Slider(0, 10, value=0, step=0.01, label="Near, m", elem_id=f"{prefix}-near", min_width=140)
                 far = gr.Slider(0, 10, value=0, step=0.01, label="Far, m", elem_id=f"{prefix}-far", min_width=140)
+            self.parts = [colormap, near, far]
             with gr.Row():
-                hide = gr.Checkbox(
-                    False, label="Leave out what lies beyond, in 3D and files too", elem_id=f"{prefix}-hide"
-                )
-                confidence = gr.Slider(0, 1, value=0, step=0.01, label="Least confidence", visible=False)
+                if leaves_out:
+                    label = "Leave out what lies beyond, in 3D and files too"
+                    self.parts.append(gr.Checkbox(False, label=label, elem_id=f"{prefix}-hide"))
+                    self.parts.append(gr.Slider(0, 1, value=0, step=0.01, label="Least confidence", visible=False))
                 self._reset = gr.Button("Reset", size="sm", elem_id=f"{prefix}-reset", min_width=80, scale=0)
-        self.parts = [colormap, near, far, hide, confidence]
         self.changes = [part.input for part in self.parts]  # sliders by keyboard too
 
-    @staticmethod
-    def start(answer: Any, *_: Any) -> tuple[Any, ...]:
+    def start(self, answer: Any, *_: Any) -> tuple[Any, ...]:
         """The values of `parts` that suit an answer: its own range, nothing left out. Without metres there are no limits to choose."""
         low, high = answer.range
-        metres, top, depth = high > 0, high * 2 if high > 0 else 1.0, answer.result.depth
-        return (
+        metres, top = high > 0, high * 2 if high > 0 else 1.0
+        values = (
             Look().colormap,
             gr.update(minimum=0, maximum=top, value=low, step=top / 1000, visible=metres),
             gr.update(minimum=0, maximum=top, value=high, step=top / 1000, visible=metres),
             gr.update(value=False, visible=metres),
-            gr.update(value=0, visible=depth is not None and depth.confidence is not None),
+            gr.update(value=0, visible=getattr(answer, "has_confidence", False)),
         )
+        return values[: len(self.parts)]
 
     def connect(self, result: Result) -> None:
         """Let the button set all back; it is the last of the `changes`, so call this before they are used."""
@@ -153,9 +161,13 @@ class Ruler:
         self._clicks = gr.State((None, ()))  # the ticket of the answer that was clicked, its points
 
     def connect(
-        self, result: Result, at: Callable[[Any, float, float], str], between: Callable[[Any, Point, Point], str]
+        self,
+        result: Result,
+        subjects: Callable[..., Mapping[str, Any]],
+        inputs: Sequence[gr.components.Component] = (),
+        triggers: Sequence[Callable[..., Any]] = (),
     ) -> None:
-        """at, between: the sentences for one and for two points (column, row) of ``answer.result``."""
+        """subjects: the predictions to measure in, as ``subjects(answer, *inputs)``: name -> `Prediction` of one picture; drawn again after `triggers`."""
 
         def clicked(event: gr.SelectData, ticket: str | None, clicks: tuple[Any, Any]) -> tuple[Any, Any]:
             before, point = _points(ticket, clicks), (float(event.index[0]), float(event.index[1]))
@@ -164,18 +176,17 @@ class Ruler:
         def typed(text: str, ticket: str | None) -> tuple[Any, Any]:
             return ticket, result.services.attempt(lambda: parse_points(text))
 
-        def draw(answer: Any, ticket: str, clicks: tuple[Any, Any]) -> tuple[Any, str]:
-            image, points = answer.result.image, _points(ticket, clicks)
-            if not points:
-                return image, ""
-            text = between(answer.result, *points) if len(points) == 2 else at(answer.result, *points[0])
-            return ruler_view(image, list(points)), text
+        def draw(answer: Any, ticket: str, clicks: tuple[Any, Any], *values: Any) -> tuple[Any, str]:
+            measured, points = subjects(answer, *values), _points(ticket, clicks)
+            image = next(iter(measured.values())).image
+            return (ruler_view(image, points), reading(measured, points)) if points else (image, "")
 
         self.picture.select(
             clicked, [result.ticket, self._clicks], self._clicks, trigger_mode="multiple", concurrency_limit=1, **QUIET
         )
         self._typed.submit(typed, [self._typed, result.ticket], self._clicks, **QUIET)
-        result.drawn(draw, [result.ticket, self._clicks], [self.picture, self.reading], [self._clicks.change])
+        given = [result.ticket, self._clicks, *inputs]
+        result.drawn(draw, given, [self.picture, self.reading], [self._clicks.change, *triggers])
 
 
 def _points(ticket: str | None, clicks: tuple[Any, Any]) -> tuple[Point, ...]:

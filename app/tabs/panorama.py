@@ -9,20 +9,19 @@ import gradio as gr
 
 from app.jobs import panorama as jobs
 from app.jobs.common import Say
-from app.jobs.photo import Look, checked_look, depth_view
+from app.jobs.looks import Look, checked_look, depth_view
 from app.parts.inputs import (
     SCENES,
     archive_of,
     endpoint,
-    examples,
     given_model,
     given_picture,
-    model_menu,
     no_model,
-    picture_input,
+    picture_and_model,
     run_button,
     summary_of,
 )
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
 from app.parts.views import LookControls, Ruler, before_after, facts_html, facts_view, shape_view
 from app.services import Services
@@ -39,10 +38,8 @@ def build(services: Services) -> None:
         return
     result = Result(services, "panorama")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            picture = picture_input("Panorama", "panorama", FIRST[0], 220)
-            samples = examples(FIRST, "panorama-examples")
-            model = model_menu(names, "panorama-model")
+        with controls_column():
+            picture, samples, model = picture_and_model("panorama", "Panorama", FIRST, names, 220)
             with gr.Accordion("Part of the sphere", open=False, elem_id="panorama-part"):
                 whole = gr.Checkbox(True, label="All of it: 360° x 180°", elem_id="panorama-whole")
                 gr.Markdown("Else its edges in degrees: 0 is straight ahead and the horizon.", elem_classes="hint")
@@ -53,7 +50,7 @@ def build(services: Services) -> None:
                     bottom = gr.Number(-45, label="Bottom", minimum=-90, maximum=90, min_width=90)
                     top = gr.Number(45, label="Top", minimum=-90, maximum=90, min_width=90)
             run = run_button("Predict", "panorama")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             with gr.Tabs(elem_id="panorama-views"):
                 with result.view("Depth"):
                     slider = before_after("Panorama | distance along each ray", "panorama", 35)
@@ -82,12 +79,10 @@ def build(services: Services) -> None:
     def depth(answer: jobs.PanoramaAnswer, *values: Any) -> tuple[Any, ...]:
         return answer.result.image, depth_view(answer.result, checked_look(*values))
 
-    def shape_of(answer: jobs.PanoramaAnswer, through: bool, *rest: Any) -> Path | None:
-        *values, folder = rest
+    def shape_of(answer: jobs.PanoramaAnswer, folder: Path, through: bool, *values: Any) -> Path | None:
         return jobs.shape_file(answer.result, checked_look(*values), folder, through)
 
-    def files_of(answer: jobs.PanoramaAnswer, *rest: Any) -> list[Path]:
-        *values, folder = rest
+    def files_of(answer: jobs.PanoramaAnswer, folder: Path, *values: Any) -> list[Path]:
         return jobs.write_files(answer.result, checked_look(*values), folder)
 
     look.connect(result)
@@ -99,7 +94,7 @@ def build(services: Services) -> None:
     result.drawn(depth, look.parts, [slider], look.changes)
     result.drawn_shape(shape_of, [through, *look.parts], shape, [through.input, *look.changes])
     result.drawn_files(files_of, look.parts, files, look.changes)
-    ruler.connect(result, jobs.range_at, jobs.distance_between)
+    ruler.connect(result, lambda answer: {"": answer.result})
 
     def predict_panorama(
         image: str, model: str, left: float, right: float, bottom: float, top: float

@@ -10,22 +10,22 @@ import gradio as gr
 from app.jobs import photo as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say
+from app.jobs.looks import Look, checked_look, depth_view
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
     archive_of,
     endpoint,
-    examples,
     given_fov,
     given_intrinsics,
     given_model,
     given_picture,
-    model_menu,
     no_model,
-    picture_input,
+    picture_and_model,
     run_button,
     summary_of,
 )
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, page_load
 from app.parts.views import LookControls, Ruler, before_after, facts_html, facts_view, picture_view, shape_view
 from app.services import Services
@@ -43,13 +43,11 @@ def build(services: Services) -> None:
         return
     result = Result(services, "photo")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            picture = picture_input("Photo", "photo", FIRST[0], 300)
-            samples = examples(FIRST, "photo-examples")
-            model = model_menu(names, "photo-model")
+        with controls_column():
+            picture, samples, model = picture_and_model("photo", "Photo", FIRST, names, 300)
             camera = camera_entry("photo", FIRST_FOV)
             run = run_button("Predict", "photo")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             with gr.Tabs(elem_id="photo-views"):
                 with result.view("Depth"):
                     slider = before_after("Photo | depth", "photo", 35)
@@ -84,20 +82,18 @@ def build(services: Services) -> None:
         )
 
     def looks(answer: jobs.PhotoAnswer, *values: Any) -> tuple[Any, ...]:
-        chosen = jobs.checked_look(*values)
-        depth = jobs.depth_view(answer.result, chosen)
+        chosen = checked_look(*values)
+        depth = depth_view(answer.result, chosen)
         return (
             None if depth is None else (answer.result.image, depth),
             jobs.snippet(answer, chosen, settings.device),
         )
 
-    def shape_of(answer: jobs.PhotoAnswer, style: str, *rest: Any) -> Path | None:
-        *values, folder = rest
-        return jobs.shape_file(answer.result, jobs.checked_look(*values), folder, style)
+    def shape_of(answer: jobs.PhotoAnswer, folder: Path, style: str, *values: Any) -> Path | None:
+        return jobs.shape_file(answer.result, checked_look(*values), folder, style)
 
-    def files_of(answer: jobs.PhotoAnswer, *rest: Any) -> list[Path]:
-        *values, folder = rest
-        return jobs.write_files(answer.result, jobs.checked_look(*values), folder)
+    def files_of(answer: jobs.PhotoAnswer, folder: Path, *values: Any) -> list[Path]:
+        return jobs.write_files(answer.result, checked_look(*values), folder)
 
     camera.connect(picture, services)
     look.connect(result)
@@ -110,7 +106,7 @@ def build(services: Services) -> None:
     result.drawn(looks, look.parts, [slider, code], look.changes)
     result.drawn_shape(shape_of, [style, *look.parts], shape, [style.input, *look.changes])
     result.drawn_files(files_of, look.parts, files, look.changes)
-    ruler.connect(result, jobs.depth_at, jobs.distance_between)
+    ruler.connect(result, lambda answer: {"": answer.result})
 
     def predict_photo(image: str, model: str, fov: float, intrinsics: str) -> tuple[str, dict[str, Any]]:
         """Predict a picture; returns a ZIP of all results and a summary.
@@ -121,7 +117,7 @@ def build(services: Services) -> None:
         def job() -> tuple[str, dict[str, Any]]:
             chosen, entry = services.predictor(model), entry_given(fov, intrinsics)
             answer = jobs.predict_photo(image, chosen, entry, max_pixels=settings.max_pixels)
-            archive = jobs.write_files(answer.result, jobs.Look(), services.folder())[0]
+            archive = jobs.write_files(answer.result, Look(), services.folder())[0]
             return str(archive), jobs.summary(answer)
 
         return services.run(job)

@@ -15,26 +15,26 @@ from app.parts.inputs import (
     SCENES,
     archive_of,
     endpoint,
-    examples,
     given_fov,
     given_intrinsics,
     given_model,
     given_number,
     given_picture,
-    model_menu,
     no_model,
-    picture_input,
+    picture_and_model,
     run_button,
     summary_of,
 )
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import facts_html, facts_view, picture_view, shape_view
+from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
 from app.services import Services
 
 TITLE = "Street"
 FIRST = tuple(SCENES / name for name in ("street_town.jpg", "street_avenue.jpg", "street_city.jpg"))
 FIRST_FOV = 80.0  # degrees, what the examples were rendered with
 SCORE = 0.15
+BEV_HEIGHT = 400  # pixels: about as it is shown, so that its texts can be read
 
 
 def build(services: Services) -> None:
@@ -45,19 +45,17 @@ def build(services: Services) -> None:
         return
     result = Result(services, "street")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            picture = picture_input("Street picture", "street", FIRST[0], 260)
-            samples = examples(FIRST, "street-examples")
-            model = model_menu(names, "street-model")
+        with controls_column():
+            picture, samples, model = picture_and_model("street", "Street picture", FIRST, names, 260)
             camera = camera_entry("street", FIRST_FOV)
             score = gr.Slider(0, 1, value=SCORE, step=0.01, label="Least score", elem_id="street-score")
             run = run_button("Find objects", "street")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             with gr.Tabs(elem_id="street-views"):
                 with result.view("Boxes"):
                     with gr.Row():
                         with gr.Column(scale=3, min_width=300):
-                            boxes = picture_view("3D boxes on the picture", "street-boxes", None)
+                            slider = before_after("Picture | 3D boxes", "street", 6)
                         with gr.Column(scale=2, min_width=240):
                             bev = picture_view("From above: forward is up, rings in metres", "street-bev", None)
                     table = gr.Dataframe(
@@ -85,26 +83,26 @@ def build(services: Services) -> None:
     def seen(answer: jobs.StreetAnswer, score: float) -> tuple[Any, ...]:
         found = answer.result
         return (
-            jobs.image_view(found, score),
-            jobs.bev_view(found, score),
+            (found.image, jobs.image_view(found, score)),
+            jobs.bev_view(found, score, BEV_HEIGHT),
             jobs.table(found, score),
             facts_html(jobs.facts(answer, score), jobs.notes(answer, score)),
             jobs.snippet(answer, score, settings.device),
         )
 
-    def shape_of(answer: jobs.StreetAnswer, score: float, folder: Path) -> Path:
+    def shape_of(answer: jobs.StreetAnswer, folder: Path, score: float) -> Path:
         return jobs.shape_file(answer.result, score, folder)
 
-    def files_of(answer: jobs.StreetAnswer, score: float, folder: Path) -> list[Path]:
+    def files_of(answer: jobs.StreetAnswer, folder: Path, score: float) -> list[Path]:
         return jobs.write_files(answer.result, score, folder)
 
     camera.connect(picture, services)
-    result.starts(boxes)
+    result.starts(slider)
     result.predicted(run.click, predict, [picture, model, *camera.inputs])
     preset = [picture, *camera.preset, score]
     result.examples(samples, example, preset, lambda number: (str(FIRST[number]), FROM_FOV, FIRST_FOV, SCORE))
     result.first(tab_opened(), example)
-    result.drawn(seen, [score], [boxes, bev, table, summary, code], [score.input])
+    result.drawn(seen, [score], [slider, bev, table, summary, code], [score.input])
     result.drawn_shape(shape_of, [score], shape, [score.input])
     result.drawn_files(files_of, [score], files, [score.input])
 

@@ -10,9 +10,20 @@ import gradio as gr
 from app.jobs import surround as jobs
 from app.jobs.common import Say, silent
 from app.jobs.world import WEATHERS
-from app.parts.inputs import SCENES, archive_of, endpoint, given_number, model_menu, run_button, summary_of
+from app.parts.inputs import (
+    SCENES,
+    THUMBNAILS,
+    archive_of,
+    endpoint,
+    examples,
+    given_number,
+    model_menu,
+    run_button,
+    summary_of,
+)
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import facts_html, facts_view, picture_view, shape_view
+from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
 from app.services import QUIET, Services
 
 TITLE = "Surround"
@@ -20,7 +31,13 @@ FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
 ANY_WEATHER = "by the seed"
 FIRST_SEED = 5
 SCORE = 0.3
+BEV_HEIGHT = 480  # pixels: about as it is shown, so that its texts can be read
 EXAMPLE_RIG = SCENES / "rig.zip"
+FIRST = {  # thumbnail of an example -> seed and weather of the street, or None: the archive
+    "surround_day.jpg": (FIRST_SEED, ANY_WEATHER),
+    "surround_night.jpg": (8, "night"),
+    "surround_rig.jpg": None,
+}
 FORMAT = """One JSON file a moment, and the pictures it names, in one ZIP (at most 12 moments of 12 cameras):
 
 ```json
@@ -38,9 +55,11 @@ Metres; the vehicle looks along +x, y is left, z up; cameras have x right, y dow
 def build(services: Services) -> None:
     """Fill the tab. Without a model the exact truth of the world's streets is shown."""
     names, settings = services.models["rig"], services.settings
+    first = {file: scene for file, scene in FIRST.items() if scene or names}  # an uploaded rig has no truth to show
     result = Result(services, "surround")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
+        with controls_column():
+            samples = examples([THUMBNAILS / name for name in first], "surround-examples")
             source = gr.Radio(
                 [FROM_WORLD, FROM_FILE], value=FROM_WORLD, label="Source", show_label=False, elem_id="surround-source"
             )
@@ -85,7 +104,7 @@ def build(services: Services) -> None:
                 0, 1, value=SCORE, step=0.01, label="Least score", elem_id="surround-score", visible=bool(names)
             )
             run = run_button("Look around", "surround")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             with gr.Row():
                 moment = gr.Slider(
                     1, jobs.MOMENTS, value=1, step=1, label="Moment", elem_id="surround-moment", min_width=200
@@ -99,8 +118,8 @@ def build(services: Services) -> None:
                 )
             with gr.Tabs(elem_id="surround-views"):
                 with result.view("Boxes"):
-                    gr.Markdown("All cameras; the lower row as in a mirror.", elem_classes="hint")
-                    cameras = picture_view("All cameras with the boxes", "surround-cameras", None)
+                    gr.Markdown("All cameras, the lower row as in a mirror | with the boxes", elem_classes="hint")
+                    slider = before_after("All cameras | with the boxes", "surround", 6, show_label=False)
                     with gr.Row():
                         bev = picture_view(
                             "Model from above; true boxes in white, radar in orange", "surround-bev", None
@@ -134,8 +153,15 @@ def build(services: Services) -> None:
             scene = jobs.world_scene(-1 if seed is None else seed, mood, int(moments), say=say)
         return jobs.predict_surround(scene, services.predictor(name, say) if name else None, say=say)
 
+    def preset(number: int) -> tuple[Any, ...]:
+        """The values of `given` that make an example."""
+        scene = tuple(first.values())[number]
+        if scene is None:
+            return FROM_FILE, FIRST_SEED, ANY_WEATHER, jobs.MOMENTS, str(EXAMPLE_RIG)
+        return FROM_WORLD, *scene, jobs.MOMENTS, None
+
     def example(number: int, say: Say) -> jobs.SurroundAnswer:
-        return predict(say, FROM_WORLD, FIRST_SEED, ANY_WEATHER, jobs.MOMENTS, None, names[0] if names else "")
+        return predict(say, *preset(number), names[0] if names else "")
 
     def start(answer: jobs.SurroundAnswer, *_: Any) -> tuple[Any, ...]:
         """The last moment, which has history and tracks."""
@@ -147,9 +173,9 @@ def build(services: Services) -> None:
 
     def seen(answer: jobs.SurroundAnswer, moment: float, score: float, side: str) -> tuple[Any, ...]:
         number, side = int(moment) - 1, answer.side(side)
-        both = {name: jobs.bev_view(answer, number, score, name) for name in answer.sides}
+        both = {name: jobs.bev_view(answer, number, score, name, BEV_HEIGHT) for name in answer.sides}
         return (
-            jobs.cameras_view(answer, number, score, side),
+            (jobs.pictures_view(answer, number), jobs.cameras_view(answer, number, score, side)),
             gr.update(value=both.get(jobs.MODEL), visible=jobs.MODEL in both),
             gr.update(value=both.get(jobs.TRUTH), visible=jobs.TRUTH in both),
             jobs.table(answer, number, score, side),
@@ -157,10 +183,10 @@ def build(services: Services) -> None:
             jobs.snippet(answer, score, settings.device),
         )
 
-    def shape_of(answer: jobs.SurroundAnswer, moment: float, score: float, side: str, folder: Path) -> Path:
+    def shape_of(answer: jobs.SurroundAnswer, folder: Path, moment: float, score: float, side: str) -> Path:
         return jobs.shape_file(answer, int(moment) - 1, score, answer.side(side), folder)
 
-    def files_of(answer: jobs.SurroundAnswer, score: float, folder: Path) -> list[Path]:
+    def files_of(answer: jobs.SurroundAnswer, folder: Path, score: float) -> list[Path]:
         return jobs.write_files(answer, score, folder)
 
     source.change(
@@ -170,10 +196,12 @@ def build(services: Services) -> None:
         **QUIET,
     )
     changes = [part.input for part in chosen]
-    result.starts(cameras, [moment, side], start)
-    result.predicted(run.click, predict, [source, seed, weather, moments, archive, model])
+    result.starts(slider, [moment, side], start)
+    given = [source, seed, weather, moments, archive]
+    result.predicted(run.click, predict, [*given, model])
+    result.examples(samples, example, given, preset)
     result.first(tab_opened(), example)
-    result.drawn(seen, chosen, [cameras, bev, true_bev, table, summary, code], changes)
+    result.drawn(seen, chosen, [slider, bev, true_bev, table, summary, code], changes)
     result.drawn_shape(shape_of, chosen, shape, changes)
     result.drawn_files(files_of, [score], files, [score.input])
 

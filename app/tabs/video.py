@@ -10,7 +10,8 @@ import gradio as gr
 from app.jobs import video as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say, silent
-from app.jobs.photo import COLORMAPS, checked_look
+from app.jobs.looks import Look, checked_look
+from app.jobs.photo import shape_file
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
@@ -26,8 +27,9 @@ from app.parts.inputs import (
     run_button,
     summary_of,
 )
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import VideoView, facts_html, facts_view
+from app.parts.views import LookControls, Ruler, VideoView, before_after, facts_html, facts_view, shape_view
 from app.services import Services
 
 TITLE = "Video"
@@ -42,7 +44,7 @@ def build(services: Services) -> None:
         return
     result = Result(services, "video")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
+        with controls_column():
             clip = VideoInput(
                 value=str(FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
             )
@@ -53,7 +55,7 @@ def build(services: Services) -> None:
             )
             camera = camera_entry("video", FIRST_FOV)
             run = run_button("Predict", "video")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             with gr.Tabs(elem_id="video-views"):
                 with result.view("Video"):
                     movie = VideoView(
@@ -64,17 +66,25 @@ def build(services: Services) -> None:
                         loop=True,
                         buttons=["download"],
                     )
+                    with gr.Row():
+                        layout = gr.Dropdown(
+                            list(jobs.LAYOUTS), value=jobs.LAYOUTS[0], label="The video shows", min_width=160
+                        )
+                        draw = gr.Button(
+                            "Draw again", size="sm", elem_id="video-draw", elem_classes="low", min_width=120, scale=0
+                        )
+                with result.view("Frames"):
+                    slider = before_after("Picture | result", "video", 35)
+                with result.view("3D"):
+                    shape = shape_view("video")
+                ruler = Ruler(result, "Click one point for its depth, a second one for the distance")
                 files = result.files_view("MP4, and every frame: 16-bit depth, colours, JSON")
                 code = result.code_view("These frames in Python")
+            number = gr.Slider(
+                1, 2, value=1, step=1, label="Frame", info="For the views Frames, 3D and Measure", elem_id="video-frame"
+            )
             summary = facts_view("video")
-            with gr.Accordion("Colours", open=False, elem_id="video-look"):
-                with gr.Row():
-                    colormap = gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colours", min_width=140)
-                    near = gr.Number(0, label="Near, m", minimum=0, min_width=100)
-                    far = gr.Number(0, label="Far, m", minimum=0, min_width=100)
-                    layout = gr.Dropdown(list(jobs.LAYOUTS), value=jobs.LAYOUTS[0], label="Show", min_width=160)
-                draw = gr.Button("Draw again", size="sm", elem_id="video-draw")
-    look = [colormap, near, far, layout]
+            look = LookControls("video", leaves_out=False)
 
     def predict(say: Say, file: str | None, name: str, every: float, *camera: Any) -> jobs.VideoAnswer:
         chosen, folder, entry = services.predictor(name, say), services.folder(), entry_of(*camera)
@@ -87,26 +97,40 @@ def build(services: Services) -> None:
         return jobs.predict_video(FIRST, chosen, services.workspace.lasting(), camera=entry, say=say)
 
     def start(answer: jobs.VideoAnswer, *_: Any) -> tuple[Any, ...]:
-        return COLORMAPS[0], answer.near, answer.far
+        frame = gr.update(maximum=max(answer.count, 2), value=1, interactive=answer.count > 1)
+        return frame, *look.start(answer)
 
-    def moving(say: Say, answer: jobs.VideoAnswer, colormap: str, near: float, far: float, layout: str) -> str:
-        return str(jobs.movie_of(answer, checked_look(colormap, near, far, False, 0), layout, say))
+    def moving(say: Say, answer: jobs.VideoAnswer, layout: str, *values: Any) -> str:
+        return str(jobs.movie_of(answer, checked_look(*values), layout, say))
 
     def lasting(answer: jobs.VideoAnswer) -> tuple[Any, ...]:
         return facts_html(answer.facts, answer.notes), jobs.snippet(answer, settings.device)
 
-    def files_of(answer: jobs.VideoAnswer, colormap: str, near: float, far: float, layout: str, folder: Path) -> Any:
-        chosen = checked_look(colormap, near, far, False, 0)
+    def frame(answer: jobs.VideoAnswer, number: float) -> Any:
+        return jobs.frame_of(answer, int(number) - 1)
+
+    def seen(answer: jobs.VideoAnswer, number: float, *values: Any) -> tuple[Any, Any]:
+        return frame(answer, number).image, jobs.frame_view(answer, int(number) - 1, checked_look(*values))
+
+    def shape_of(answer: jobs.VideoAnswer, folder: Path, number: float) -> Path | None:
+        return shape_file(frame(answer, number), Look(), folder, "Mesh")
+
+    def files_of(answer: jobs.VideoAnswer, folder: Path, layout: str, *values: Any) -> list[Path]:
+        chosen = checked_look(*values)
         return [jobs.movie_of(answer, chosen, layout), jobs.write_frames(answer, chosen, folder)]
 
     camera.forget_on(clip.upload)
-    result.starts(movie, look[:3], start)
+    look.connect(result)
+    result.starts(movie, [number, *look.parts], start)
     result.predicted(run.click, predict, [clip, model, every, *camera.inputs])
     result.examples(samples, example, [clip, *camera.preset], lambda number: (str(FIRST), FROM_FOV, FIRST_FOV))
     result.first(tab_opened(), example)
-    result.drawn(moving, look, [movie], [draw.click], busy=movie)
+    result.drawn(moving, [layout, *look.parts], [movie], [draw.click], busy=movie)
     result.drawn(lasting, [], [summary, code])
-    result.drawn_files(files_of, look, files, [draw.click])
+    result.drawn(seen, [number, *look.parts], [slider], [number.input, *look.changes])
+    result.drawn_shape(shape_of, [number], shape, [number.input])
+    result.drawn_files(files_of, [layout, *look.parts], files, [draw.click])
+    ruler.connect(result, lambda answer, number: {"": frame(answer, number)}, [number], [number.input])
 
     def predict_video(video: str, model: str, every: int, fov: float, layout: str) -> tuple[str, str, dict[str, Any]]:
         """Predict a clip; returns an MP4, a ZIP of all frames (16-bit depth, colours, JSON) and a summary.

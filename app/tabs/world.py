@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.jobs import world as jobs
 from app.jobs.common import Say, silent
-from app.parts.inputs import archive_of, endpoint, given_number, run_button, summary_of
+from app.jobs.looks import checked_look
+from app.parts.inputs import THUMBNAILS, archive_of, endpoint, examples, given_number, run_button, summary_of
+from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view, table_html
+from app.parts.views import (
+    LookControls,
+    Ruler,
+    before_after,
+    facts_html,
+    facts_view,
+    picture_view,
+    shape_view,
+    table_html,
+)
 from app.services import QUIET, Services
 from perception.errors import InputError
 
 TITLE = "World"
 ANY_WEATHER, NO_MODEL = "by the seed", "none"
-FIRST = jobs.Order(seed=7, kind="street")
+FIRST = {  # thumbnail of an example -> what it is made of
+    "world_street.jpg": jobs.Order(seed=7),
+    "world_room.jpg": jobs.Order(seed=3, kind="room"),
+    "world_panorama.jpg": jobs.Order(seed=4, sensor=jobs.PANORAMA),
+}
+DEFAULT = jobs.Order()
 
 
 def build(services: Services) -> None:
@@ -38,10 +53,11 @@ def build(services: Services) -> None:
         return [services.predictor(model, say) for model in (name, *boxes)]
 
     with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
+        with controls_column():
+            samples = examples([THUMBNAILS / name for name in FIRST], "world-examples")
             with gr.Row():
                 seed = gr.Number(
-                    FIRST.seed,
+                    DEFAULT.seed,
                     label="Seed",
                     precision=0,
                     minimum=0,
@@ -49,10 +65,10 @@ def build(services: Services) -> None:
                     elem_id="world-seed",
                     min_width=100,
                 )
-                kind = gr.Radio(list(jobs.KINDS), value=FIRST.kind, label="Kind", elem_id="world-kind", min_width=140)
+                kind = gr.Radio(list(jobs.KINDS), value=DEFAULT.kind, label="Kind", elem_id="world-kind", min_width=140)
             style = gr.Radio(
                 list(jobs.STYLES),
-                value=FIRST.style,
+                value=DEFAULT.style,
                 label="Style",
                 info="Wild: textures and shapes without their usual meaning",
                 elem_id="world-style",
@@ -63,15 +79,15 @@ def build(services: Services) -> None:
             moment = gr.Slider(
                 0,
                 jobs.MAX_TIME,
-                value=FIRST.time,
+                value=DEFAULT.time,
                 step=0.1,
                 label="Time, seconds",
                 info="Along the drive; in a room the tripod turns",
                 elem_id="world-time",
             )
-            sensor = gr.Radio(list(jobs.SENSORS), value=FIRST.sensor, label="Sensor", elem_id="world-sensor")
-            fov = gr.Slider(20, 130, value=FIRST.fov, step=1, label="Field of view, degrees", elem_id="world-fov")
-            first_names = names_for(FIRST.sensor)
+            sensor = gr.Radio(list(jobs.SENSORS), value=DEFAULT.sensor, label="Sensor", elem_id="world-sensor")
+            fov = gr.Slider(20, 130, value=DEFAULT.fov, step=1, label="Field of view, degrees", elem_id="world-fov")
+            first_names = names_for(DEFAULT.sensor)
             model = gr.Dropdown(
                 [*first_names, NO_MODEL],
                 value=first_names[0] if first_names else NO_MODEL,
@@ -79,7 +95,7 @@ def build(services: Services) -> None:
                 elem_id="world-model",
             )
             run = run_button("Make it", "world")
-        with gr.Column(scale=5, min_width=320):
+        with result_column():
             picture = picture_view("What the sensor sees", "world-picture", 230)
             with gr.Tabs(elem_id="world-views"):
                 with result.view("Truth and model"):
@@ -97,19 +113,22 @@ def build(services: Services) -> None:
                     metrics = gr.HTML(label="Errors of the model", elem_id="world-metrics")
                 with result.view("3D"):
                     shape = shape_view("world", "The true shape; drag to turn")
+                ruler = Ruler(result, "Click one point for its true depth and the model's, a second one for distances")
                 files = result.files_view("The truth (and the model's answer) in one ZIP, and file by file")
                 code = result.code_view("This very scene in Python")
             summary = facts_view("world")
+            look = LookControls("world", leaves_out=False)
     controls = [seed, kind, style, weather, sensor, moment, fov]
 
     def order_of(seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float) -> jobs.Order:
         mood = None if weather in (ANY_WEATHER, "", None) else weather
         return jobs.Order(-1 if seed is None else seed, kind, style, mood, sensor, time, fov)
 
-    def pair(answer: jobs.WorldAnswer, what: str) -> tuple[Any, Any]:
+    def pair(answer: jobs.WorldAnswer, what: str, *values: Any) -> tuple[Any, Any]:
         """(truth, model); where the model has no such part, the picture stands for it."""
-        found = jobs.model_view(answer, what)
-        return jobs.truth_view(answer, what), jobs.image_view(answer) if found is None else found
+        chosen = checked_look(*values)
+        found = jobs.model_view(answer, what, chosen)
+        return jobs.truth_view(answer, what, chosen), jobs.image_view(answer) if found is None else found
 
     def predict(say: Say, *asked: Any) -> jobs.WorldAnswer:
         *scene, name = asked
@@ -119,19 +138,26 @@ def build(services: Services) -> None:
         return jobs.make_world(order, models_of(order, name, say), say=say)
 
     def example(number: int, say: Say) -> jobs.WorldAnswer:
-        return jobs.make_world(FIRST, models_of(FIRST, first_names[0] if first_names else None, say), say=say)
+        order = tuple(FIRST.values())[number]
+        return jobs.make_world(order, models_of(order, next(iter(names_for(order.sensor)), None), say), say=say)
 
-    def start(answer: jobs.WorldAnswer, now: str) -> tuple[Any, ...]:
-        return (gr.update(choices=answer.views, value=now if now in answer.views else answer.views[0]),)
+    def preset(number: int) -> tuple[Any, ...]:
+        """The values of `controls` and `model` that make an example."""
+        order = tuple(FIRST.values())[number]
+        fitted = fitting(order.sensor, order.kind, "")
+        mood = gr.update(value=order.weather or ANY_WEATHER, visible=order.kind == "street")
+        angle = gr.update(value=order.fov, visible=order.sensor == jobs.CAMERA)
+        return order.seed, order.kind, order.style, mood, order.sensor, order.time, angle, fitted[0]
+
+    def start(answer: jobs.WorldAnswer, now: str, *_: Any) -> tuple[Any, ...]:
+        part = gr.update(choices=answer.views, value=now if now in answer.views else answer.views[0])
+        return part, *look.start(answer)
 
     def lasting(answer: jobs.WorldAnswer) -> tuple[Any, ...]:
         """What does not depend on the view."""
         lines = jobs.snippet(answer, settings.device)
         errors = table_html("The model against the truth, over all pixels", jobs.COLUMNS, answer.metrics)
-        return jobs.image_view(answer), errors, facts_html(answer.facts), lines
-
-    def files_of(answer: jobs.WorldAnswer, folder: Path) -> list[Path]:
-        return jobs.write_files(answer, folder)
+        return jobs.image_view(answer), errors, facts_html(answer.facts, answer.notes), lines
 
     def fitting(sensor: str, kind: str, name: str) -> tuple[Any, ...]:
         """Controls that the sensor and the kind of scene have."""
@@ -143,13 +169,16 @@ def build(services: Services) -> None:
         )
 
     gr.on([sensor.input, kind.input], fitting, [sensor, kind, model], [model, fov, weather], **QUIET)
-    result.starts(slider, [what], start)
+    look.connect(result)
+    result.starts(slider, [what, *look.parts], start)
     result.predicted(run.click, predict, [*controls, model])
+    result.examples(samples, example, [*controls, model], preset)
     result.first(tab_opened(), example)
     result.drawn(lasting, [], [picture, metrics, summary, code])
-    result.drawn(pair, [what], [slider], [what.input])
+    result.drawn(pair, [what, *look.parts], [slider], [what.input, *look.changes])
     result.drawn_shape(jobs.shape_file, [], shape)
-    result.drawn_files(files_of, [], files)
+    result.drawn_files(jobs.write_files, [], files)
+    ruler.connect(result, lambda answer: answer.ahead)
 
     def make_world(
         seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float, model: str
@@ -168,13 +197,13 @@ def build(services: Services) -> None:
         return services.run(job)
 
     inputs = [
-        gr.Number(FIRST.seed, precision=0, visible=False, label="Seed"),
-        gr.Radio(list(jobs.KINDS), value=FIRST.kind, visible=False, label="Kind"),
-        gr.Radio(list(jobs.STYLES), value=FIRST.style, visible=False, label="Style"),
+        gr.Number(DEFAULT.seed, precision=0, visible=False, label="Seed"),
+        gr.Radio(list(jobs.KINDS), value=DEFAULT.kind, visible=False, label="Kind"),
+        gr.Radio(list(jobs.STYLES), value=DEFAULT.style, visible=False, label="Style"),
         gr.Dropdown([("", ""), *jobs.WEATHERS], value="", visible=False, label="Weather, or empty"),
-        gr.Radio(list(jobs.SENSORS), value=FIRST.sensor, visible=False, label="Sensor"),
-        given_number(FIRST.time, 0, jobs.MAX_TIME, "Time, seconds"),
-        given_number(FIRST.fov, 20, 130, "Field of view, degrees"),
+        gr.Radio(list(jobs.SENSORS), value=DEFAULT.sensor, visible=False, label="Sensor"),
+        given_number(DEFAULT.time, 0, jobs.MAX_TIME, "Time, seconds"),
+        given_number(DEFAULT.fov, 20, 130, "Field of view, degrees"),
         gr.Textbox("", visible=False, label="Name of a model, or empty", max_length=200),
     ]
     endpoint("make_world", make_world, inputs, archive_of("the truth"), summary_of())

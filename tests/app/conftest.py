@@ -4,56 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.app.helpers import LONG, SCREENS
+from tests.app.helpers import LONG, SCREENS, Served, served
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # no GPU
 HARMLESS = ("WebGPU",)  # the 3D viewer tries it first and falls back to WebGL
 
 
 @pytest.fixture(scope="package")
-def app_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start ``python -m app`` on a free port; yield its address; stop it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log.txt"
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
-    with log.open("w") as stream:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", str(port), "--max-upload", "2", "--max-pixels", "4"],
-            cwd=ROOT,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 400
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=30).read()
-                break
-            except OSError:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail("the app did not start:\n" + log.read_text()[-3000:])
-                time.sleep(0.5)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(120)
-    assert not list(log.parent.glob("perception_app_*")), "the app left its temporary files behind"
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app with small limits. It must ask no other host, whatever the tests do with it."""
+    with served(tmp_path_factory.mktemp("app"), "--max-upload", "2", "--max-pixels", "4") as running:
+        yield running
+        assert not running.foreign_hosts
+
+
+@pytest.fixture(scope="package")
+def app_address(app: Served) -> str:
+    """Where it is."""
+    return app.address
 
 
 @pytest.fixture(scope="package")

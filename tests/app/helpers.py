@@ -1,19 +1,79 @@
-"""What the browser tests share: each of these waits for what it names, not for a time."""
+"""An app as users serve it, and what the browser tests share: each of those waits for what it names, not for a time."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import socket
+import subprocess
+import sys
 import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+import pytest
 from PIL import Image
 
+ROOT = Path(__file__).resolve().parents[2]
+OFFLINE = Path(__file__).parent / "offline"
 LONG = 1000 * int(
     os.environ.get("BROWSER_PATIENCE", "240")
 )  # milliseconds: no GPU, models and the world, a busy machine
-SCREENS = Path(__file__).resolve().parents[2] / "out" / "screens"
+SCREENS = ROOT / "out" / "screens"
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """An app that runs. folder: where its temporary files lie. start: seconds of processor time until it gave its first page."""
+
+    address: str
+    process: psutil.Process
+    folder: Path
+    start: float
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+    @property
+    def foreign_hosts(self) -> set[str]:
+        """Those beyond this machine that it asked for, in vain: there is no network."""
+        file = self.folder / "foreign.txt"
+        return set(file.read_text().split()) if file.exists() else set()
+
+
+@contextlib.contextmanager
+def served(folder: Path, *flags: str, **environment: str) -> Iterator[Served]:
+    """``python -m app`` on a free port, on a machine without network; stopped at the end, when none of its temporary files may be left."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {"PYTHONUNBUFFERED": "1", "TMPDIR": str(folder), "PYTHONPATH": str(OFFLINE)} | environment
+    environment |= {"FOREIGN_HOSTS": str(folder / "foreign.txt")}
+    command = [sys.executable, "-m", "app", "--port", str(port), *flags]
+    with (folder / "log.txt").open("w") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | environment)
+    try:
+        address, process = f"http://127.0.0.1:{port}", psutil.Process(server.pid)
+        deadline = time.monotonic() + 400
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=30).read()
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail("the app did not start:\n" + (folder / "log.txt").read_text()[-3000:])
+                time.sleep(0.5)
+        yield Served(address, process, folder, sum(process.cpu_times()[:2]))
+    finally:
+        server.terminate()
+        server.wait(300)
+    assert not list(folder.glob("perception_app_*")), "the app left its temporary files behind"
 
 
 def upload(page: Any, block: str, file: str | Path) -> None:

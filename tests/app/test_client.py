@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.helpers import Served
+
 gradio_client = pytest.importorskip("gradio_client")
 
 
 @pytest.fixture(scope="module")
 def client(app_address: str):
-    return gradio_client.Client(app_address, verbose=False)
+    return gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
 
 
 def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (96, 64)) -> Path:
@@ -25,24 +27,71 @@ def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (
 
 
 def test_the_contract(client) -> None:
-    """Programs depend on these names: change them only with a new major version."""
+    """Programs depend on these names, defaults and results: change them only with a new major version. `...`: has no default."""
+    score, fov = {"score": 0.3}, {"fov": 0}
+    boxes = {"model": "monodetr-world-tiny", **fov, "intrinsics": "", "score": 0.15}
+    sphere = {"left": -180, "right": 180, "bottom": -90, "top": 90}
+    scene = {"sensor": "Camera", "time": 1, "fov": 70, "model": ""}
+    expected = {  # name -> (parameters with their defaults, how many results)
+        "/predict_photo": ({"image": ..., "model": "dpt-world-tiny", **fov, "intrinsics": ""}, 2),
+        "/predict_street": ({"image": ...} | boxes, 2),
+        "/predict_panorama": ({"image": ..., "model": "omnifusion-world-tiny"} | sphere, 2),
+        "/predict_surround_scene": ({"seed": 0, "weather": "", "moments": 3, "model": "hydra-world-tiny"} | score, 2),
+        "/predict_surround_rig": ({"rig": ..., "model": "hydra-world-tiny"} | score, 2),
+        "/predict_video": ({"video": ..., "model": "dpt-world-tiny", "every": 1, **fov, "layout": "Result"}, 3),
+        "/compare_models": ({"image": ..., "first": "dpt-world-tiny", "second": ..., "variation": ..., **fov}, 2),
+        "/make_world": ({"seed": 7, "kind": "street", "style": "plausible", "weather": ""} | scene, 2),
+    }
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    parameters = {
-        name: [item["parameter_name"] for item in endpoint["parameters"]] for name, endpoint in endpoints.items()
-    }
-    expected = {  # those of the scenes are pinned in test_scenes.py
-        "/predict_photo": (["image", "model", "fov", "intrinsics"], 2),
-        "/compare_models": (["image", "first", "second", "variation", "fov"], 2),
-        "/predict_video": (["video", "model", "every", "fov", "layout"], 3),
-    }
-    for name, (names, results) in expected.items():
-        assert parameters[name] == names
-        assert len(endpoints[name]["returns"]) == results
-        required = [
-            item["parameter_name"] for item in endpoints[name]["parameters"] if not item["parameter_has_default"]
-        ]
-        assert required == names[:1], "everything but the file has a default"
-        assert endpoints[name]["description"]
+    assert set(endpoints) == set(expected)
+    for name, (parameters, results) in expected.items():
+        found = {item["parameter_name"]: item for item in endpoints[name]["parameters"]}
+        assert list(found) == list(parameters) and len(endpoints[name]["returns"]) == results
+        files = {parameter for parameter in ("image", "rig", "video") if parameter in found}
+        assert {parameter for parameter, item in found.items() if not item["parameter_has_default"]} == files
+        defaults = {parameter: item.get("parameter_default") for parameter, item in found.items()}
+        assert defaults == {key: defaults[key] if value is ... else value for key, value in parameters.items()}
+        assert endpoints[name]["description"] and all(item["label"] for item in found.values())
+
+
+def test_it_starts_within_seconds_without_network_and_without_a_model_in_memory(app: Served) -> None:
+    """On a machine that cannot reach any other host. Processor time: a busy machine takes longer by the clock."""
+    assert app.start < 15
+    assert "serving on" in app.log and not app.foreign_hosts
+
+
+@pytest.mark.parametrize("path", ["monitoring", "monitoring/summary"])
+def test_there_is_no_monitoring_page(app: Served, path: str) -> None:
+    assert httpx.get(f"{app.address}/{path}", timeout=60).status_code in (401, 403, 404)
+    assert "monitoring" not in app.log
+
+
+def test_an_upload_that_is_too_large_is_refused(app_address: str) -> None:
+    file = {"files": ("large.png", bytes(2_200_000))}
+    assert httpx.post(f"{app_address}/gradio_api/upload", files=file, timeout=120).status_code == 413
+
+
+def test_nothing_that_a_client_sends_reaches_a_path(app: Served, tmp_path: Path) -> None:
+    """File names, session hashes and paths that climb: nothing lies or is read outside the app's own folder."""
+    content = coloured(tmp_path / "evil.png", (9, 99, 200)).read_bytes()
+    (own,) = app.folder.glob("perception_app_*")
+    for name in ("../../evil.png", "/etc/evil.png", "..\\evil.png", "a/../../evil.png", "%2e%2e%2fevil.png"):
+        answer = httpx.post(f"{app.address}/gradio_api/upload", files={"files": (name, content)}, timeout=120)
+        stored = Path(answer.json()[0]).resolve()
+        assert stored.is_relative_to(own / "gradio"), stored
+        data = [{"path": str(stored), "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
+        call = f"{app.address}/gradio_api/call/predict_photo"
+        body = {"data": data, "session_hash": "../../evil"}
+        event = httpx.post(call, json=body, timeout=120).json()["event_id"]
+        assert "96 x 64" in httpx.get(f"{call}/{event}", timeout=300).text
+    written = {path for path in app.folder.parent.rglob("*") if path.is_file() and not path.is_relative_to(tmp_path)}
+    elsewhere = {path.name for path in written if not path.is_relative_to(own)}
+    assert not any("evil" in name for name in elsewhere) and "log.txt" in elsewhere
+    for path in ("/etc/passwd", str(app.folder / "log.txt"), str(app.folder / "../log.txt")):
+        data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
+        event = httpx.post(call, json={"data": data}, timeout=120).json()["event_id"]
+        text = httpx.get(f"{call}/{event}", timeout=300).text
+        assert "event: error" in text and "root:" not in text
 
 
 def test_a_prediction_comes_back_as_an_archive(client, tmp_path: Path) -> None:
@@ -127,13 +176,21 @@ def test_bad_files_get_their_sentence(client, tmp_path: Path) -> None:
 def test_visitors_get_their_own_answers(client, app_address: str, tmp_path: Path) -> None:
     def ask(number: int) -> tuple[int, str]:
         picture = coloured(tmp_path / f"{number}.png", (20 * number, 99, 99), (64 + 8 * number, 48))
-        own = gradio_client.Client(app_address, verbose=False)
+        own = gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
         _, summary = own.predict(gradio_client.handle_file(picture), "dpt-world-tiny", 50, api_name="/predict_photo")
         return number, summary["picture"]
 
     with ThreadPoolExecutor(4) as pool:
         for number, picture in pool.map(ask, range(4)):
             assert picture == f"{64 + 8 * number} x 48"
+
+
+def test_the_page_does_not_tell_where_the_app_is_installed(app: Served) -> None:
+    """Files are shown by their place in the app's temporary folder, which Gradio's addresses hold; nothing else of the server is named."""
+    root, home = str(Path(__file__).resolve().parents[2]), str(Path.home())
+    for part in ("", "config", "gradio_api/info", "openapi.json"):
+        text = httpx.get(f"{app.address}/{part}", timeout=120).text
+        assert root not in text and f"{home}/" not in text and "site-packages" not in text
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "pyproject.toml", ".git/config", "perception/cli.py"])

@@ -12,6 +12,8 @@ import pytest
 from app.jobs import compare as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import predictor
+from app.jobs.looks import Look
+from app.jobs.ruler import reading
 from perception.errors import InputError
 from perception.results import DepthResult, Prediction
 
@@ -81,6 +83,16 @@ def test_the_difference_is_second_minus_first() -> None:
     assert dict(facts)["Differ by less than 10 %"] == "50 % of the pixels"
     with pytest.raises(InputError, match="can be compared in Depth"):
         jobs.views(done, "../etc")
+
+
+def test_colours_are_those_that_were_chosen(picture: Path) -> None:
+    done = run(picture, jobs.HALF)
+    near, far = done.range
+    one, two, apart, _ = jobs.views(done, jobs.DEPTH)
+    chosen = jobs.views(done, jobs.DEPTH, Look("gray", near, 2 * far))
+    assert (chosen[0] != one).any() and (chosen[1] != two).any()
+    assert (chosen[2] == apart).all()  # a difference has its own colours
+    assert reading(done.sides, [(90, 60)]).count("depth") == 2
 
 
 def test_files_of_both_and_their_difference(picture: Path, tmp_path: Path) -> None:

@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
+from tests.app.helpers import Served, served
+
 gradio_client = pytest.importorskip("gradio_client")
-ROOT = Path(__file__).resolve().parents[2]
 CLIENTS, REQUESTS, KEEP = 8, 10, 2.0  # KEEP: minutes, longer than a request waits on a busy machine
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, Path]]:
-    """Address, process and folder for temporary files of an app that forgets soon."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("load")
-    environment = os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-    flags = ["--port", str(port), "--max-pixels", "1", "--keep-minutes", str(KEEP), "--device", "cpu"]
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "app", *flags], cwd=ROOT, stdout=log, stderr=log, env=environment
-        )
-    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 400
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=30).read()
-            break
-        except OSError:
-            assert server.poll() is None and time.monotonic() < deadline, (folder / "log.txt").read_text()[-2000:]
-            time.sleep(0.5)
-    yield address, server.pid, folder
-    server.terminate()
-    server.wait(300)
-    assert not list(folder.glob("perception_app_*")), "the app left its folder behind"
 
 
 def request(client, folder: Path, visitor: int, number: int) -> tuple[str, str]:
     """One request: (what must be in the answer, the answer)."""
     name = f"v{visitor}n{number}"
     kind = ("good", "good", "text", "good", "huge", "good", "empty", "wrong model", "good", "cut")[number % 10]
-    file, model, expected = folder / f"{name}.png", "dpt-world-tiny", f"{file_name(name)}"
+    file, model, expected = folder / f"{name}.png", "dpt-world-tiny", f"{name}.png"
     size = (40 + 8 * visitor, 40 + 4 * number)
     picture = np.random.default_rng(visitor * 100 + number).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     if kind in ("good", "wrong model"):
@@ -84,40 +53,47 @@ def files_in(folder: Path) -> list[str]:
     return [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name != "log.txt"]
 
 
-def file_name(name: str) -> str:
-    return f"{name}.png"
-
-
 def visit(address: str, folder: Path, visitor: int, requests: int = REQUESTS) -> list[tuple[str, str]]:
     downloads = str(folder / f"downloads{visitor}")
     client = gradio_client.Client(address, verbose=False, download_files=downloads, httpx_kwargs={"timeout": 400})
     return [request(client, folder, visitor, number) for number in range(requests)]
 
 
+def check(answers: list[list[tuple[str, str]]]) -> None:
+    """Every request got its own right answer or a clear refusal."""
+    for expected, answer in itertools.chain(*answers):
+        assert expected in answer, f"expected {expected!r} in {answer!r}"
+        assert "Traceback" not in answer and not re.search(r"/(tmp|home|usr|work)/", answer)
+
+
+def test_eight_visitors_at_once_in_short(app: Served, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(lambda visitor: visit(app.address, tmp_path, visitor, 3), range(CLIENTS)))
+    assert sum(map(len, answers)) == 3 * CLIENTS
+    check(answers)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_eight_visitors_at_once(served: tuple[str, int, Path], tmp_path: Path) -> None:
-    address, pid, folder = served
-    process, own_files = psutil.Process(pid), set(files_in(folder))
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda visitor: visit(address, tmp_path, visitor, 4), range(CLIENTS)))  # warm up
-        warm = process.memory_info().rss
-        answers = list(pool.map(lambda visitor: visit(address, tmp_path, visitor), range(CLIENTS)))
-    for own in answers:
-        assert len(own) == REQUESTS
-        for expected, answer in own:
-            assert expected in answer, f"expected {expected!r} in {answer!r}"
-            assert "Traceback" not in answer and not re.search(r"/(tmp|home|usr|work)/", answer)
-    grown = process.memory_info().rss / warm
-    print(f"memory after warm-up {warm / 1e6:.0f} MB, at the end x {grown:.3f}")
-    assert grown < 1.1
-    ended = time.monotonic()
-    deadline = ended + 60 * KEEP + 180
-    while left := [file for file in files_in(folder) if file not in own_files]:
-        assert time.monotonic() < deadline, f"{len(left)} files are left behind, such as {left[:3]}"
-        time.sleep(2)
-    print(f"no file is left {time.monotonic() - ended:.0f} s after the last answer, with {KEEP:g} minutes to keep them")
-    log = (folder / "log.txt").read_text()
-    assert (
-        log.count("Traceback") == log.count("is not in the list of choices") == CLIENTS
-    )  # Gradio's own log of wrong names
+def test_eight_visitors_at_once(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    flags = ("--max-pixels", "1", "--keep-minutes", str(KEEP), "--device", "cpu")
+    with served(tmp_path_factory.mktemp("load"), *flags, OMP_NUM_THREADS="1", MALLOC_ARENA_MAX="2") as app:
+        own_files = set(files_in(app.folder))
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(lambda visitor: visit(app.address, tmp_path, visitor, 4), range(CLIENTS)))  # warm up
+            warm = app.process.memory_info().rss
+            answers = list(pool.map(lambda visitor: visit(app.address, tmp_path, visitor), range(CLIENTS)))
+        assert [len(own) for own in answers] == [REQUESTS] * CLIENTS
+        check(answers)
+        grown = app.process.memory_info().rss / warm
+        print(f"memory after warm-up {warm / 1e6:.0f} MB, at the end x {grown:.3f}")
+        assert grown < 1.1
+        ended = time.monotonic()
+        deadline = ended + 60 * KEEP + 180
+        while left := [file for file in files_in(app.folder) if file not in own_files]:
+            assert time.monotonic() < deadline, f"{len(left)} files are left behind, such as {left[:3]}"
+            time.sleep(2)
+        print(f"no file is left {time.monotonic() - ended:.0f} s after the last answer; they are kept {KEEP:g} minutes")
+        refused = app.log.count("is not in the list of choices")  # Gradio's own log of wrong names
+        assert app.log.count("Traceback") == refused == CLIENTS
+        assert not app.foreign_hosts

@@ -18,6 +18,7 @@ from app.parts.views import Ruler
 from app.services import Services
 from app.settings import Settings
 from app.workspace import Shelf, Workspace
+from perception.results import DepthResult, Prediction
 
 MODELS = {"photo": ("a", "b"), "boxes3d": ("c",), "panorama": ("panorama-a",), "rig": ("d",)}
 
@@ -63,11 +64,11 @@ def test_what_takes_long_never_writes_what_a_visitor_enters(events: list) -> Non
 def test_what_is_seen_is_written_by_one_event_that_draws_the_last_answer(events: list) -> None:
     """Two events that write the same picture would show whichever is slower."""
     kinds = (gr.Image, gr.ImageSlider, gr.Video, gr.Model3D, gr.File, gr.Code, gr.Dataframe)
-    given = (PictureInput, VideoInput)
+    given = entered_by_visitors(events)
     writers: Counter = Counter()
     seen = 0
     for event in events:
-        parts = [part for part in event.outputs if isinstance(part, kinds) and not isinstance(part, given)]
+        parts = [part for part in event.outputs if isinstance(part, kinds) and part._id not in given]
         writers.update(part._id for part in parts)
         if parts:
             seen += 1
@@ -119,10 +120,11 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
         result = Result(services, "x")
         with gr.Tabs():
             ruler = Ruler(result, "Click")
-        ruler.connect(result, lambda found, x, y: f"at {x:g}", lambda found, a, b: f"{a[0]:g} to {b[0]:g}")
+        ruler.connect(result, lambda answer: {"": answer.result})
     clicked, typed, draw = (event.fn for event in page.fns.values() if event.fn is not None)
     first, second = (
-        services.shelf.put(Answer(type("Found", (), {"image": np.zeros((40, 60, 3), np.uint8)}))) for _ in range(2)
+        services.shelf.put(Answer(Prediction(depth=DepthResult(depth), image=np.zeros((40, 60, 3), np.uint8))))
+        for depth in np.full((2, 40, 60), 3, np.float32)
     )
 
     def click(x: int, ticket: str, clicks: tuple) -> tuple:
@@ -131,12 +133,13 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
     say = gr.Progress()
     one = click(10, first, (None, ()))
     two = click(20, first, one)
-    assert [draw(first, say, first, clicks)[1] for clicks in (one, two)] == ["at 10", "10 to 20"]
-    assert draw(first, say, first, click(30, first, two))[1] == "at 30"  # a third click starts anew
+    at, between = (draw(first, say, first, clicks)[1] for clicks in (one, two))
+    assert "at (10, 5)" in at and "between (10, 5) and (20, 5)" in between
+    assert "at (30, 5)" in draw(first, say, first, click(30, first, two))[1]  # a third click starts anew
     image, text = draw(second, say, second, two)
     assert text == "" and not image.any()
-    assert draw(second, say, second, click(40, second, one))[1] == "at 40"
-    assert draw(second, say, second, typed("7, 8; 9, 1", second))[1] == "7 to 9"
+    assert "at (40, 5)" in draw(second, say, second, click(40, second, one))[1]
+    assert "between (7, 8) and (9, 1)" in draw(second, say, second, typed("7, 8; 9, 1", second))[1]
 
 
 def test_each_drawing_of_the_3d_view_has_a_name_of_its_own(services: Services) -> None:

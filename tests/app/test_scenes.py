@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 @pytest.fixture(scope="module")
 def client(app_address: str):
-    return gradio_client.Client(app_address, verbose=False)
+    return gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +30,6 @@ def names_in(archive: str) -> set[str]:
     with zipfile.ZipFile(archive) as bundle:
         assert bundle.testzip() is None
         return set(bundle.namelist())
-
-
-def test_the_contract(client) -> None:
-    """Programs depend on these names: change them only with a new major version."""
-    endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    parameters = {
-        name: [item["parameter_name"] for item in endpoint["parameters"]] for name, endpoint in endpoints.items()
-    }
-    expected = {
-        "/predict_street": ["image", "model", "fov", "intrinsics", "score"],
-        "/predict_panorama": ["image", "model", "left", "right", "bottom", "top"],
-        "/predict_surround_scene": ["seed", "weather", "moments", "model", "score"],
-        "/predict_surround_rig": ["rig", "model", "score"],
-        "/make_world": ["seed", "kind", "style", "weather", "sensor", "time", "fov", "model"],
-    }
-    assert expected.items() <= parameters.items()
-    assert all(len(endpoints[name]["returns"]) == 2 for name in expected)
 
 
 def test_a_street_through_the_interface(client, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import OrderedDict
 from pathlib import Path
 
 import gradio as gr
@@ -150,6 +151,20 @@ def test_every_heavy_event_shares_the_device(services: Services) -> None:
     assert heavy and all(fn.concurrency_limit == 1 for fn in heavy)
     public = [fn for fn in page.fns.values() if fn.api_visibility == "public"]
     assert public and all(fn.concurrency_id == "device" for fn in public)
+
+
+def test_models_load_on_first_use_and_say_so(services: Services, monkeypatch) -> None:
+    from app.page import build_page
+
+    loaded: list[str] = []
+    said: list[str] = []
+    monkeypatch.setattr("app.jobs.common._MODELS", OrderedDict())
+    monkeypatch.setattr("app.jobs.common.load", lambda name, device: loaded.append(name) or name)
+    build_page(services)
+    assert not loaded
+    for _ in range(2):
+        assert services.predictor("dpt-world-tiny", lambda share, text: said.append(text)) == "dpt-world-tiny"
+    assert loaded == ["dpt-world-tiny"] and said == ["Loading the model"]
 
 
 def test_names_of_models_are_checked(services: Services) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from app.jobs import video as jobs
-from app.jobs.photo import Look
+from app.jobs.looks import Look
+from app.jobs.photo import shape_file
+from app.jobs.ruler import depth_at
 from perception.errors import InputError
 from perception.io import stream
 from perception.io.images import read_png
 from perception.io.video import VideoWriter, frame_count
-from perception.results import DepthResult, Prediction
+from perception.results import Boxes3DResult, DepthResult, Prediction
 
 
 class Steps:
@@ -191,3 +193,37 @@ def test_what_is_no_clip_gets_a_sentence(tmp_path: Path) -> None:
 def test_layouts_are_checked(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="video can show"):
         jobs.draw_video(answer, Look(), tmp_path, "../../etc")
+
+
+class Boxes(Steps):
+    """A model of boxes alone: a car that comes nearer."""
+
+    tasks = ("boxes3d",)
+
+    def __call__(self, image, camera=None, **_):
+        self.calls += 1
+        car = np.array([[0, 1, 20 - self.calls, 4, 1.8, 1.5, 0]])
+        boxes = Boxes3DResult(car, [0], [0.9], class_names=("Car",), camera=camera)
+        return Prediction(boxes3d=boxes, image=image, camera=camera, model=self.name)
+
+
+def test_a_clip_of_boxes(tmp_path: Path) -> None:
+    answer = jobs.predict_video(clip(tmp_path / "in.mp4", 3, (96, 320)), Boxes(), fresh(tmp_path / "frames"))
+    look = jobs.look_of(answer)
+    assert answer.range == (0.0, 0.0)  # no metres to colour
+    views = [jobs.frame_view(answer, number, look) for number in range(3)]
+    assert all((view != jobs.frame_of(answer, n).image).any() for n, view in enumerate(views))  # the boxes are drawn
+    assert len(list(stream(jobs.draw_video(answer, look, tmp_path)))) == 3
+    with zipfile.ZipFile(jobs.write_frames(answer, look, tmp_path)) as bundle:
+        distances = [json.loads(bundle.read(f"result/{i:06d}.json"))["boxes"][0]["centre"][2] for i in range(3)]
+    assert distances == [19, 18, 17]
+
+
+def test_a_frame_is_measured_and_shaped_like_a_photo(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
+    frame = jobs.frame_of(answer, 3)
+    assert frame.image.shape == (96, 160, 3) and frame.camera == answer.camera
+    expected = np.linspace(2, 20, 96 * 160).reshape(96, 160) / 1.4
+    np.testing.assert_allclose(frame.depth.depth, expected, atol=6e-4)  # kept in millimetres
+    assert depth_at(frame, (80, 48)).startswith(f"depth {frame.depth.depth[48, 80]:.2f} m")
+    assert shape_file(frame, Look(), tmp_path, "Mesh").exists()
+    assert (jobs.frame_of(answer, 99).image == jobs.frame_of(answer, 6).image).all()  # there is no later one

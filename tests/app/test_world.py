@@ -10,10 +10,14 @@ import pytest
 
 from app.jobs import world
 from app.jobs.common import predictor
+from app.jobs.looks import Look
+from app.jobs.ruler import reading
 from app.jobs.world import CAMERA, PANORAMA, SURROUND, Order
 from perception.datasets.world.weather import WEATHERS
 from perception.errors import InputError
 from perception.inference.zoo import list_models
+
+MODEL = "dpt-world-tiny"
 
 
 class Oracle:
@@ -114,3 +118,38 @@ def test_the_snippet_makes_the_same_scene_and_the_same_answer(tmp_path: Path, mo
     found, truth = tmp_path / "out" / "model" / "camera", tmp_path / "out" / "truth" / "camera"
     assert (np.load(found / "depth.npy") == answer.results[0].depth.depth).all() and (found / "boxes3d.json").exists()
     assert (np.load(truth / "depth.npy")[answer.truths[0].depth.valid] > 0).all()
+
+
+def test_colours_are_those_that_were_chosen(room) -> None:
+    suited = world.truth_view(room, "Depth")
+    near, far = room.range
+    assert (world.truth_view(room, "Depth", Look(near=near, far=far)) == suited).all()
+    for other in (Look("gray", near, far), Look(near=near, far=2 * far)):
+        assert (world.truth_view(room, "Depth", other) != suited).any()
+        assert (world.truth_view(room, "Normals", other) == world.truth_view(room, "Normals")).all()
+
+
+def test_truth_and_model_are_measured_side_by_side(room) -> None:
+    answer = world.make_world(Order(3, "room"), [Oracle(room.truths[0], 1.5)])
+    row, column = np.argwhere(answer.truths[0].depth.valid)[len(answer.truths[0].depth.valid)]
+    metres = answer.truths[0].depth.depth[row, column]
+    text = reading(answer.ahead, [(column, row)])
+    assert f"Truth: depth {metres:.2f} m" in text and f"Model: depth {1.5 * metres:.2f} m" in text
+    assert list(room.ahead) == ["Truth"]
+
+
+def test_out_of_memory_is_tried_once_more_at_half_the_size(room) -> None:
+    class Fussy(Oracle):
+        limit = 300
+
+        def __call__(self, image, camera):
+            if image.shape[1] > self.limit:
+                raise MemoryError
+            return predictor(MODEL, "cpu")(image, camera)
+
+    answer = world.make_world(Order(3, "room"), [Fussy(room.truths[0])])
+    assert answer.truths[0].image.shape == (160, 240, 3) and "half the size" in answer.notes[-1]
+    assert "'width': 240, 'height': 160" in world.snippet(answer)
+    Fussy.limit = 0
+    with pytest.raises(InputError, match="this scene is too large for the memory"):
+        world.make_world(Order(3, "room"), [Fussy(room.truths[0])])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.jobs.rig_archive import MAX_MOMENTS, read_rig_archive
+from app.jobs.surround.archive import MAX_MOMENTS, read_rig_archive
 from perception.errors import InputError
 
 POSE = [[0, 0, 1, 1.5], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1]]
