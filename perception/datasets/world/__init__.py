@@ -7,8 +7,8 @@ from typing import Any
 
 _LAZY = {
     "World": "render",
-    "Frame": "render",
-    "Moment": "render",
+    "Frame": "rendered",
+    "Moment": "rendered",
     "WorldDataset": "dataset",
     "PrerenderedWorld": "cache",
     "prerender": "cache",
