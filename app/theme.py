@@ -36,6 +36,7 @@ footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
+[data-testid="status-tracker"]:has(.error) { display: none !important; }  /* the sentence is in the toast; the last result stays */
 .low { align-self: flex-end; }
 .progress-text, .progress-level *, .meta-text, .meta-text-center { font-family: var(--font) !important; }
 .plain, .plain * { font-family: var(--font) !important; }
