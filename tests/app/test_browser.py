@@ -248,7 +248,6 @@ def test_long_work_and_a_full_queue_are_told_on_the_page(browser: Any, monkeypat
         assert httpx.post(call, json={"data": [None, "dpt-world-tiny", 60, ""]}, timeout=60).status_code == 200
         visitor.click("#photo-run")
         toast(visitor, "currently busy")  # Gradio's words, in the page, for what programs are told as "Queue is full"
-        visitor.screenshot(path=SCREENS / "queue_full.png")
         go_on.set()
         toast(visitor, "The picture was looked at.")
     finally:
