@@ -108,7 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     backbones.add_argument(
         "--filter", default="*", metavar="F", help="part of a name, or a pattern such as 'convnext*'"
     )
-    backbones.add_argument("--probe", action="store_true", help="build every row's network to fill in all columns")
+    backbones.add_argument(
+        "--probe",
+        action="store_true",
+        help="build every row's network instead of reading stored facts (a second a row)",
+    )
     backbones.set_defaults(run=_backbones)
     return parser
 
@@ -282,28 +286,34 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _backbones(options: argparse.Namespace) -> int:
-    from perception.models.backbones import list_backbones
-    from perception.models.backbones.facts import backbone_facts, is_known, licence_of
+    import timm
+
+    from perception.models.backbones import facts, list_backbones
 
     names = list_backbones(options.filter if set("*?[") & set(options.filter) else f"*{options.filter}*")
     if not names:
         raise PerceptionError(f"no backbone matches {options.filter!r}")
     width = max(map(len, names))
-    print(f"{'NAME':{width}}  {'PARAMS':>9}  {'STRIDES':13}  {'WEIGHTS':18}  PICTURES")
+    print(f"{'NAME':{width}}  {'PARAMS':>9}  {'STRIDES':13}  {'LICENCE':18}  PICTURES")
+    stored = set() if options.probe else {name for name in names if facts.is_known(name)}
     left_out = 0
     for name in names:
-        if options.probe or is_known(name) or len(names) <= _PROBED_AT_ONCE:
-            facts = backbone_facts(name)
-            parameters = f"{facts.parameters / 1e6:.2f}M" if facts.parameters else "-"
-            row = (parameters, " ".join(map(str, facts.strides)), facts.licence, facts.rule)
+        if name in stored or options.probe or len(names) <= _PROBED_AT_ONCE:
+            found = facts.backbone_facts(name, options.probe)
+            parameters = f"{found.parameters / 1e6:.2f}M" if found.parameters else "-"
+            row = (parameters, " ".join(map(str, found.strides)), found.licence, found.rule)
         else:
             left_out += 1
-            row = ("?", "?", licence_of(name), "?")
+            row = ("?", "?", facts.licence_of(name), "?")
         print(f"{name:{width}}  {row[0]:>9}  {row[1]:13}  {row[2]:18}  {row[3]}", flush=True)
+    if stored and facts.table_release() != timm.__version__:
+        print(
+            f"parameters, strides and pictures as of timm {facts.table_release()}; --probe asks timm {timm.__version__}",
+            file=sys.stderr,
+        )
     if left_out:
         print(
-            f"{left_out} rows with '?' were not probed: narrow the list with --filter, or add --probe (seconds a row)",
-            file=sys.stderr,
+            f"{left_out} rows with '?' were not probed: narrow the list with --filter, or add --probe", file=sys.stderr
         )
     return 0
 

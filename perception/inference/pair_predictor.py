@@ -1,6 +1,6 @@
 """A model of two pictures together with its preprocessing: stereo pairs and consecutive frames in, `Prediction`s out.
 
-model = perception.load("croco-stereo-world-tiny")
+model = perception.load("croco-stereo")
 result = model("left.png", "right.png", fov=80, baseline=0.54)
 result.disparity, result.depth
 """

@@ -21,6 +21,8 @@ _FLIP = np.array([1, -1, -1], np.float32)
 _POINTS, _TRIANGLES = 0, 4
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
+_CLAMP, _REPEAT = 33071, 10497
+_LARGEST_TEXTURE = 4096  # pixels on its longer side: more than that some graphics cards refuse
 
 
 def _linear_colours(colors: np.ndarray) -> np.ndarray:
@@ -75,7 +77,7 @@ def write_glb(
 ) -> Path:
     """Write (N, 3) points (camera frame, metres) as a cloud, or as a mesh with (M, 3) triangles, atomically.
 
-    colors: (N, 3) uint8 RGB. normals: (N, 3). uv: (N, 2) in 0..1, (0, 0) at the texture's upper left corner, with texture (H, W, 3) uint8.
+    colors: (N, 3) uint8 RGB. normals: (N, 3). uv: (N, 2) in 0..1, (0, 0) at the texture's upper left corner, u beyond 1 on from its left border, with texture (H, W, 3) uint8.
     flip: turn from our camera frame into glTF's. double_sided: draw triangles from behind too; without, one looks through a room's nearer walls from outside. Raises `InputError` for NaN, wrong shapes, or triangles that point outside.
     """
     path = Path(path)
@@ -114,7 +116,14 @@ def write_glb(
     if uv is not None and texture is not None:
         document |= {
             "images": [{"bufferView": buffer.view(_jpeg(texture)), "mimeType": "image/jpeg"}],
-            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "samplers": [
+                {
+                    "magFilter": 9729,
+                    "minFilter": 9987,
+                    "wrapS": _REPEAT if len(uv) and np.max(uv[:, 0]) > 1 else _CLAMP,
+                    "wrapT": _CLAMP,
+                }
+            ],
             "textures": [{"source": 0, "sampler": 0}],
         }
         material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
@@ -145,23 +154,32 @@ def camera_axes(points: np.ndarray, frame: str) -> np.ndarray:
 
 def write_mesh_glb(path: str | Path, mesh: Any, texture: np.ndarray | None = None, double_sided: bool = True) -> Path:
     """Write a `geometry.mesh.Mesh` in camera axes: with `texture` (H, W, 3) uint8 over its uv, else with its vertex colours."""
-    use = texture is not None and mesh.uv is not None
-    return write_glb(
-        path,
-        mesh.vertices,
-        faces=mesh.faces,
-        colors=None if use else mesh.colors,
-        uv=mesh.uv if use else None,
-        texture=texture if use else None,
-        double_sided=double_sided,
-    )
+    if texture is None or mesh.uv is None:
+        return write_glb(path, mesh.vertices, faces=mesh.faces, colors=mesh.colors, double_sided=double_sided)
+    vertices, faces, uv = _unfolded(mesh)
+    return write_glb(path, vertices, faces=faces, uv=uv, texture=texture, double_sided=double_sided)
+
+
+def _unfolded(mesh: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices, faces and uv of a mesh whose triangles over a panorama's seam have corners of their own, with u beyond 1.
+
+    Else such a triangle would run back from u = 1 to 0 and show the whole picture, squeezed.
+    """
+    u = mesh.uv[mesh.faces, 0]  # (M, 3)
+    beyond = (np.ptp(u, axis=1) > 0.5)[:, None] & (u < 0.5)
+    old, number = np.unique(mesh.faces[beyond], return_inverse=True)
+    faces = mesh.faces.copy()
+    faces[beyond] = len(mesh.vertices) + number
+    return np.concatenate([mesh.vertices, mesh.vertices[old]]), faces, np.concatenate([mesh.uv, mesh.uv[old] + [1, 0]])
 
 
 def _jpeg(texture: np.ndarray) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(texture)).save(out, "JPEG", quality=92)
+    picture = Image.fromarray(np.ascontiguousarray(texture))
+    picture.thumbnail((_LARGEST_TEXTURE, _LARGEST_TEXTURE))
+    picture.save(out, "JPEG", quality=92)
     return out.getvalue()
 
 

@@ -216,7 +216,8 @@ class DepthResult(Result):
         }
 
     def save(self, folder: str | Path, image: np.ndarray | None = None) -> dict[str, Path]:
-        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply and .glb, mesh.ply and .glb, depth.json.
+        """Write depth.npy (float32, 0 = invalid), depth.png (16 bit, scale in its text), depth_preview.png, points.ply and .glb, mesh.ply (vertex
+        colours) and .glb (with the image as its texture), depth.json.
 
         Clouds and meshes take every n-th pixel of large pictures, so that a 12 megapixel photo does not become hundreds of megabytes.
         """
@@ -233,7 +234,7 @@ class DepthResult(Result):
             paths |= {
                 "points_ply": ply.write_ply(folder / "points.ply", cloud.points, colors=cloud.colors),
                 "points_glb": glb.write_glb(folder / "points.glb", cloud.points, colors=cloud.colors),
-                "mesh_glb": glb.write_mesh_glb(folder / "mesh.glb", mesh),
+                "mesh_glb": glb.write_mesh_glb(folder / "mesh.glb", mesh, image),
                 "mesh_ply": ply.write_ply(folder / "mesh.ply", mesh.vertices, colors=mesh.colors, faces=mesh.faces),
             }
         paths["depth_json"] = write_json(

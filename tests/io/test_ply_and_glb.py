@@ -10,6 +10,8 @@ import pytest
 
 from perception import io
 from perception.errors import InputError
+from perception.geometry import Equirectangular, Pinhole
+from perception.geometry.mesh import depth_to_mesh
 from tests.helpers import sample
 
 RNG = np.random.default_rng(0)
@@ -161,6 +163,25 @@ def test_glb_mesh_with_texture(tmp_path: Path) -> None:
     view = document["bufferViews"][document["images"][0]["bufferView"]]
     picture = io.load_image(binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]])
     assert picture.size == (24, 16)
+
+
+def test_a_panoramas_texture_goes_on_over_the_seam(tmp_path: Path) -> None:
+    """Each triangle shows the part of the picture in front of it; over the seam the texture is repeated."""
+    camera = Equirectangular(32, 16)
+    picture = RNG.integers(0, 256, (16, 32, 3), dtype=np.uint8)
+    mesh = depth_to_mesh(np.full((16, 32), 2.0, np.float32), camera, image=picture)
+    document, binary = parse_glb(io.write_mesh_glb(tmp_path / "p.glb", mesh, picture))
+    primitive = document["meshes"][0]["primitives"][0]
+    place, uv = (accessor(document, binary, primitive["attributes"][name]) for name in ("POSITION", "TEXCOORD_0"))
+    faces = accessor(document, binary, primitive["indices"]).reshape(-1, 3)
+    assert len(faces) == len(mesh.faces) and document["samplers"][0]["wrapS"] == 10497
+    np.testing.assert_array_equal(place[faces], (mesh.vertices * [1, -1, -1])[mesh.faces])
+    np.testing.assert_allclose(uv[faces][..., 0] % 1, mesh.uv[mesh.faces][..., 0], atol=1e-6)
+    between = np.ptp(mesh.faces // 32, axis=1) > 0  # without the caps, whose fans reach far
+    assert np.ptp(uv[faces][between, :, 0], axis=1).max() < 1.5 / 32
+    flat = depth_to_mesh(np.full((4, 6), 2.0, np.float32), Pinhole.from_fov(6, 4, 60))
+    document, _ = parse_glb(io.write_mesh_glb(tmp_path / "f.glb", flat, picture))
+    assert document["samplers"][0]["wrapS"] == 33071
 
 
 def test_glb_is_read_by_open3d(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 
-import perception.models.backbones.adapter  # noqa: F401  (registers what timm lacks)
+import perception.models.backbones  # noqa: F401  (registers what timm lacks)
 from perception.errors import WeightsError
 from perception.models.layers.depth_order import layer_numbers
 from perception.models.merging import depth_factors, lines_merge

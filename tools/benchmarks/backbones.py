@@ -1,6 +1,6 @@
 """Time, memory and arithmetic of backbones at a stated size.
 
-    python tools/benchmarks/backbones.py resnet50 cswin_tiny_224 --size 256x320
+    python tools/benchmark.py backbones resnet50 cswin_tiny_224 --size 256x320
 
 Each network is built with random weights and run as the heads run it, maps included. Figures of different runs on a shared machine cannot be
 compared; those of one run can, roughly: the minimum of several passes is reported.
@@ -32,15 +32,15 @@ def measure(
     """
     import torch
 
-    from perception.models.backbones import build_backbone
+    from perception.models.trunks import build_backbone
 
     torch.manual_seed(0)
     trunk = build_backbone(name).eval().to(device)
     image = torch.randn(batch, 3, *size, device=device)
     times = []
     with torch.inference_mode():
-        trunk(image)
         start = _memory(device, reset=True)
+        trunk(image)  # what the allocator keeps of this pass hides the others' peaks: hence the memory of all passes
         for _ in range(passes):
             _wait(device)
             began = time.perf_counter()

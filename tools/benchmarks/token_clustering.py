@@ -45,7 +45,7 @@ def find_vit(model: Any) -> tuple[Any, Any]:
 @contextlib.contextmanager
 def clustered(model: Any, setting: dict[str, Any]) -> Iterator[None]:
     """The model with its tokens clustered; an empty setting leaves it as it is."""
-    from perception.models.backbones.token_clustering import TokenClustering
+    from perception.models.layers.token_clustering import TokenClustering
 
     if not setting:
         yield

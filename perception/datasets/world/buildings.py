@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.facades import Finish, Wall, balconies, entrance, shop_front, spread, window_grid
-from perception.datasets.world.mesh import unit_hip
+from perception.datasets.world.shapes import unit_hip
 from perception.datasets.world.templates import Shape, Template, maker
 
 

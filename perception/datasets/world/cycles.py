@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.mesh import grid
 from perception.datasets.world.people import Pose, add_person
+from perception.datasets.world.shapes import extrude, grid
 from perception.datasets.world.templates import Shape, Template, maker
 
 
@@ -193,8 +193,6 @@ def _motorcycle(rng, shape: Shape, kind: str):
     if scooter:
         shape.bevelled_box((rear + 0.2, 0, seat_z - 0.25), (0.75, 0.32, 0.38), bevel=0.28, role="paint")
         shape.bevelled_box((0.12, 0, 0.28), (0.6, 0.34, 0.1), bevel=0.2, role="trim")
-        from perception.datasets.world.mesh import extrude
-
         shield = np.array(
             [[front - 0.5, 0.3], [front - 0.36, 0.3], [front - 0.14, bar[2] - 0.05], [front - 0.26, bar[2]]]
         )

@@ -182,8 +182,9 @@ class WorldDataset(torch.utils.data.Dataset):
     def _from_cache(self, index: int) -> dict[str, Any]:
         record = self.rendered[index]
         if "normals" in record:
-            normals = record["normals"].astype(np.float32)
-            record["normals"] = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+            planes = np.ascontiguousarray(record["normals"].transpose(2, 0, 1), np.float32)  # sums over planes are fast
+            planes /= np.maximum(np.sqrt(np.square(planes).sum(0)), 1e-6)
+            record["normals"] = planes.transpose(1, 2, 0)
         return self._sample(record, index)
 
     def _sample(self, record: dict, index: int) -> dict[str, Any]:
@@ -248,8 +249,7 @@ class World(WorldDataset):
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    # A copy, since arrays may be read-only views into a memory map.
-    return torch.from_numpy(np.array(array, order="C"))
+    return torch.from_numpy(np.require(array, requirements=("C", "W")))  # copies views into a read-only memory map
 
 
 class SizeBatches(torch.utils.data.Sampler):

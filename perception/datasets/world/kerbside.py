@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID
+from perception.datasets.world.corridor import ribbon
 from perception.datasets.world.greenery import Greens
 from perception.datasets.world.parking import park
 from perception.datasets.world.placing import Street
@@ -68,8 +69,6 @@ def line_kerb(street: Street, greens: Greens) -> None:
         if wires and own:
             _wires(street, sign, kerb_d + 0.3, z)
     if layout.median > 0.8:
-        from perception.datasets.world.road import ribbon
-
         half = layout.median / 2
         for span in layout.spans(corridor.start, corridor.end, 4):
             ribbon(

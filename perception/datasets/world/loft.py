@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from perception.datasets.world.mesh import grid
+from perception.datasets.world.shapes import grid
 from perception.datasets.world.templates import ROLE, Shape
 
 Line = list[tuple[float, float]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.loft import add_wheels
-from perception.datasets.world.mesh import extrude
+from perception.datasets.world.shapes import extrude
 from perception.datasets.world.templates import Shape, Template, maker
 
 

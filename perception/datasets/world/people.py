@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception.datasets.world.mesh import grid
+from perception.datasets.world.shapes import grid
 from perception.datasets.world.templates import Shape, Template, maker
 
 

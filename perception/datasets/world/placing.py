@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from perception.datasets.world.classes import ID
+from perception.datasets.world.corridor import Corridor, Layout
 from perception.datasets.world.lighting import Lamps
 from perception.datasets.world.mesh import Mesh, MeshBuilder, pose
 from perception.datasets.world.palette import Kit
-from perception.datasets.world.road import Corridor, Layout
 from perception.datasets.world.scene import Motion, SceneObject
 from perception.datasets.world.settling import box_row
 from perception.datasets.world.templates import Template, template

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID
+from perception.datasets.world.corridor import ribbon
 from perception.datasets.world.traffic import choose
 
 
@@ -75,8 +76,6 @@ def boundary(street, greens, s0, s1, sign, d, kind: str | None = None) -> None:
 
 
 def cover(street, s0, s1, sign, near, far, semantic, material: int | None = None, z: float = 0.015) -> None:
-    from perception.datasets.world.road import ribbon
-
     if material is None:
         material = street.kit.textured("paving", street.kit.vary("#9a948a", 0.15))
     across = (near, far) if sign > 0 else (-far, -near)

@@ -23,7 +23,7 @@ from perception.results import (
 )
 
 if TYPE_CHECKING:
-    from perception.datasets.world.render import Frame, Moment
+    from perception.datasets.world.rendered import Frame, Moment
     from perception.datasets.world.truth import Boxes
 
 _SKY_SEGMENT = 1  # 0 means void in a `SegmentationResult`

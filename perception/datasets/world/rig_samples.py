@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from perception.datasets.world import rigs
-from perception.datasets.world.render import Moment, World
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Moment
 from perception.geometry import transforms
 from perception.geometry.cameras import Pinhole
 

@@ -8,7 +8,7 @@ finds none is left out. No random numbers are drawn, so streets without overlaps
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -42,6 +42,9 @@ _SHIFTS = np.array(
     )
 )  # along, outwards
 _STEPS = (0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 2.7, 3.5, 4.5, 6.0)
+_ALONG = (*_STEPS, *(-step for step in _STEPS[1:]))
+_OUTWARDS = sorted((abs(a) + b, a, b) for a in _ALONG for b in _STEPS[:6])  # for street furniture, the nearest first
+_BESIDE = 0.03  # metres around vehicles and people
 
 
 class Solids:
@@ -132,20 +135,23 @@ def _object_row(item, margin: float = 0.0) -> np.ndarray:
     return box_row(item.pose(0.0).astype(np.float64), -half + [0, 0, 0.15], half, margin)
 
 
+def _settle_box(solids: Solids, row: np.ndarray, places: Iterator, put: Callable[..., np.ndarray]) -> bool:
+    """Add the box `row` to the solids or, where it meets one, what ``put(*place)`` returns at the first place that is free; False: none is."""
+    if solids.meets(row):
+        row = next((there for there in (put(*place) for place in places) if not solids.meets(there)), None)
+    if row is not None:
+        solids.add(row)
+    return row is not None
+
+
 def _settle_object(street: Street, mover: Mover, solids: Solids) -> bool:
     """Find a place for a parked vehicle or a person; False: there is none."""
-    item, margin = mover.item, 0.03
-    row = _object_row(item, margin)
-    if solids.meets(row):
-        for s, d, yaw in _places(street, mover):
-            item.motion = mover.motion(s, d, yaw)
-            row = _object_row(item, margin)
-            if not solids.meets(row):
-                break
-        else:
-            return False
-    solids.add(row)
-    return True
+
+    def put(s: float, d: float, yaw: float) -> np.ndarray:
+        mover.item.motion = mover.motion(s, d, yaw)
+        return _object_row(mover.item, _BESIDE)
+
+    return _settle_box(solids, _object_row(mover.item, _BESIDE), _places(street, mover), put)
 
 
 def _places(street: Street, mover: Mover) -> Iterator[tuple[float, float, float]]:
@@ -159,7 +165,7 @@ def _places(street: Street, mover: Mover) -> Iterator[tuple[float, float, float]
         border = min(layout.edge(own) + 0.3, away)
     trials = [
         (abs(shift) + back + 0.5 * abs(forth) + (3.0 if turn else 0.0), shift, back - forth, turn)
-        for shift in (*_STEPS, *(-step for step in _STEPS[1:]))
+        for shift in _ALONG
         for back, forth in [(step, 0.0) for step in _STEPS] + [(0.0, step) for step in _STEPS[1:5]]
         for turn in ((0.0,) if mover.person else (0.0, np.pi / 2))
     ]
@@ -175,28 +181,21 @@ def _crossed(layout, s: float) -> bool:
     return any(a - 4 < s < e + 4 for a, e in layout.gaps()) or any(abs(s - zebra) < 5 for zebra in layout.zebras)
 
 
-def _standing_row(street: Street, thing: Standing, margin: float = 0.0) -> np.ndarray:
-    return box_row(street.pose(thing.s, thing.d, thing.z, thing.yaw).astype(np.float64), *thing.low_box, margin)
+def _standing_row(street: Street, thing: Standing) -> np.ndarray:
+    return box_row(street.pose(thing.s, thing.d, thing.z, thing.yaw).astype(np.float64), *thing.low_box)
 
 
 def _settle_thing(street: Street, thing: Standing, solids: Solids) -> bool:
-    """Find a place for a piece of street furniture; False: there is none."""
-    row = _standing_row(street, thing)
-    if solids.meets(row):
-        sign, s, d = (1.0 if thing.d > 0 else -1.0), thing.s, abs(thing.d)
-        border = min(street.layout.edge(sign == street.layout.drive) + 0.3, d)
-        trials = ((abs(a) + b, a, b) for a in (*_STEPS, *(-step for step in _STEPS[1:])) for b in _STEPS[:6])
-        for _, shift, back in sorted(trials):
-            if d - back < border:
-                continue
-            thing.s, thing.d = s + shift, sign * (d - back)
-            row = _standing_row(street, thing)
-            if not solids.meets(row):
-                break
-        else:
-            return False
-    solids.add(row)
-    return True
+    """Find a place for a piece of street furniture, towards the road; False: there is none."""
+    sign, s, d = (1.0 if thing.d > 0 else -1.0), thing.s, abs(thing.d)
+    border = min(street.layout.edge(sign == street.layout.drive) + 0.3, d)
+
+    def put(*place: float) -> np.ndarray:
+        thing.s, thing.d = place
+        return _standing_row(street, thing)
+
+    places = ((s + shift, sign * (d - back)) for _, shift, back in _OUTWARDS if d - back >= border)
+    return _settle_box(solids, _standing_row(street, thing), places, put)
 
 
 @cache

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from perception.datasets.world.render import Frame, World
+from perception.datasets.world import rigs
+from perception.datasets.world.classes import ID
+from perception.datasets.world.lighting import Lighting
+from perception.datasets.world.materials import Material
+from perception.datasets.world.mesh import MeshBuilder
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Frame
+from perception.datasets.world.scene import Motion, Scene, SceneObject
 from perception.datasets.world.weather import WEATHERS
 from perception.drawing import colorize_depth, draw_normals
 from perception.drawing.segmentation import colorize_ids
 from perception.errors import InputError, nearest
-from perception.geometry.cameras import Equirectangular
+from perception.geometry.cameras import Equirectangular, Pinhole
 from perception.io import atomic_write
 
 _GAP = 4
 _LARGEST = 580_000  # bytes of a sheet
+_THINGS = (
+    "truck",
+    "bus",
+    "trailer",
+    "construction_vehicle",
+    "motorcycle",
+    "bicycle",
+    "person",
+    "traffic_cone",
+    "barrier",
+)
 
 
 def streets(seed: int) -> np.ndarray:
@@ -81,9 +101,26 @@ def truth(seed: int) -> np.ndarray:
     return _grid(tiles, 4)
 
 
+def things(seed: int) -> np.ndarray:
+    """Things from 40 streets, 30 m away before a camera with a focal length of 720 pixels: two rows of cars, a row of each of `_THINGS`."""
+    found: dict[str, list[tuple[int, Scene, SceneObject]]] = {"car": []} | {name: [] for name in _THINGS}
+    models = Counter()
+    for number in range(40):
+        scene = World(seed + number, "street").scene
+        for item in scene.objects:
+            kind = (item.name, item.model.split()[0])
+            found[item.name].append((models[kind], scene, item))
+            models[kind] += 1
+    tiles = []
+    for name, candidates in found.items():
+        candidates.sort(key=lambda row: row[0])  # the first of each kind, then the second ones
+        tiles += [_at_30_m(scene, item) for _, scene, item in candidates[: 12 if name == "car" else 6]]
+    return _grid(tiles, 6)
+
+
 SHEETS: dict[str, Callable[[int], np.ndarray]] = {
     sheet.__name__: sheet
-    for sheet in (streets, rooms, surround, panorama, night, rain, wild, weathers, truth)
+    for sheet in (streets, rooms, things, surround, panorama, night, rain, wild, weathers, truth)
 }  # fmt: skip
 
 
@@ -113,6 +150,17 @@ def _driver(world: World, size: tuple[int, int]) -> np.ndarray:
     moment = world.render({"type": "pinhole", "width": size[1], "height": size[0]}, truth=())
     frame: Frame = moment.frames["camera"]
     return frame.image
+
+
+def _at_30_m(scene: Scene, item: SceneObject) -> np.ndarray:
+    """A thing of a scene alone on an empty square by day, (112, 220, 3)."""
+    floor = MeshBuilder(scene.materials.add(Material("", (0.3, 0.3, 0.3))), ID["road"])
+    floor.box((0, 0, -0.5), (400, 400, 1))
+    alone = replace(item, motion=Motion((30.0, 0.0, item.size[2] / 2), yaw=2.5))
+    world = World()
+    world.scene = Scene(0, "street", "plausible", "clear", floor.build(), [alone], scene.materials, Lighting())
+    camera = Pinhole(720, 720, 110, 64, 220, 112)
+    return world.render(camera, world_from_camera=rigs.camera_pose(0, 0, 1.5), effects=False, truth=()).image
 
 
 def _grid(tiles: list[np.ndarray], columns: int) -> np.ndarray:

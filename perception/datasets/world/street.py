@@ -9,19 +9,20 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID, IGNORE
+from perception.datasets.world.corridor import Corridor, Layout
 from perception.datasets.world.crowd import people
 from perception.datasets.world.greenery import Greens
 from perception.datasets.world.kerbside import line_kerb
 from perception.datasets.world.lighting import Lamps, Lighting
 from perception.datasets.world.materials import MaterialTable
-from perception.datasets.world.mesh import unit_bevelled_box, unit_box, unit_cylinder, unit_gable, unit_sphere
 from perception.datasets.world.palette import Kit
 from perception.datasets.world.parking import fill_parking, road_works
 from perception.datasets.world.placing import Street
-from perception.datasets.world.road import Corridor, Layout, Surfaces, build_road
+from perception.datasets.world.road import Surfaces, build_road
 from perception.datasets.world.roadside import line_roadside
 from perception.datasets.world.scene import Route, Scene
 from perception.datasets.world.settling import settle
+from perception.datasets.world.shapes import unit_bevelled_box, unit_box, unit_cylinder, unit_gable, unit_sphere
 from perception.datasets.world.traffic import cross_traffic, fill_lanes
 from perception.datasets.world.weather import WEATHERS, pick_weather, street_lighting, wild_lighting
 from perception.errors import InputError, nearest

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.mesh import lathe
+from perception.datasets.world.shapes import extrude, lathe
 from perception.datasets.world.templates import Shape, Template, maker
 
 
@@ -161,8 +161,6 @@ def _barrier(rng, variant: int) -> Template:
         profile = np.array(
             [[-0.3, 0], [0.3, 0], [0.26, 0.1], [0.12, 0.35], [0.08, 0.85], [-0.08, 0.85], [-0.12, 0.35], [-0.26, 0.1]]
         )
-        from perception.datasets.world.mesh import extrude
-
         shape.mesh(*extrude(profile, width), role="concrete")
         if rng.random() < 0.5:
             shape.box(

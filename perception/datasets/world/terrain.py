@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID
-from perception.datasets.world.mesh import MeshBuilder, grid
+from perception.datasets.world.mesh import MeshBuilder
+from perception.datasets.world.shapes import grid
 
 
 class Terrain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.loft import Body, add_body, add_lamps, add_wheels
+from perception.datasets.world.shapes import extrude
 from perception.datasets.world.templates import Shape, Template, maker
 
 
@@ -121,8 +122,6 @@ def _cargo(rng, shape: Shape, kind: str, start: float, end: float, width: float,
     elif kind == "tipper":
         z = np.array([floor, floor, top, top])
         profile = np.array([[start + 0.4, z[0]], [end, z[1]], [end, z[2]], [start, z[3]]])
-        from perception.datasets.world.mesh import extrude
-
         shape.mesh(*extrude(profile, width), role="paint2")
         ribs = np.linspace(start + 0.6, end - 0.1, 6)
         shape.box(

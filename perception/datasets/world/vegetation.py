@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from perception.datasets.world.shapes import grid
 from perception.datasets.world.templates import Shape, Template, maker
 
 TREES = ("broadleaf", "round_tree", "poplar", "conifer", "pine", "palm", "birch", "bare")
@@ -130,8 +131,6 @@ def _tree(rng, kind: str, coarse: bool = False) -> Template:
             rows = np.stack(
                 [c * rows[..., 0] - n * rows[..., 1], n * rows[..., 0] + c * rows[..., 1], rows[..., 2]], -1
             )
-            from perception.datasets.world.mesh import grid
-
             shape.mesh(*grid(rows + top), role="leaf" if rng.random() < 0.7 else "leaf2")
     else:  # bare
         height = u(5, 12)

@@ -1,16 +1,9 @@
-"""Trunks: any timm model by name (`adapter`), and the architectures that timm lacks, registered with it when the adapter is imported.
+"""The zoo of backbones: any timm model by name (`Backbone`), and the architectures that timm lacks.
 
-Nothing is imported before it is asked for: models with a trunk of their own need no timm, whose import costs 200 MB and a second.
+Importing this package registers those with timm, and costs what importing timm costs (200 MB and a second). Models with a trunk of their own do
+without: they go through `perception.models.trunks`.
 """
 
-import importlib
-from typing import Any
+from perception.models.backbones.adapter import Backbone, list_backbones
 
-_HOMES = {"Backbone": "adapter", "list_backbones": "adapter", "build_backbone": "factory"}
-__all__ = ["Backbone", "build_backbone", "list_backbones"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__all__ = ["Backbone", "list_backbones"]

@@ -28,10 +28,10 @@ from torch.nn import functional as F
 from perception.errors import InputError, RecipeError, WeightsError, nearest
 from perception.models.backbones import cswin, cvt, hornet, rmt, soft, sret, transnext  # noqa: F401 (registered with timm)
 from perception.models.backbones.polyphase import polyphase_anchor, unroll_map
-from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.layers.conv import resize
 from perception.models.layers.flow_attention import use_flow_attention
 from perception.models.layers.pyramid import ReassemblePyramid, SimplePyramid
+from perception.models.layers.token_clustering import TokenClustering
 
 MODES = ("auto", "native", "sfp", "dpt")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -1,7 +1,9 @@
 """What `perception backbones` says about each backbone: parameters, strides, input rule, licence of the weights.
 
-Facts are found by building the network on the meta device (shapes alone, no memory) and probing it as the adapter does. Those of the timm
-release that this package was last tried with are stored beside this file, since probing some 1,400 networks takes many minutes.
+Facts are found by building the network on the meta device (shapes alone, no memory) and probing it as the adapter does. Since that takes many
+minutes for some 1,400 networks, those of one release of timm (`table_release`) are stored beside this file; `python -m
+perception.models.backbones.facts` probes what the table lacks, or everything after a release of timm that it is not of. The licence is always
+asked of the installed timm.
 """
 
 from __future__ import annotations
@@ -35,18 +37,22 @@ class Facts:
     licence: str
 
 
-def backbone_facts(name: str) -> Facts:
-    """Facts of one backbone, from the table or by probing. `rule` says so where a network cannot serve as a trunk."""
-    table = _table()
-    if name not in table:
+def backbone_facts(name: str, probe: bool = False) -> Facts:
+    """Facts of one backbone, from the table if it is there and `probe` does not ask anew. `rule` says so where a network cannot be a trunk."""
+    if probe or not is_known(name):
         return probe_facts(name)
-    parameters, strides, rule = table[name]
+    parameters, strides, rule = _table()["backbones"][name]
     return Facts(name, parameters, tuple(strides), rule, licence_of(name))
 
 
 def is_known(name: str) -> bool:
     """Whether the facts of `name` are stored, so that nothing must be built."""
-    return name in _table()
+    return name in _table()["backbones"]
+
+
+def table_release() -> str:
+    """The release of timm whose networks the stored facts are of."""
+    return _table()["timm"]
 
 
 def probe_facts(name: str) -> Facts:
@@ -76,11 +82,8 @@ def licence_of(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, tuple[int, list[int], str]]:
-    if not _TABLE.exists():
-        return {}
-    stored = json.loads(_TABLE.read_text())
-    return stored["backbones"] if stored["timm"] == timm.__version__ else {}
+def _table() -> dict[str, Any]:
+    return json.loads(_TABLE.read_text())
 
 
 def write_table(names: list[str], minutes: float = 40.0) -> None:
@@ -88,7 +91,8 @@ def write_table(names: list[str], minutes: float = 40.0) -> None:
 
     Shapes alone do for nearly all (about 0.8 s each); the few that need numbers come last.
     """
-    rows, began = dict(_table()), time.monotonic()
+    rows = dict(_table()["backbones"]) if table_release() == timm.__version__ else {}
+    began = time.monotonic()
     missing = [name for name in names if name not in rows]
     with_numbers = []
     for number, name in enumerate(missing, 1):
@@ -120,7 +124,5 @@ def _store(rows: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import perception.models.backbones  # noqa: F401  (registers ours)
-
     patterns = sys.argv[1:] or ["*"]
     write_table([name for pattern in patterns for name in adapter.list_backbones(pattern)])

@@ -21,7 +21,7 @@ from perception.errors import InputError, RecipeError
 from perception.models.croco.dpt_head import LAYER_DIMS, BinocularHead, default_taps
 from perception.models.croco.losses import CRITERIA, FLOW_SCALES, STEREO_BOUND
 from perception.models.croco.preprocess import PairPreprocess
-from perception.models.croco.tiling import Run, certainty, predict_tiled
+from perception.models.croco.tiling import Run, certainty, enlarge, predict_tiled, resize_displacements
 from perception.models.croco.transformer import PATCH, CroCoTransformer
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
@@ -104,15 +104,13 @@ class CroCo(nn.Module):
         """``image`` and ``second`` (B, 3, H, W) 0..255. In training sides go to the nearest multiples of 32, at evaluation to at least a tile."""
         if "second" not in batch:
             raise InputError(f"{self.task} needs batches with 'second', the other picture of each pair")
-        sides = tuple(batch["image"].shape[-2:])
-        if self.transformer.base is None or (self.training and sides == self.tile):
-            size = self.tile
-        elif self.training:
-            size = tuple(max(MULTIPLE, round(n / MULTIPLE) * MULTIPLE) for n in sides)
-        else:
-            factor = max(self.tile[0] / sides[0], self.tile[1] / sides[1], 1.0)
-            size = tuple(max(t, round(factor * n)) for t, n in zip(self.tile, sides, strict=True))
-        return {key: _resized(batch[key], size) for key in ("image", "second")}
+        pictures = {key: batch[key] for key in ("image", "second")}
+        if self.transformer.base is not None and not self.training:
+            return {key: enlarge(picture, self.tile) for key, picture in pictures.items()}
+        size = self.tile
+        if self.transformer.base is not None:
+            size = tuple(max(MULTIPLE, round(n / MULTIPLE) * MULTIPLE) for n in batch["image"].shape[-2:])
+        return {key: _resized(picture, size) for key, picture in pictures.items()}
 
     def forward(self, image: Tensor, second: Tensor) -> dict[str, Tensor]:
         """Two (B, 3, H, W) pictures, RGB 0..255 of any dtype.
@@ -185,7 +183,7 @@ class CroCo(nn.Module):
         valid = torch.isfinite(truth).all(1)
         if f"{name}_valid" in batch:
             valid = valid & batch[f"{name}_valid"]
-        values = _at_size(outputs[name].float(), truth.shape[-2:])
+        values = resize_displacements(outputs[name].float(), truth.shape[-2:])
         scale = F.interpolate(
             outputs["confidence"].float()[:, None], truth.shape[-2:], mode="bilinear", align_corners=False
         )
@@ -218,7 +216,7 @@ class CroCo(nn.Module):
             prepared = isinstance(item, Prepared)
             camera = item.camera if prepared else item
             size = tuple(item.image.shape[:2]) if prepared else tuple(sizes[index])
-            values = _at_size(outputs[OUTPUT[self.task]][index : index + 1].float(), size)[0].cpu()
+            values = resize_displacements(outputs[OUTPUT[self.task]][index : index + 1].float(), size)[0].cpu()
             sure = F.interpolate(confidence[index][None, None], size, mode="bilinear", align_corners=False)
             sure = sure[0, 0].cpu().numpy()
             image = item.image if prepared else None
@@ -236,13 +234,3 @@ def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(image.shape[-2:]) == tuple(size):
         return image
     return F.interpolate(image.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
-
-
-def _at_size(values: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, C, h, w) displacements in pixels (u, then v) at another size: resized, and scaled with it."""
-    height, width = values.shape[-2:]
-    if (height, width) == tuple(size):
-        return values
-    factors = values.new_tensor([size[1] / width, size[0] / height])[: values.shape[1]]
-    resized = F.interpolate(values, tuple(size), mode="bilinear", align_corners=False)
-    return resized * factors[:, None, None]

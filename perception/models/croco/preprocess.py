@@ -10,13 +10,14 @@ import torch
 from perception.errors import InputError
 from perception.geometry import Pinhole
 from perception.geometry.image_transform import ImageTransform
+from perception.models.croco.tiling import enlarged_size
 from perception.models.preprocess import Prepared
 
 
 class PairPreprocess:
     """Callable: two pictures of one size and the camera of the first -> `Prepared` with ``image`` and ``second`` (3, H, W) uint8.
 
-    tile: (H, W) that both sides reach at least. The official code divides the height by the tile's WIDTH when it enlarges; here each side has its own.
+    tile: (H, W) that both sides reach at least.
     """
 
     def __init__(self, tile: Sequence[int]) -> None:
@@ -46,11 +47,10 @@ class PairPreprocess:
         height, width = first.shape[:2]
         if not isinstance(camera, Pinhole) or camera.size != (width, height):
             raise InputError(f"the camera must be a pinhole of the first picture, {width}x{height} pixels")
-        factor = max(self.tile[0] / height, self.tile[1] / width, 1.0)
-        target = (max(self.tile[1], round(factor * width)), max(self.tile[0], round(factor * height)))
+        target = enlarged_size((height, width), self.tile)[::-1]
         arrays = [first, second]
         if target != (width, height):
-            arrays = [cv2.resize(np.ascontiguousarray(a), target, interpolation=cv2.INTER_LINEAR) for a in arrays]
+            arrays = [cv2.resize(np.ascontiguousarray(a), target, interpolation=cv2.INTER_CUBIC) for a in arrays]
         tensors = [torch.from_numpy(np.array(a.transpose(2, 0, 1), order="C")) for a in arrays]
         return Prepared(
             inputs={"image": tensors[0], "second": tensors[1]},

@@ -1,16 +1,17 @@
 """Prediction of pictures larger than the network's: overlapping tiles, blended by how sure the network is at every pixel (CroCo v2, section 4).
 
-A transformer that was trained at one size is best at that size, so large pictures are cut into tiles of it.
+A transformer that was trained at one size is best at that size, so large pictures are cut into tiles of it, and small ones are enlarged to one.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from perception.errors import RecipeError
 
@@ -23,6 +24,32 @@ def tile_starts(total: int, window: int, overlap: float) -> list[int]:
         return [0]
     count = 1 + math.ceil((total - window) / ((1 - overlap) * window))
     return torch.linspace(0, total - window, count, dtype=torch.float64).round().long().tolist()
+
+
+def enlarged_size(size: Sequence[int], window: Sequence[int]) -> tuple[int, int]:
+    """The smallest (H, W) of the picture's aspect that holds `window` (h, w); the picture's own where that does.
+
+    The official code divides the height, too, by the picture's WIDTH: what is higher than wide it enlarges more than needed.
+    """
+    factor = max(window[0] / size[0], window[1] / size[1], 1.0)
+    return max(window[0], round(factor * size[0])), max(window[1], round(factor * size[1]))
+
+
+def enlarge(pictures: Tensor, window: Sequence[int]) -> Tensor:
+    """(B, 3, H, W) at `enlarged_size`, bicubic as in the official code."""
+    size = enlarged_size(pictures.shape[-2:], window)
+    if size == tuple(pictures.shape[-2:]):
+        return pictures
+    return F.interpolate(pictures.float(), size, mode="bicubic", align_corners=False)
+
+
+def resize_displacements(values: Tensor, size: Sequence[int]) -> Tensor:
+    """(B, C, h, w) displacements in pixels (u, then v) at another size: resized, bicubic, and scaled with it."""
+    height, width = values.shape[-2:]
+    if (height, width) == tuple(size):
+        return values
+    factors = values.new_tensor([size[1] / width, size[0] / height])[: values.shape[1]]
+    return F.interpolate(values, tuple(size), mode="bicubic", align_corners=False) * factors[:, None, None]
 
 
 def certainty(name: str) -> Callable[[Tensor], Tensor]:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError, nearest
-from perception.models.backbones.token_clustering import TokenClustering
 from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog, valid_pixels
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
 from perception.models.depth_anything.vit import PATCH, DinoV2
+from perception.models.layers.token_clustering import TokenClustering
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
@@ -31,12 +31,19 @@ SIZES: dict[str, tuple[int, int, int, tuple[int, ...], str, int, tuple[int, ...]
 }
 
 
-def build_encoder(size: str) -> tuple[DinoV2, DPTHead]:
-    """The transformer and the head of "vits", "vitb", "vitl" or "vitg". Raises `RecipeError` for other names."""
+def build_encoder(size: str, token_clustering: bool | Mapping[str, Any] | None = None) -> tuple[DinoV2, DPTHead]:
+    """The transformer, its tokens clustered at evaluation if asked for, and the head of "vits", "vitb", "vitl" or "vitg".
+
+    Raises `RecipeError` for other names.
+    """
     if size not in SIZES:
         raise RecipeError(f"Depth Anything V2 comes as {', '.join(SIZES)}; found {size!r}.{nearest(str(size), SIZES)}")
     dim, depth, heads, taps, ffn, features, channels = SIZES[size]
-    return DinoV2(dim, depth, heads, taps, ffn), DPTHead(dim, features, channels)
+    encoder = DinoV2(dim, depth, heads, taps, ffn)
+    if token_clustering:
+        settings = {} if token_clustering is True else dict(token_clustering)
+        TokenClustering(encoder, **{"taps": taps, **settings})
+    return encoder, DPTHead(dim, features, channels)
 
 
 @register_model
@@ -69,10 +76,7 @@ class DepthAnythingV2(nn.Module):
             raise RecipeError(f"max_depth must be positive metres, or None for the relative model; found {max_depth}")
         self.size, self.max_depth = size, max_depth
         self.preprocess = DepthAnythingPreprocess(input_size)
-        self.encoder, self.head = build_encoder(size)
-        if token_clustering:
-            settings = {} if token_clustering is True else dict(token_clustering)
-            TokenClustering(self.encoder, **{"taps": self.encoder.taps, **settings})
+        self.encoder, self.head = build_encoder(size, token_clustering)
         self.register_buffer("pixel_mean", torch.tensor(self.mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("pixel_std", torch.tensor(self.std).view(3, 1, 1) * 255, persistent=False)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from perception.models.backbones.factory import build_backbone
 from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import DetailBranch, FusionDecoder, GlobalToken, TaskHead
 from perception.models.layers.conv import set_norm_momentum
 from perception.models.registry import register_model
+from perception.models.trunks import build_backbone
 
 _VALUES = {"depth": 1, "normals": 3}
 

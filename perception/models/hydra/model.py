@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import RecipeError
-from perception.models.backbones.factory import build_backbone
 from perception.models.hydra.backward_projection import BackwardProjection, RadarWeight
 from perception.models.hydra.batches import frame_arguments, past_arguments
 from perception.models.hydra.bev import BevEncoder, BevFusion, ImageNeck
@@ -40,6 +39,7 @@ from perception.models.hydra.radar import BevRadar, PerspectiveRadar
 from perception.models.hydra.temporal import TemporalFusion
 from perception.models.hydra.visible import VisibleCells
 from perception.models.registry import register_model
+from perception.models.trunks import build_backbone
 from perception.ops.constants import is_tracing
 from perception.ops.lift_splat import LiftPlan, VoxelGrid, flatten_height, lift_splat, plan_lift
 

@@ -355,8 +355,8 @@ def doubts(camera: Pinhole) -> tuple[str, ...]:
 
 def build_backbone(config: str | Mapping[str, Any], pretrained: bool, strides: Sequence[int]) -> nn.Module:
     """Maps of `strides` from a ResNet in the released layout or any backbone of the zoo."""
-    from perception.models.backbones.factory import build_backbone as build
-    from perception.models.backbones.frozen_resnet import FrozenResNet, is_frozen_resnet
+    from perception.models.trunks import build_backbone as build
+    from perception.models.trunks.frozen_resnet import FrozenResNet, is_frozen_resnet
 
     arguments = {"name": config} if isinstance(config, str) else dict(config)
     if "type" not in arguments and is_frozen_resnet(arguments.get("name", "")):

@@ -6,7 +6,7 @@ queries are dynamic anchor boxes. Encoder, decoder, heads, losses and decoding a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -58,6 +58,7 @@ class MonoDINODETR(MonoDetector):
             good for loading a trained MonoDINO-DETR only.
         train_backbone: let gradients into the transformer and the depth head (the released model does not).
         dynamic_anchors: queries as boxes (DAB); without, learnt positions as in MonoDETR.
+        token_clustering: True or the settings of `TokenClustering`: fewer tokens in the transformer's later blocks at evaluation, nothing trained.
         **options: see `MonoDetector`.
     """
 
@@ -69,6 +70,7 @@ class MonoDINODETR(MonoDetector):
         pretrained: str | bool = False,
         train_backbone: bool = False,
         dynamic_anchors: bool = True,
+        token_clustering: bool | Mapping[str, Any] | None = None,
         levels: int = 3,
         **options: Any,
     ) -> None:
@@ -79,7 +81,7 @@ class MonoDINODETR(MonoDetector):
         self.dynamic_anchors = dynamic_anchors
         super().__init__(levels=levels, **options)
         self.vit_size, self.train_backbone = tuple(int(n) for n in vit_size), train_backbone
-        self.vit, self.depth_head = build_encoder(encoder)
+        self.vit, self.depth_head = build_encoder(encoder, token_clustering)
         if pretrained:
             from perception.models.monodino_detr.weights import load_depth_anything
 

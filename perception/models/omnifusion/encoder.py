@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from perception.models.backbones.factory import build_backbone
-from perception.models.backbones.light_resnet import LightResNet, is_light_resnet
+from perception.models.trunks import build_backbone
+from perception.models.trunks.light_resnet import LightResNet, is_light_resnet
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.models.backbones.factory import build_backbone
+from perception.models.trunks import build_backbone
 
 PYRAMID = (4, 8, 16, 32)
 RESNET = (2, 4, 8, 16, 32)

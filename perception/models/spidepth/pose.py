@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perception.models.backbones.factory import build_backbone
+from perception.models.trunks import build_backbone
 from perception.models.video360.view_synthesis import rotation_from_axis_angle
 
 SCALE = 0.01  # motions start small, so that the first warps stay inside the picture

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from perception.datasets.world import lidar, motion_truth, radar, rigs
-from perception.datasets.world.render import Frame, World, relative_pose
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Frame, relative_pose
 from perception.geometry import transforms
 from perception.geometry.cameras import Equirectangular, Pinhole
 

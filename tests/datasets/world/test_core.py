@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from perception.datasets.world import mesh as shapes
+from perception.datasets.world import shapes
 from perception.datasets.world.classes import CATEGORIES, GROUP_OF, ID, IGNORE, TRAINING_GROUPS
 from perception.datasets.world.lighting import Lamps, Lighting
 from perception.datasets.world.materials import Material, MaterialTable, srgb
-from perception.datasets.world.mesh import Mesh, MeshBuilder
+from perception.datasets.world.mesh import Mesh, MeshBuilder, rotation
 from perception.datasets.world.scene import Motion, Path, Route, Scene, SceneObject
 from perception.datasets.world.shading import develop, shade
 
@@ -59,11 +59,11 @@ def test_builder_broadcasts_copies():
 
 
 def test_rotation_turns_left_and_nose_down():
-    np.testing.assert_allclose(shapes.rotation(np.pi / 2) @ [1, 0, 0], [0, 1, 0], atol=1e-6)
-    assert (shapes.rotation(0.0, 0.3) @ [1, 0, 0])[2] < 0
-    r = shapes.rotation(0.4, 0.2, -0.7)
+    np.testing.assert_allclose(rotation(np.pi / 2) @ [1, 0, 0], [0, 1, 0], atol=1e-6)
+    assert (rotation(0.0, 0.3) @ [1, 0, 0])[2] < 0
+    r = rotation(0.4, 0.2, -0.7)
     np.testing.assert_allclose(r @ r.T, np.eye(3), atol=1e-6)
-    np.testing.assert_allclose(shapes.rotation(0, 0, 0.5) @ [0, 1, 0], [0, np.cos(0.5), np.sin(0.5)], atol=1e-6)
+    np.testing.assert_allclose(rotation(0, 0, 0.5) @ [0, 1, 0], [0, np.cos(0.5), np.sin(0.5)], atol=1e-6)
 
 
 def scene_of(builder: MeshBuilder, table: MaterialTable, light: Lighting | None = None, objects=()) -> Scene:

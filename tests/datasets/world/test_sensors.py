@@ -10,7 +10,8 @@ from perception.datasets.world.classes import ID
 from perception.datasets.world.lighting import Lighting
 from perception.datasets.world.materials import RADAR_METAL, Material, MaterialTable
 from perception.datasets.world.mesh import Mesh, MeshBuilder
-from perception.datasets.world.render import World, relative_pose
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import relative_pose
 from perception.datasets.world.scene import Motion, Path, Scene, SceneObject
 from perception.geometry import transforms
 from perception.geometry.cameras import Pinhole

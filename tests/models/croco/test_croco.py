@@ -12,7 +12,7 @@ from perception.geometry import Pinhole
 from perception.inference.pair_predictor import PairPredictor
 from perception.models.croco.dpt_head import default_taps
 from perception.models.croco.losses import laplacian, laplacian_bounded, laplacian_bounded_log
-from perception.models.croco.tiling import certainty, predict_tiled, tile_starts
+from perception.models.croco.tiling import certainty, enlarged_size, predict_tiled, resize_displacements, tile_starts
 from perception.models.registry import build_model
 from tests.models.configs import CASES as MODELS
 from tests.models.configs import pair_batch
@@ -117,6 +117,20 @@ def test_values_scale_with_the_picture() -> None:
     outputs["disparity"] = torch.full((1, 1, 64, 80), 6.0)
     outputs["confidence"] = torch.zeros(1, 64, 80)
     assert model.loss(outputs, batch)["log_error_pixels"] < 1e-5  # 6 pixels at twice the size are 3
+
+
+def test_small_pictures_are_enlarged_just_enough() -> None:
+    """Alike from arrays and from batches, whichever side is short; the values come back to the picture's pixels."""
+    for size, wanted in (((80, 80), (96, 96)), ((200, 48), (400, 96)), ((40, 300), (64, 480)), ((64, 96), (64, 96))):
+        assert enlarged_size(size, (64, 96)) == wanted
+    model = build_model(STEREO).eval()
+    left, right = np.random.default_rng(0).integers(100, 150, (2, 40, 50, 3), dtype=np.uint8)
+    prepared = model.preprocess([left, right], Pinhole.default(50, 40)).inputs["image"].float()
+    batch = {key: torch.from_numpy(a.copy()).permute(2, 0, 1)[None] for key, a in (("image", left), ("second", right))}
+    torch.testing.assert_close(prepared[None], model.inputs(batch)["image"], rtol=0, atol=1.0)
+    ramp = torch.linspace(0, 1, 96).expand(1, 2, 64, 96) * torch.tensor([8.0, 4.0])[:, None, None]
+    small = resize_displacements(ramp, (32, 24))
+    assert small[0, :, 16, 12].tolist() == pytest.approx([1.0, 1.0], rel=0.05)
 
 
 def test_learns_a_shift() -> None:

@@ -73,3 +73,17 @@ def test_wrong_sizes(tiny):
         tiny(vit_size=(500, 500))
     with pytest.raises(RecipeError, match="3 levels"):
         tiny(levels=4)
+
+
+def test_tokens_may_be_clustered(tiny):
+    """At evaluation alone; as many clusters as tokens change nothing."""
+    plain = tiny().eval()
+    image = torch.randint(0, 256, (1, 3, 64, 128), dtype=torch.uint8)
+    wanted = plain.backbone_features(plain.normalise(image))[0]
+    for share, same in ((1.0, True), (0.5, False)):
+        model = tiny(token_clustering={"after": 1, "clusters": share}).eval()
+        model.load_state_dict(plain.state_dict())
+        maps = model.backbone_features(model.normalise(image))[0]
+        assert torch.equal(maps[0], wanted[0])  # tapped before the clustering
+        assert all(torch.equal(a, b) == same for a, b in zip(maps[1:], wanted[1:], strict=True))
+        assert torch.equal(model.train().backbone_features(model.normalise(image))[0][-1], wanted[-1])

@@ -13,7 +13,7 @@ from perception.evaluation.matching import FLOW_LIMITS, STEREO_LIMITS, flow_erro
 from perception.models.croco.completion import CroCoCompletion
 from perception.models.croco.losses import CRITERIA, OFFICIAL_NAMES, completion_loss
 from perception.models.croco.model import CroCo
-from perception.models.croco.tiling import predict_tiled
+from perception.models.croco.tiling import enlarge, predict_tiled, resize_displacements
 from perception.models.croco.transformer import image_of, patches_of
 from perception.models.croco.weights import head_of, load_official, size_of
 from tests.parity.runner import Case, Check
@@ -73,8 +73,9 @@ def binocular(case: Case) -> Iterator[Check]:
     yield Check("metrics", np.mean(rows, 0), out["metrics"])
     big = [torch.from_numpy(case.inputs[name]) for name in ("big1", "big2")]
     overlap = config.get("tile_overlap", config.get("overlap", 0.5))
-    values, confidence = predict_tiled(model.infer, *big, model.tile, overlap, model.blending, batch=1)
-    yield Check("tiled", values, out["tiled"])
+    enough = [enlarge(picture, model.tile) for picture in big]
+    values, confidence = predict_tiled(model.infer, *enough, model.tile, overlap, model.blending, batch=1)
+    yield Check("tiled", resize_displacements(values, big[0].shape[-2:]), out["tiled"])
     yield Check("tiled_conf", confidence, out["tiled_conf"])
 
 

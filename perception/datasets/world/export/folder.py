@@ -15,7 +15,8 @@ import numpy as np
 
 from perception.datasets.world.classes import CATEGORIES, WORLD_VERSION
 from perception.datasets.world.export.layout import Layout
-from perception.datasets.world.render import Frame, World
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Frame
 from perception.io import atomic_write, write_depth_png, write_ids, write_image
 
 

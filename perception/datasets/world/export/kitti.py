@@ -15,7 +15,8 @@ from perception.datasets.world import rigs
 from perception.datasets.world.classes import CATEGORIES
 from perception.datasets.world.export.folder import write_text
 from perception.datasets.world.export.layout import Layout
-from perception.datasets.world.render import Frame, World
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Frame
 from perception.datasets.world.truth import Boxes
 from perception.geometry import transforms
 from perception.io import write_image

@@ -18,7 +18,8 @@ from perception.datasets.world.export.folder import write_json
 from perception.datasets.world.export.layout import Layout
 from perception.datasets.world.occupancy import occ3d_labels
 from perception.datasets.world.radar import RadarScan
-from perception.datasets.world.render import Moment, World
+from perception.datasets.world.render import World
+from perception.datasets.world.rendered import Moment
 from perception.datasets.world.truth import visibility_level
 from perception.geometry import transforms
 from perception.io import atomic_path, write_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID
-from perception.datasets.world.rooms import clutter, decor, seating, storage, tables
+from perception.datasets.world.rooms import belongings, clutter, decor, pot_plants, seating, storage, tables
 from perception.datasets.world.rooms.layout import Room
 from perception.datasets.world.rooms.piece import Part
 from perception.datasets.world.rooms.shell import Wall
@@ -98,7 +98,7 @@ class Furnisher:
                     if kit.chance(0.6):
                         at += kit.between(0, 0.2)
                 elif roll < books + 0.25:
-                    small = room.prop(clutter.SHELF if kit.chance(0.8) else (clutter.carton,))
+                    small = room.prop(clutter.SHELF if kit.chance(0.8) else (belongings.carton,))
                     size = small.high - small.low
                     if size[2] < free and size[1] < y1 - at and size[0] < depth + 0.05:
                         room.place_on(
@@ -121,7 +121,7 @@ class Furnisher:
             return False
         x, y, yaw, _ = spot
         self.fill(cells, x, y, yaw, books)
-        self.room.scatter(part, x, y, yaw, (clutter.carton, clutter.ornament, clutter.vase, clutter.basket), 1.0)
+        self.room.scatter(part, x, y, yaw, (belongings.carton, clutter.ornament, clutter.vase, belongings.basket), 1.0)
         return True
 
     def boards(self, wall: Wall | None = None) -> None:
@@ -230,7 +230,7 @@ class Furnisher:
                     at = spot[0].point(spot[1], 0.2)
                     room.light((at[0], at[1], spot[2] + 0.15), kit.between(0.1, 0.3), self.lamp_colour)
         for _ in range(int(kit.rng.poisson(plants))):
-            tall = decor.plant(kit)
+            tall = pot_plants.plant(kit)
             if tall.high[2] > 0.5:
                 if kit.chance(0.7):
                     room.against(tall, gap=0.03, before_windows=1.0, tries=5)
@@ -239,7 +239,7 @@ class Furnisher:
             else:
                 room.pool.setdefault("plant", []).append(tall)
 
-    def floor_clutter(self, count: float, makers=clutter.FLOOR) -> None:
+    def floor_clutter(self, count: float, makers=belongings.FLOOR) -> None:
         """Things left on the floor, more often along the walls."""
         for _ in range(int(self.kit.rng.poisson(count))):
             part = self.room.prop(makers, 0.7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.rooms import beds, clutter, decor, fixtures, seating, storage, tables
+from perception.datasets.world.rooms import beds, belongings, clutter, decor, fixtures, seating, storage, tables
 from perception.datasets.world.rooms.furnisher import Furnisher, desk_place, dining_set
 
 
@@ -17,7 +17,7 @@ def bedroom(f: Furnisher) -> None:
     if spot:
         x, y, yaw, wall = spot
         half = (part.high[1] - part.low[1]) / 2
-        room.scatter(part, x, y, yaw, (clutter.clothes, clutter.bag, clutter.papers, clutter.toy), 1.0)
+        room.scatter(part, x, y, yaw, (belongings.clothes, belongings.bag, clutter.papers, belongings.toy), 1.0)
         night = tables.side_table(kit)
         for side in (-1, 1):
             if kit.chance(0.75):
@@ -37,7 +37,7 @@ def bedroom(f: Furnisher) -> None:
             c, n = np.cos(yaw), np.sin(yaw)
             f.rug(x + c * 0.5, y + n * 0.5, kit.between(1.4, 2.4), kit.between(1.6, 3.0), yaw)
     if kit.chance(0.75):
-        f.cupboard(storage.wardrobe, (clutter.carton, clutter.bag), 1.2)
+        f.cupboard(storage.wardrobe, (belongings.carton, belongings.bag), 1.2)
     if kit.chance(0.65):
         f.cupboard(storage.chest)
     if kit.chance(0.5):
@@ -62,11 +62,11 @@ def nursery(f: Furnisher) -> None:
     part = beds.bunk_bed(kit) if kit.chance(0.5) and room.height > 2.3 else beds.bed(kit, 0.85, low=True)
     yaw_part = room.against(part, tries=20, before_windows=0.4)
     if yaw_part:
-        room.scatter(part, *yaw_part[:3], (clutter.toy,), 1.5)
+        room.scatter(part, *yaw_part[:3], (belongings.toy,), 1.5)
     for _ in range(2):
         f.bookcase(books=0.35)
     if kit.chance(0.6):
-        f.cupboard(storage.chest, (clutter.toy,), 3)
+        f.cupboard(storage.chest, (belongings.toy,), 3)
     if kit.chance(0.6):
         desk_place(f, kit.between(0.7, 1.1))
     f.rug(
@@ -78,7 +78,9 @@ def nursery(f: Furnisher) -> None:
     )
     f.ceiling_lights()
     f.decorate(3, 0.4)
-    f.floor_clutter(8, (clutter.toy, clutter.toy, clutter.toy, clutter.carton, clutter.basket, clutter.clothes))
+    f.floor_clutter(
+        8, (belongings.toy, belongings.toy, belongings.toy, belongings.carton, belongings.basket, belongings.clothes)
+    )
     if kit.chance(0.5):
         room.free_standing(seating.pouf(kit))
 
@@ -102,7 +104,7 @@ def living(f: Furnisher) -> None:
             room.scatter(table, x + c * out, y + s * out, yaw, clutter.LIVING, 4)
         if kit.chance(0.7):
             f.rug(x + c * out, y + s * out, kit.between(1.3, 2.2), kit.between(1.8, 3.2), yaw)
-        room.scatter(part, x, y, yaw, (clutter.papers, clutter.clothes, clutter.bag), 0.7)
+        room.scatter(part, x, y, yaw, (clutter.papers, belongings.clothes, belongings.bag), 0.7)
         far = out + kit.between(0.7, 1.3)
         for k in range(int(kit.rng.integers(0, 4))):  # seats opposite and at the sides
             seat = seating.armchair(kit) if kit.chance(0.65) else seating.pouf(kit)
@@ -263,7 +265,7 @@ def kitchen(f: Furnisher) -> None:
         f.bookcase(books=0.15)
     f.ceiling_lights()
     f.decorate(1.0, 0.8)
-    f.floor_clutter(1.5, (clutter.basket, clutter.bag, clutter.carton, clutter.shoes))
+    f.floor_clutter(1.5, (belongings.basket, belongings.bag, belongings.carton, belongings.shoes))
     if kit.chance(0.15):
         f.standing()
 
@@ -312,7 +314,7 @@ def bathroom(f: Furnisher) -> None:
     )
     f.ceiling_lights()
     f.decorate(0.5, 0.5)
-    f.floor_clutter(2, (clutter.basket, clutter.clothes, clutter.shoes, clutter.roll_holder))
+    f.floor_clutter(2, (belongings.basket, belongings.clothes, belongings.shoes, clutter.roll_holder))
 
 
 def towel(f: Furnisher) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.datasets.world.rooms import clutter, decor, seating, storage, tables
+from perception.datasets.world.rooms import belongings, clutter, decor, seating, storage, tables
 from perception.datasets.world.rooms.furnisher import Furnisher, desk_place, desk_top, dining_set
 
 
@@ -38,7 +38,7 @@ def office(f: Furnisher) -> None:
         f.room.hang(decor.board(kit, kit.between(0.9, 2.2)), z=kit.between(1.45, 1.65))
     f.ceiling_lights(office=True)
     f.decorate(1.8, 1.0)
-    f.floor_clutter(3, (clutter.carton, clutter.basket, clutter.bag))
+    f.floor_clutter(3, (belongings.carton, belongings.basket, belongings.bag))
 
 
 def corridor(f: Furnisher) -> None:
@@ -53,7 +53,9 @@ def corridor(f: Furnisher) -> None:
             part = tables.bench(kit)
             spot = room.against(part)
             if spot:
-                room.scatter(part, *spot[:3], (clutter.bag, clutter.clothes, clutter.papers, clutter.carton), 1.0)
+                room.scatter(
+                    part, *spot[:3], (belongings.bag, belongings.clothes, clutter.papers, belongings.carton), 1.0
+                )
         elif roll < 0.75:
             for _ in range(int(kit.rng.integers(1, 4))):
                 room.against(f.chair(), gap=0.05)
@@ -184,7 +186,7 @@ def classroom(f: Furnisher) -> None:
         f.bookcase()
     f.ceiling_lights(office=True)
     f.decorate(4, 1.0)
-    f.floor_clutter(3, (clutter.bag, clutter.carton, clutter.basket))
+    f.floor_clutter(3, (belongings.bag, belongings.carton, belongings.basket))
 
 
 def store(f: Furnisher) -> None:
@@ -204,13 +206,20 @@ def store(f: Furnisher) -> None:
                 x,
                 y,
                 yaw,
-                (clutter.carton, clutter.carton, clutter.packet, clutter.bottle, clutter.basket, clutter.kitchen_thing),
+                (
+                    belongings.carton,
+                    belongings.carton,
+                    clutter.packet,
+                    clutter.bottle,
+                    belongings.basket,
+                    clutter.kitchen_thing,
+                ),
                 3.5,
                 tops=[cell],
             )
     f.ceiling_lights(office=True)
     f.decorate(0.6, 0.1)
-    f.floor_clutter(9, (clutter.carton, clutter.carton, clutter.carton, clutter.bag, clutter.basket))
+    f.floor_clutter(9, (belongings.carton, belongings.carton, belongings.carton, belongings.bag, belongings.basket))
     if kit.chance(0.15):
         f.standing()
 

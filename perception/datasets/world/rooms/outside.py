@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from perception.datasets.world.classes import ID
-from perception.datasets.world.mesh import unit_gable, unit_sphere
 from perception.datasets.world.rooms.kit import vary
 from perception.datasets.world.rooms.shell import Shell, Wall
+from perception.datasets.world.shapes import unit_gable, unit_sphere
 
 
 def surroundings(shell: Shell, walls: list[Wall], storey: float, night: bool) -> None:

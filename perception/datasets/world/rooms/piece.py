@@ -11,17 +11,10 @@ from functools import cache
 import numpy as np
 
 from perception.datasets.world.classes import ID
-from perception.datasets.world.mesh import (
-    Mesh,
-    MeshBuilder,
-    grid,
-    unit_bevelled_box,
-    unit_box,
-    unit_cylinder,
-    unit_sphere,
-)
-from perception.datasets.world.mesh import lathe as lathe_mesh
+from perception.datasets.world.mesh import Mesh, MeshBuilder
 from perception.datasets.world.rooms.kit import Kit
+from perception.datasets.world.shapes import grid, unit_bevelled_box, unit_box, unit_cylinder, unit_sphere
+from perception.datasets.world.shapes import lathe as lathe_mesh
 
 Vector = tuple[float, float, float]
 

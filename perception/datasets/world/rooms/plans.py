@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perception.datasets.world.rooms import clutter, decor, seating, storage
+from perception.datasets.world.rooms import belongings, clutter, pot_plants, seating, storage
 from perception.datasets.world.rooms.furnisher import Furnisher, desk_place, dining_set
 from perception.datasets.world.rooms.homes import bathroom, bedroom, dining, kitchen, living, nursery, towel
 from perception.datasets.world.rooms.offices import classroom, corridor, hall, library, office, store
@@ -25,7 +25,7 @@ def _sideboard(f: Furnisher) -> None:
 
 
 def _wardrobe(f: Furnisher) -> None:
-    f.cupboard(storage.wardrobe, (clutter.carton, clutter.bag), 1.2)
+    f.cupboard(storage.wardrobe, (belongings.carton, belongings.bag), 1.2)
 
 
 def _filing(f: Furnisher) -> None:
@@ -33,7 +33,7 @@ def _filing(f: Furnisher) -> None:
 
 
 def _plant(f: Furnisher) -> None:
-    f.room.against(decor.plant(f.kit, f.kit.between(0.6, 1.8)), gap=0.03, before_windows=1.0)
+    f.room.against(pot_plants.plant(f.kit, f.kit.between(0.6, 1.8)), gap=0.03, before_windows=1.0)
 
 
 def _desk(f: Furnisher) -> None:

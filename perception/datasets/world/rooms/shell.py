@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from perception.datasets.world.classes import ID
-from perception.datasets.world.mesh import Mesh, MeshBuilder, grid
+from perception.datasets.world.mesh import Mesh, MeshBuilder
 from perception.datasets.world.rooms.kit import Kit, any_colour
 from perception.datasets.world.rooms.piece import _sharp_box
+from perception.datasets.world.shapes import grid
 
 
 @dataclass

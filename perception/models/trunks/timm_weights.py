@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-import timm
 from torch import nn
 
 from perception.errors import RecipeError, WeightsError, nearest
@@ -18,6 +17,8 @@ def load_timm(trunk: nn.Module, name: str, rename: Callable[[str], str | None], 
     pretrained: False copies timm's fresh weights (tests). Raises `RecipeError` for unknown names and `WeightsError` when the download
     fails or the architectures differ.
     """
+    import timm  # 200 MB and a second, for these weights alone
+
     if not timm.is_model(name):
         raise RecipeError(f"timm has no model {name!r}.{nearest(name.split('.')[0], timm.list_models())}")
     try:

@@ -5,7 +5,7 @@ import torch
 import torchvision
 
 from perception.errors import RecipeError, WeightsError
-from perception.models.backbones.frozen_resnet import FrozenResNet
+from perception.models.trunks.frozen_resnet import FrozenResNet
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from perception.models.backbones.light_resnet import LightResNet
+from perception.models.trunks.light_resnet import LightResNet
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34"])

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import RecipeError, nearest
-from perception.models.backbones.timm_weights import load_timm
 from perception.models.layers.conv import ChannelLayerNorm
+from perception.models.trunks.timm_weights import load_timm
 
 # size -> (blocks a stage, channels a stage)
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

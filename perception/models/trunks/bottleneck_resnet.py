@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.errors import RecipeError
-from perception.models.backbones.timm_weights import load_timm
 from perception.models.layers.conv import ConvNorm
+from perception.models.trunks.timm_weights import load_timm
 
 _DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 

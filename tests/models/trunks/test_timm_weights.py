@@ -5,8 +5,8 @@ import timm
 import torch
 
 from perception.errors import RecipeError
-from perception.models.backbones import bottleneck_resnet, padded_convnext
-from perception.models.backbones.timm_weights import load_timm
+from perception.models.trunks import bottleneck_resnet, padded_convnext
+from perception.models.trunks.timm_weights import load_timm
 
 
 def test_resnet_takes_timm_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from perception.errors import RecipeError, nearest
 
 _HOMES: dict[str, str] = {
     "Backbone": "perception.models.backbones.adapter",
-    "BottleneckResNet": "perception.models.backbones.bottleneck_resnet",
-    "PaddedConvNeXt": "perception.models.backbones.padded_convnext",
+    "BottleneckResNet": "perception.models.trunks.bottleneck_resnet",
+    "PaddedConvNeXt": "perception.models.trunks.padded_convnext",
 }
 
 
