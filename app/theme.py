@@ -38,7 +38,7 @@ button[role="tab"].selected { color: var(--primary-700) !important; }  /* read w
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
 [data-testid="status-tracker"]:has(.error) { display: none !important; }  /* the sentence is in the toast; the last result stays */
 .low { align-self: flex-end; }
-.progress-text, .progress-level *, .meta-text, .meta-text-center { font-family: var(--font) !important; }
+.progress-text, .progress-level *, .meta-text, .meta-text-center, #clip *, #movie * { font-family: var(--font) !important; }
 .plain, .plain * { font-family: var(--font) !important; }
 .rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
 .rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }
