@@ -43,7 +43,7 @@ button[role="tab"].selected { color: var(--primary-700) !important; }  /* read w
 .rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
 .rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }
 .rows th, .rows td { text-align: left; vertical-align: top; padding: 6px 16px 6px 0 !important; border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
-.rows thead { border: 0 !important; }
+.rows, .rows thead, .rows tr { border: 0 !important; }
 .rows td:nth-child(2) { white-space: nowrap; }
 @media (max-width: 640px) {
   #title p { display: block; margin-top: 2px; }
