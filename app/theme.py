@@ -36,13 +36,14 @@ footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
+[data-testid="status-tracker"]:has(.error) { display: none !important; }  /* the sentence is in the toast; the last result stays */
 .low { align-self: flex-end; }
-.progress-text, .progress-level *, .meta-text, .meta-text-center { font-family: var(--font) !important; }
+.progress-text, .progress-level *, .meta-text, .meta-text-center, #clip *, #movie * { font-family: var(--font) !important; }
 .plain, .plain * { font-family: var(--font) !important; }
 .rows { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
 .rows caption { text-align: left; font-size: 0.78rem; color: var(--body-text-color-subdued); margin-bottom: 6px; }
 .rows th, .rows td { text-align: left; vertical-align: top; padding: 6px 16px 6px 0 !important; border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important; }
-.rows thead { border: 0 !important; }
+.rows, .rows thead, .rows tr { border: 0 !important; }
 .rows td:nth-child(2) { white-space: nowrap; }
 @media (max-width: 640px) {
   #title p { display: block; margin-top: 2px; }

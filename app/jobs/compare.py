@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -243,7 +244,8 @@ def summary(done: Comparison) -> dict[str, Any]:
     """The facts and what the differences amount to, for programs."""
     facts = dict(done.facts)
     for part in done.parts:
-        facts |= dict(views(done, part)[3])
+        with contextlib.suppress(InputError):  # two models with different classes: their depth can still be compared
+            facts |= dict(views(done, part)[3])
     return facts
 
 
@@ -255,10 +257,8 @@ def write_files(done: Comparison, folder: Path) -> Path:
     done.first.save(results / "first")
     done.second.save(results / "second")
     for what in done.parts:
-        try:
+        with contextlib.suppress(InputError):  # as in `summary`
             images.write_image(results / f"difference_{PARTS[what]}.png", views(done, what)[2])
-        except InputError:
-            continue  # two models with different classes: their depth can still be compared
     return pack(results, folder / "comparison.zip")
 
 

@@ -56,6 +56,7 @@ def picture_view(label: str, elem_id: str, height: int | None = VIEW_HEIGHT) -> 
         interactive=False,
         format="png",
         height=height,
+        min_width=260,
         buttons=["fullscreen", "download"],
         alt_text=label,
     )

@@ -152,6 +152,10 @@ def test_files_that_cannot_be_read_get_their_sentence(page: Any, tmp_path: Path)
         upload(page, "#photo", tmp_path / f"{name}.png")
         page.click("#photo-run")
         assert len(toast(page, words)) > len("Error") + len(words)
+    assert page.evaluate(
+        "[...document.querySelectorAll('.error')].every(part => !part.offsetParent)"
+    )  # but in the toasts
+    assert page.locator("#photo-slider img").last.is_visible()  # the last result stays
     page.screenshot(path=SCREENS / "photo_toasts.png")
     page.set_input_files(
         "#photo input[type=file]", {"name": "large.png", "mimeType": "image/png", "buffer": bytes(2_200_000)}
@@ -219,7 +223,7 @@ def test_two_visitors_see_their_own_results(visit: Callable[..., Any], tmp_path:
 
 
 def test_long_work_and_a_full_queue_are_told_on_the_page(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that runs says what it does; with one more waiting, a click is told that the queue is full; then the first job ends with its sentence."""
+    """A job that runs says what it does; with one more waiting, a click is told to try again later; then the first job ends with its sentence."""
     import httpx
 
     from app import server
@@ -243,7 +247,7 @@ def test_long_work_and_a_full_queue_are_told_on_the_page(browser: Any, monkeypat
         call = f"{address.rstrip('/')}/gradio_api/call/predict_photo"
         assert httpx.post(call, json={"data": [None, "dpt-world-tiny", 60, ""]}, timeout=60).status_code == 200
         visitor.click("#photo-run")
-        toast(visitor, "Queue is full")
+        toast(visitor, "currently busy")  # Gradio's words, in the page, for what programs are told as "Queue is full"
         go_on.set()
         toast(visitor, "The picture was looked at.")
     finally:

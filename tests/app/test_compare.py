@@ -121,6 +121,16 @@ def test_what_cannot_be_compared_gets_a_sentence(picture: Path) -> None:
         jobs.views(dataclasses.replace(done, second=other), jobs.SEGMENTS)
 
 
+def test_models_of_different_classes_are_compared_in_the_rest(picture: Path, tmp_path: Path) -> None:
+    done = run(picture, jobs.SAME)
+    names = [f"c{i}" for i in range(len(done.second.segmentation.class_names))]
+    other = done.second.with_parts(segmentation=dataclasses.replace(done.second.segmentation, class_names=names))
+    mixed = dataclasses.replace(done, second=other)
+    assert "Mean difference" in jobs.summary(mixed) and "Same class" not in jobs.summary(mixed)
+    with zipfile.ZipFile(jobs.write_files(mixed, tmp_path)) as bundle:
+        assert "difference_depth.png" in bundle.namelist() and "difference_segmentation.png" not in bundle.namelist()
+
+
 def test_the_snippet_of_half_the_size_runs(picture: Path, monkeypatch) -> None:
     monkeypatch.chdir(picture.parent)
     names: dict = {}

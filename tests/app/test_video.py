@@ -215,7 +215,7 @@ def test_a_clip_of_boxes(tmp_path: Path) -> None:
     assert all((view != jobs.frame_of(answer, n).image).any() for n, view in enumerate(views))  # the boxes are drawn
     assert len(list(stream(jobs.draw_video(answer, look, tmp_path)))) == 3
     with zipfile.ZipFile(jobs.write_frames(answer, look, tmp_path)) as bundle:
-        distances = [json.loads(bundle.read(f"result/{i:06d}.json"))["boxes"][0]["centre"][2] for i in range(3)]
+        distances = [json.loads(bundle.read(f"result/{i:06d}.json"))["boxes"][0]["center"][2] for i in range(3)]
     assert distances == [19, 18, 17]
 
 
