@@ -12,6 +12,7 @@ from app.services import HEAVY
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCENES = EXAMPLES / "scenes"  # rendered by the world; not among the photos that `perception predict app/examples` takes
+THUMBNAILS = EXAMPLES / "thumbnails"  # of scenes that are rendered, not read
 
 
 class PictureInput(gr.Image):

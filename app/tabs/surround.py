@@ -10,7 +10,17 @@ import gradio as gr
 from app.jobs import surround as jobs
 from app.jobs.common import Say, silent
 from app.jobs.world import WEATHERS
-from app.parts.inputs import SCENES, archive_of, endpoint, examples, given_number, model_menu, run_button, summary_of
+from app.parts.inputs import (
+    SCENES,
+    THUMBNAILS,
+    archive_of,
+    endpoint,
+    examples,
+    given_number,
+    model_menu,
+    run_button,
+    summary_of,
+)
 from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
 from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
@@ -49,7 +59,7 @@ def build(services: Services) -> None:
     result = Result(services, "surround")
     with gr.Row(equal_height=False):
         with controls_column():
-            samples = examples([SCENES / name for name in first], "surround-examples")
+            samples = examples([THUMBNAILS / name for name in first], "surround-examples")
             source = gr.Radio(
                 [FROM_WORLD, FROM_FILE], value=FROM_WORLD, label="Source", show_label=False, elem_id="surround-source"
             )

@@ -9,7 +9,7 @@ import gradio as gr
 from app.jobs import world as jobs
 from app.jobs.common import Say, silent
 from app.jobs.looks import checked_look
-from app.parts.inputs import SCENES, archive_of, endpoint, examples, given_number, run_button, summary_of
+from app.parts.inputs import THUMBNAILS, archive_of, endpoint, examples, given_number, run_button, summary_of
 from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
 from app.parts.views import (
@@ -54,7 +54,7 @@ def build(services: Services) -> None:
 
     with gr.Row(equal_height=False):
         with controls_column():
-            samples = examples([SCENES / name for name in FIRST], "world-examples")
+            samples = examples([THUMBNAILS / name for name in FIRST], "world-examples")
             with gr.Row():
                 seed = gr.Number(
                     DEFAULT.seed,

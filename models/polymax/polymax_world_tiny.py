@@ -4,6 +4,7 @@ Trunk, data, augmentation and schedule are those of models/dpt/dpt_world_tiny.py
 """
 
 _base_ = ["../_base_/runtime.py", "../_base_/data/world_dense.py", "../_base_/schedules/adamw_cosine.py"]
+bundled = "polymax-world-tiny"
 
 model = dict(
     type="PolyMaX",

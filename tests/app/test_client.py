@@ -18,7 +18,7 @@ gradio_client = pytest.importorskip("gradio_client")
 
 @pytest.fixture(scope="module")
 def client(app_address: str):
-    return gradio_client.Client(app_address, verbose=False)
+    return gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
 
 
 def coloured(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (96, 64)) -> Path:
@@ -176,7 +176,7 @@ def test_bad_files_get_their_sentence(client, tmp_path: Path) -> None:
 def test_visitors_get_their_own_answers(client, app_address: str, tmp_path: Path) -> None:
     def ask(number: int) -> tuple[int, str]:
         picture = coloured(tmp_path / f"{number}.png", (20 * number, 99, 99), (64 + 8 * number, 48))
-        own = gradio_client.Client(app_address, verbose=False)
+        own = gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
         _, summary = own.predict(gradio_client.handle_file(picture), "dpt-world-tiny", 50, api_name="/predict_photo")
         return number, summary["picture"]
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 @pytest.fixture(scope="module")
 def client(app_address: str):
-    return gradio_client.Client(app_address, verbose=False)
+    return gradio_client.Client(app_address, verbose=False, httpx_kwargs={"timeout": 300})
 
 
 @pytest.fixture(scope="module")
