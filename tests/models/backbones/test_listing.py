@@ -11,15 +11,16 @@ import timm
 import torch
 
 from perception.cli import main
+from perception.models.backbones import facts
 from perception.models.backbones.adapter import Backbone
 from perception.models.backbones.facts import licence_of, probe_facts
 
 
 def test_facts_are_what_the_trunk_has():
-    facts = probe_facts("resnet10t")
-    assert facts.strides == (2, 4, 8, 16, 32) and facts.rule == "any, padded to multiples of 32"
+    found = probe_facts("resnet10t")
+    assert found.strides == (2, 4, 8, 16, 32) and found.rule == "any, padded to multiples of 32"
     trunk = Backbone("resnet10t")
-    assert facts.parameters == sum(p.numel() for p in trunk.net.parameters())
+    assert found.parameters == sum(p.numel() for p in trunk.net.parameters())
     assert probe_facts("cvt_13_224").strides == (4, 8, 16)
     assert licence_of("cswin_tiny_224") == "mit" and licence_of("rmt_tiny") == "-"
 
@@ -33,6 +34,19 @@ def test_command(capsys):
     assert capsys.readouterr().out.splitlines() == rows  # the stored facts are what probing finds
     assert main(["backbones", "--filter", "no such thing"]) == 1
     assert "no backbone matches" in capsys.readouterr().err
+
+
+def test_the_whole_list_builds_nothing(capsys, monkeypatch):
+    """All names, from stored facts; notes say which rows have none, and that the installed timm is another than the facts are of."""
+    monkeypatch.setattr(timm, "create_model", None)
+    monkeypatch.setattr(facts, "table_release", lambda: "0.9")
+    assert main(["backbones"]) == 0
+    out, note = capsys.readouterr()
+    rows = out.splitlines()[1:]
+    assert len(rows) == len(timm.list_models()) > 1000
+    unknown = [name for name in timm.list_models() if not facts.is_known(name)]
+    assert sum("?" in row for row in rows) == len(unknown) and ("not probed" in note) == bool(unknown)
+    assert f"as of timm 0.9; --probe asks timm {timm.__version__}" in note
 
 
 def test_probing_needs_no_numbers(monkeypatch):
