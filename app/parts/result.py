@@ -152,8 +152,10 @@ class Result:
             return _values(gr.skip() for _ in outputs)
 
         shown = QUIET if busy is None else {"api_visibility": "private", "show_progress_on": busy}
-        every = [self.ticket.change, *triggers]
-        gr.on(every, run, [self.ticket, *inputs], outputs, trigger_mode="always_last", **shown)
+        # A run that waits behind another one is started by its event anew, and with it all other runs of that event: two of them would keep each
+        # other going for ever. So each run follows an empty step of its own, by which it alone is started.
+        step = gr.on([self.ticket.change, *triggers], js="() => []", trigger_mode="multiple", queue=False, **QUIET)
+        step.then(run, [self.ticket, *inputs], outputs, trigger_mode="always_last", **shown)
 
     def drawn_open(
         self,
