@@ -20,9 +20,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet -e ".[dev,export,track]"
 	touch $@
 
-# Ray is for the test of bulk prediction alone: where it has no wheel, that test is skipped and says so.
+# Ray and pillow-heif are for a test each: where they have no wheel, it is skipped and says so.
 $(TEST_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet -e ".[ray]" || echo "Ray could not be installed here: its test is skipped"
+	$(BIN)/python -m pip install --quiet -e ".[heic]" || echo "pillow-heif could not be installed here: its test is skipped"
 	touch $@
 
 system:
