@@ -61,10 +61,14 @@ def measure(page: Any, prefix: str, first: str, second: str) -> None:
     open_tab(page, "Measure", f"#{prefix}-views")
     picture = page.locator(f"#{prefix}-ruler img").first
     picture.wait_for()
-    box = picture.bounding_box()
+    before, box = picture.evaluate("picture => picture.src"), picture.bounding_box()
     x, y = box["width"] / 2, box["height"] / 2  # small pictures are not drawn larger than they are, in the middle
     picture.click(position={"x": x, "y": y + 30})
     reads(page, prefix, first)
+    page.wait_for_function(  # the picture with the first point has been loaded: a click before that may be lost
+        "([block, before]) => { const now = document.querySelector(block); return now?.src !== before && now?.complete && now.naturalWidth > 0; }",
+        arg=[f"#{prefix}-ruler img", before],
+    )
     picture.click(position={"x": x - 50, "y": y + 40})
     reads(page, prefix, second)
 

@@ -65,6 +65,7 @@ def test_what_is_seen_is_written_by_one_event_that_draws_the_last_answer(events:
     """Two events that write the same picture would show whichever is slower."""
     kinds = (gr.Image, gr.ImageSlider, gr.Video, gr.Model3D, gr.File, gr.Code, gr.Dataframe)
     given = entered_by_visitors(events)
+    steps = {event._id: event for event in events}
     writers: Counter = Counter()
     seen = 0
     for event in events:
@@ -73,7 +74,10 @@ def test_what_is_seen_is_written_by_one_event_that_draws_the_last_answer(events:
         if parts:
             seen += 1
             assert not heavy(event) and of_page(event)["trigger_mode"] == "always_last"
-            assert any(name == "change" for _, name in event.targets) and isinstance(event.inputs[0], gr.State)
+            step = steps[event.trigger_after]  # its own: runs that share an event start each other
+            assert step.js and of_page(step)["trigger_mode"] == "multiple"
+            assert [other.trigger_after for other in events].count(step._id) == 1
+            assert any(name == "change" for _, name in step.targets) and isinstance(event.inputs[0], gr.State)
     assert seen >= 7 * 3 and set(writers.values()) == {1}
 
 
