@@ -15,7 +15,7 @@ from perception.drawing.maps import (
 )
 from perception.drawing.motion import draw_disparity, draw_flow
 from perception.drawing.segmentation import colorize_ids, draw_segmentation
-from perception.drawing.sheet import contact_sheet
+from perception.drawing.sheet import contact_sheet, grid
 
 __all__ = [
     "COLORMAPS",
@@ -35,6 +35,7 @@ __all__ = [
     "draw_normals",
     "draw_segmentation",
     "draw_values",
+    "grid",
     "palette",
     "rounded_up",
 ]

@@ -56,3 +56,14 @@ def contact_sheet(
         if titles is not None and titles[i]:
             canvas.write_text(out[top : top + tile[1], left : left + tile[0]], titles[i], 0, 0, size)
     return out
+
+
+def grid(tiles: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
+    """Put equal (H, W, 3) uint8 tiles, pixel for pixel, into rows of `columns` on white, `gap` pixels apart."""
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet

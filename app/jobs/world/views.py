@@ -11,7 +11,7 @@ import numpy as np
 from app.jobs.looks import Look, depth_view
 from app.jobs.world.answer import WorldAnswer
 from app.jobs.world.errors import LEAST_SCORE
-from perception.drawing import draw_boxes3d
+from perception.drawing import draw_boxes3d, grid
 from perception.geometry import Equirectangular
 from perception.io import glb
 
@@ -51,17 +51,7 @@ def _drawn(what: str, truth: Any, shown: Any, look: Look) -> np.ndarray | None:
 
 
 def _sheet(tiles: Sequence[np.ndarray]) -> np.ndarray:
-    if len(tiles) == 1:
-        return np.ascontiguousarray(tiles[0])
-    columns = min(3, len(tiles))
-    gap = 4
-    height, width = tiles[0].shape[:2]
-    rows = -(-len(tiles) // columns)
-    out = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for number, tile in enumerate(tiles):
-        top, left = number // columns * (height + gap), number % columns * (width + gap)
-        out[top : top + height, left : left + width] = tile
-    return out
+    return grid(tiles, min(3, len(tiles)), 4)
 
 
 def shape_file(answer: WorldAnswer, folder: Path) -> Path | None:

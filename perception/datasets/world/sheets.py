@@ -19,7 +19,7 @@ from perception.datasets.world.render import World
 from perception.datasets.world.rendered import Frame
 from perception.datasets.world.scene import Motion, Scene, SceneObject
 from perception.datasets.world.weather import WEATHERS
-from perception.drawing import colorize_depth, draw_normals
+from perception.drawing import colorize_depth, draw_normals, grid
 from perception.drawing.segmentation import colorize_ids
 from perception.errors import InputError, nearest
 from perception.geometry.cameras import Equirectangular, Pinhole
@@ -42,34 +42,34 @@ _THINGS = (
 
 def streets(seed: int) -> np.ndarray:
     """24 plausible streets, one picture of each."""
-    return _grid([_picture(World(seed + k, "street"), (168, 300)) for k in range(24)], 4)
+    return grid([_picture(World(seed + k, "street"), (168, 300)) for k in range(24)], 4, _GAP)
 
 
 def rooms(seed: int) -> np.ndarray:
     """24 plausible rooms, one picture of each."""
-    return _grid([_picture(World(seed + k, "room"), (180, 240)) for k in range(24)], 6)
+    return grid([_picture(World(seed + k, "room"), (180, 240)) for k in range(24)], 6, _GAP)
 
 
 def wild(seed: int) -> np.ndarray:
     """Six wild streets and six wild rooms."""
     kinds = ("street", "room")
-    return _grid([_picture(World(seed + k, kinds[k % 2], "wild"), (180, 240)) for k in range(12)], 4)
+    return grid([_picture(World(seed + k, kinds[k % 2], "wild"), (180, 240)) for k in range(12)], 4, _GAP)
 
 
 def rain(seed: int) -> np.ndarray:
     """Six streets in the rain."""
-    return _grid([_picture(World(seed + k, "street", weather="rain"), (192, 384)) for k in range(6)], 2)
+    return grid([_picture(World(seed + k, "street", weather="rain"), (192, 384)) for k in range(6)], 2, _GAP)
 
 
 def night(seed: int) -> np.ndarray:
     """Six streets at night."""
-    return _grid([_picture(World(seed + k, "street", weather="night"), (192, 384)) for k in range(6)], 2)
+    return grid([_picture(World(seed + k, "street", weather="night"), (192, 384)) for k in range(6)], 2, _GAP)
 
 
 def weathers(seed: int) -> np.ndarray:
     """One street in every weather."""
     world = World(seed + 4, "street")
-    return _grid([_driver(World(world.seed, "street", weather=name), (168, 300)) for name in WEATHERS], 3)
+    return grid([_driver(World(world.seed, "street", weather=name), (168, 300)) for name in WEATHERS], 3, _GAP)
 
 
 def surround(seed: int) -> np.ndarray:
@@ -77,13 +77,13 @@ def surround(seed: int) -> np.ndarray:
     city = next(w for w in (World(seed + k, "street") for k in range(3, 100)) if w.scene.info["setting"] == "city")
     moment = city.render({"type": "surround", "width": 480, "height": 270}, truth=())
     order = ("FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_LEFT", "BACK", "BACK_RIGHT")
-    return _grid([moment.frames[f"CAM_{name}"].image for name in order], 3)
+    return grid([moment.frames[f"CAM_{name}"].image for name in order], 3, _GAP)
 
 
 def panorama(seed: int) -> np.ndarray:
     """A room and a street as equirectangular pictures."""
     camera = Equirectangular(1024, 512)
-    return _grid([World(seed + 1, kind).render(camera, truth=()).image for kind in ("room", "street")], 1)
+    return grid([World(seed + 1, kind).render(camera, truth=()).image for kind in ("room", "street")], 1, _GAP)
 
 
 def truth(seed: int) -> np.ndarray:
@@ -98,7 +98,7 @@ def truth(seed: int) -> np.ndarray:
             draw_normals(frame.normals, frame.valid),
             colorize_ids(frame.semantic),
         ]
-    return _grid(tiles, 4)
+    return grid(tiles, 4, _GAP)
 
 
 def things(seed: int) -> np.ndarray:
@@ -115,7 +115,7 @@ def things(seed: int) -> np.ndarray:
     for name, candidates in found.items():
         candidates.sort(key=lambda row: row[0])  # the first of each kind, then the second ones
         tiles += [_at_30_m(scene, item) for _, scene, item in candidates[: 12 if name == "car" else 6]]
-    return _grid(tiles, 6)
+    return grid(tiles, 6, _GAP)
 
 
 SHEETS: dict[str, Callable[[int], np.ndarray]] = {
@@ -161,14 +161,3 @@ def _at_30_m(scene: Scene, item: SceneObject) -> np.ndarray:
     world.scene = Scene(0, "street", "plausible", "clear", floor.build(), [alone], scene.materials, Lighting())
     camera = Pinhole(720, 720, 110, 64, 220, 112)
     return world.render(camera, world_from_camera=rigs.camera_pose(0, 0, 1.5), effects=False, truth=()).image
-
-
-def _grid(tiles: list[np.ndarray], columns: int) -> np.ndarray:
-    """Put equal tiles (H, W, 3) into rows of `columns` on white."""
-    height, width = tiles[0].shape[:2]
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3), 255, np.uint8)
-    for number, tile in enumerate(tiles):
-        top, left = number // columns * (height + _GAP), number % columns * (width + _GAP)
-        sheet[top : top + height, left : left + width] = tile
-    return sheet
