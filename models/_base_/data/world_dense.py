@@ -1,4 +1,4 @@
-"""The world's rooms and streets with depth, normals and 15 groups of classes, rendered once into a cache; augmented on the device.
+"""The world's rooms and streets with depth, normals, 15 groups of classes and instances, rendered once into a cache; augmented on the device.
 
 11000 views of 3000 scenes to learn from; validation on rooms and streets of other seeds. With it comes what every model of these classes must know.
 """
@@ -27,7 +27,7 @@ model = dict(
 _world = dict(
     type="World",
     size=(144, 192),
-    truth=("depth", "normals", "semantic"),
+    truth=("depth", "normals", "semantic", "instance"),
     labels="groups",
     cache="work_dirs/world",
 )

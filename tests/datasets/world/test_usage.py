@@ -137,4 +137,4 @@ def test_sheets_and_benchmarks_are_found_by_name(tmp_path, capsys):
     for name in sheets.SHEETS:
         assert (ROOT / f"docs/pictures/world_{name}.jpg").stat().st_size < 600_000
     tiles = [np.full((4, 6, 3), k, np.uint8) for k in range(3)]
-    assert sheets._grid(tiles, 2).shape == (12, 16, 3)
+    assert sheets.grid(tiles, 2, 4).shape == (12, 16, 3)
