@@ -51,8 +51,6 @@ class PairPredictor(Predictor):
                     "this model takes two pictures of one scene: model(left, right), or a list of (left, right)"
                 )
             first, second = first
-        if fov is not None and not 0 < fov < 180:
-            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
         loads = [load_image(source, **limit) for source in (first, second)]
         resolved = resolve_camera(loads[0], camera, fov, "pinhole")

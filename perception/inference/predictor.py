@@ -17,8 +17,8 @@ import torch
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
-from perception.inference.cameras import CameraLike, resolve_camera
-from perception.io.images import LoadedImage, load_image
+from perception.inference.cameras import CameraLike, cameras_of, resolve_camera
+from perception.io.images import load_image
 from perception.models.preprocess import Prepared
 
 
@@ -73,10 +73,7 @@ class Predictor:
         """
         if not isinstance(image, (list, tuple)):
             return self._predict([image], [camera], fov, 1, max_pixels)[0]
-        cameras = (
-            list(camera) if isinstance(camera, (list, tuple)) and len(camera) == len(image) else [camera] * len(image)
-        )
-        return self._predict(list(image), cameras, fov, batch_size, max_pixels)
+        return self._predict(list(image), cameras_of(camera, len(image)), fov, batch_size, max_pixels)
 
     def stream(self, source: Any, camera: CameraLike = None, *, fov: float | None = None) -> Iterator[Any]:
         """Yield one result a frame of a video, a folder of pictures or a webcam (its number), in constant memory."""
@@ -112,22 +109,17 @@ class Predictor:
         self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
     ) -> list[Any]:
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        kind = getattr(self.model, "camera_kind", "pinhole")
         prepared, loads = [], []
         for image, camera in zip(images, cameras, strict=True):
             loads.append(load_image(image, **limit))
-            prepared.append(self.model.preprocess(loads[-1].pixels, self._camera(loads[-1], camera, fov)))
+            prepared.append(self.model.preprocess(loads[-1].pixels, resolve_camera(loads[-1], camera, fov, kind)))
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
                 notes = (*loads[index].notes, *result.notes, *_camera_notes(prepared[index].camera, result))
                 results[index] = dataclasses.replace(result, name=loads[index].name, model=self.name, notes=notes)
         return results
-
-    def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
-        kind = getattr(self.model, "camera_kind", "pinhole")
-        if fov is not None and kind != "equirectangular" and not 0 < fov < 180:
-            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
-        return resolve_camera(image, camera, fov, kind)
 
     def _run(self, prepared: list[Prepared]) -> list[Any]:
         inputs = {
