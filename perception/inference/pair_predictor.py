@@ -18,6 +18,7 @@ from perception.errors import InputError
 from perception.inference.cameras import CameraLike, resolve_camera
 from perception.inference.predictor import Predictor
 from perception.io.images import load_image
+from perception.results import Prediction
 
 
 class PairPredictor(Predictor):
@@ -69,15 +70,15 @@ class PairPredictor(Predictor):
         return dataclasses.replace(result, name=loads[0].name, model=self.name, notes=tuple(notes), **parts)
 
     def stream(  # type: ignore[override]
-        self, source: Any, camera: CameraLike = None, *, fov: float | None = None
-    ) -> Iterator[Any]:
-        """Optical flow from each frame of a video or folder to the next one. Raises `InputError` for stereo models, which need two sources."""
+        self, source: Any, camera: CameraLike = None, *, fov: float | None = None, every: int = 1
+    ) -> Iterator[Prediction]:
+        """Optical flow from each frame of a video or folder (each n-th: `every`) to the next. Raises `InputError` for stereo models: they need two sources."""
         if "flow" not in self.tasks:
             raise InputError("a video is no stereo pair; call the model with the left and the right picture")
         from perception.io import stream
 
         before = None
-        for frame in stream(source):
+        for frame in stream(source, every=every):
             if before is not None:
                 result = self(before.pixels, frame.pixels, camera, fov=fov)
                 yield dataclasses.replace(result, name=before.name)

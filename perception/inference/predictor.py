@@ -10,16 +10,20 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import torch
+from PIL import Image
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
 from perception.inference.cameras import CameraLike, cameras_of, resolve_camera
-from perception.io.images import load_image
+from perception.io.images import LoadedImage, load_image
 from perception.models.preprocess import Prepared
+from perception.results import Prediction
+
+PictureLike = str | Path | bytes | bytearray | BinaryIO | Image.Image | np.ndarray | torch.Tensor | LoadedImage
 
 
 class Predictor:
@@ -50,10 +54,32 @@ class Predictor:
         millions = sum(parameter.numel() for parameter in parameters) / 1e6
         return f"Predictor({self.name!r}, {type(self.model).__name__}, {millions:.1f} M parameters, {self.device}, {self.dtype})"
 
+    @overload
+    def __call__(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        camera: CameraLike | Sequence[CameraLike] = None,
+        *,
+        fov: float | None = None,
+        batch_size: int = 4,
+        max_pixels: int | None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def __call__(
+        self,
+        image: PictureLike,
+        camera: CameraLike = None,
+        *,
+        fov: float | None = None,
+        batch_size: int = 4,
+        max_pixels: int | None = None,
+    ) -> Prediction: ...
+
     def __call__(
         self,
         image: Any,
-        camera: CameraLike | Sequence[CameraLike] = None,
+        camera: Any = None,
         *,
         fov: float | None = None,
         batch_size: int = 4,
@@ -75,12 +101,21 @@ class Predictor:
             return self._predict([image], [camera], fov, 1, max_pixels)[0]
         return self._predict(list(image), cameras_of(camera, len(image)), fov, batch_size, max_pixels)
 
-    def stream(self, source: Any, camera: CameraLike = None, *, fov: float | None = None) -> Iterator[Any]:
-        """Yield one result a frame of a video, a folder of pictures or a webcam (its number), in constant memory."""
+    def stream(
+        self, source: Any, camera: CameraLike = None, *, fov: float | None = None, every: int = 1
+    ) -> Iterator[Prediction]:
+        """Yield one result a frame in constant memory.
+
+        Args:
+            source: a video, a folder, list or generator of pictures, or a webcam (its number).
+            camera, fov: of every frame; without them each picture's EXIF counts, as for a call.
+            every: take each n-th frame.
+        """
         from perception.io import stream
 
-        for frame in stream(source):
-            yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
+        for frame in stream(source, every=every):
+            picture = LoadedImage(frame.pixels, frame.name, frame.focal_35mm, frame.notes)
+            yield self._predict([picture], [camera], fov, 1, None)[0]
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
         """Write the model as a published folder: ``config.json``, ``model.safetensors`` and a card."""
@@ -107,7 +142,7 @@ class Predictor:
 
     def _predict(
         self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
-    ) -> list[Any]:
+    ) -> list[Prediction]:
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
         kind = getattr(self.model, "camera_kind", "pinhole")
         prepared, loads = [], []

@@ -174,3 +174,20 @@ def test_folders_stream_in_order(predictor: Predictor, picture: np.ndarray, tmp_
     assert input_files([tmp_path]) == [tmp_path / f"frame{n}.png" for n in (1, 2, 10)]
     with pytest.raises(InputError, match="not there"):
         input_files([tmp_path / "missing"])
+
+
+def test_a_stream_of_pictures_is_what_calls_give(predictor: Predictor, picture: np.ndarray, tmp_path: Path) -> None:
+    """EXIF and notes count in a stream too; pictures may come from a list or a generator."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50  # 35 mm equivalent focal length
+    Image.fromarray(picture).save(tmp_path / "lens.jpg", exif=exif)
+    Image.fromarray(picture).convert("RGBA").resize((130, 90)).save(tmp_path / "plain.png")
+    lens, plain = predictor.stream(tmp_path)
+    called = predictor(tmp_path / "lens.jpg")
+    assert lens.intrinsics_source == called.intrinsics_source == "exif" and lens.camera == called.camera
+    np.testing.assert_array_equal(lens.depth.depth, called.depth.depth)
+    assert plain.notes == predictor(tmp_path / "plain.png").notes
+
+    sources = [tmp_path / "lens.jpg", picture, tmp_path / "plain.png", picture]
+    assert [r.name for r in predictor.stream(sources)] == ["lens", "frame_000001", "plain", "frame_000003"]
+    assert [r.name for r in predictor.stream(iter(sources), every=2)] == ["lens", "plain"]
