@@ -14,6 +14,7 @@ from app.jobs.ruler import Measured
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
+    THUMBNAILS,
     VideoInput,
     archive_of,
     endpoint,
@@ -41,13 +42,15 @@ def build(services: Services) -> None:
     if not names:
         no_model("videos")
         return
+    tasks = {"video_depth.jpg": "photo", "video_boxes.jpg": "boxes3d"}  # thumbnail of an example -> task of its model
+    first = {file: services.models[task][0] for file, task in tasks.items() if services.models[task]}
     result = Result(services, "video")
     with gr.Row(equal_height=False):
         with controls_column():
             clip = VideoInput(
                 value=str(FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
             )
-            samples = examples([FIRST], "video-examples", kind="video", label="Example")
+            samples = examples([THUMBNAILS / name for name in first], "video-examples")
             model = model_menu(names, "video-model")
             every = gr.Slider(
                 1, 30, value=1, step=1, label="Take every n-th frame", info=jobs.LIMITS, elem_id="video-every"
@@ -92,8 +95,11 @@ def build(services: Services) -> None:
         )
 
     def example(number: int, say: Say) -> jobs.VideoAnswer:
-        chosen, entry = services.predictor(names[0], say), CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
+        chosen, entry = services.predictor(tuple(first.values())[number], say), CameraEntry(FROM_FOV, fov=FIRST_FOV)
         return jobs.predict_video(FIRST, chosen, services.workspace.lasting(), camera=entry, say=say)
+
+    def preset(number: int) -> tuple[Any, ...]:
+        return str(FIRST), FROM_FOV, FIRST_FOV, tuple(first.values())[number]
 
     def start(answer: jobs.VideoAnswer, *_: Any) -> tuple[Any, ...]:
         frame = gr.update(maximum=max(answer.count, 2), value=1, interactive=answer.count > 1)
@@ -122,7 +128,7 @@ def build(services: Services) -> None:
     look.connect(result)
     result.starts(movie, [number, *look.parts], start)
     result.predicted(run.click, predict, [clip, model, every, *camera.inputs])
-    result.examples(samples, example, [clip, *camera.preset], lambda number: (str(FIRST), FROM_FOV, FIRST_FOV))
+    result.examples(samples, example, [clip, *camera.preset, model], preset)
     result.first(tab_opened(), example)
     result.drawn(moving, [layout, *look.parts], [movie], [draw.click], busy=movie)
     result.drawn(lasting, [], [summary, code])

@@ -107,9 +107,7 @@ def build(services: Services) -> None:
                         container=False,
                         elem_id="world-what",
                     )
-                    slider = before_after(
-                        "Exact truth | model (the picture, where the model has no such part)", "world", height=400
-                    )
+                    slider = before_after("Exact truth | model, else the picture", "world", height=400)
                     metrics = gr.HTML(label="Errors of the model", elem_id="world-metrics")
                 with result.view("3D"):
                     shape = shape_view("world", "The true shape; drag to turn")

@@ -178,11 +178,11 @@ def _rings(out: np.ndarray, view: BirdsEye) -> None:
         canvas.polylines(out, pixel(circle)[None], (58, 58, 58))
     cross = np.array([[[-half, 0], [half, 0]], [[0, near], [0, far]]], np.float64)
     canvas.polylines(out, pixel(cross), (58, 58, 58))
-    size = max(9, out.shape[0] // 50)
+    size = max(12, out.shape[0] // 50)
     for ring in list(rings)[:200]:
         if ring * step < far:
             x, y = pixel(np.array([0.0, ring * step]))
-            canvas.write_text(out, f"{ring * step} m", x + 2, y - size, size, color=(150, 150, 150), back=None)
+            canvas.write_text(out, f"{ring * step} m", x + 2, y - size, size, color=(170, 170, 170), back=None)
     me = pixel(np.zeros(2)) + np.array([[0, -9], [-6, 6], [6, 6]])
     canvas.fill_polygon(out, me, (255, 255, 255))
 
