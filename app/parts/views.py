@@ -77,10 +77,20 @@ def before_after(
     )
 
 
-def shape_view(prefix: str, label: str = "Drag to turn, scroll to zoom") -> gr.Model3D:
-    """Interactive 3D. It draws only what it is given while it can be seen; see `Result.drawn_shape`."""
+def shape_view(
+    prefix: str, label: str = "Drag to turn, scroll to zoom", tilt: float | None = None, away: float | None = None
+) -> gr.Model3D:
+    """Interactive 3D. It draws only what it is given while it can be seen; see `Result.drawn_shape`.
+
+    tilt: degrees from straight above, away: metres, from where it is seen at first; None: as the viewer thinks.
+    """
     return gr.Model3D(
-        label=label, elem_id=f"{prefix}-3d", clear_color=(1.0, 1.0, 1.0, 1.0), height=VIEW_HEIGHT, interactive=False
+        label=label,
+        elem_id=f"{prefix}-3d",
+        clear_color=(1.0, 1.0, 1.0, 1.0),
+        camera_position=(None, tilt, away),
+        height=VIEW_HEIGHT,
+        interactive=False,
     )
 
 

@@ -69,7 +69,9 @@ def build(services: Services) -> None:
                 with result.view("Depth"):
                     depth = before_after("Picture | the model's own coarse depth of objects", "street-depth", 35)
                 with result.view("3D"):
-                    shape = shape_view("street", "Drag to turn, scroll to zoom. A cross marks the front of each box")
+                    shape = shape_view(
+                        "street", "Drag to turn, scroll to zoom. A cross marks the front of each box", tilt=60
+                    )
                 ruler = Ruler(result, "Click an object for its depth, a second one for the distance")
                 files = result.files_view()
                 code = result.code_view()
