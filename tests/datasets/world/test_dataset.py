@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import shutil
 import subprocess
@@ -109,6 +110,25 @@ def test_two_processes_share_a_folder_and_one_is_killed(cache, tmp_path):
     other = next(run for run in runs if run is not owner)
     assert other.wait(timeout=300) == 0
     assert digest(folder) == digest(cache.folder)
+
+
+def test_a_script_without_the_main_guard_ends_with_a_sentence(tmp_path):
+    """Its workers import it again: they must not wait for the lock that their parent holds."""
+    script = tmp_path / "render.py"
+    script.write_text(
+        "from tests.datasets.world.test_dataset import TINY, prerender\n"
+        f"prerender({str(tmp_path / 'cache')!r}, TINY, workers=2, progress=False)\n"
+    )
+    root = Path(__file__).parents[3]
+    run = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1
+    assert 'put its calls under `if __name__ == "__main__":`' in run.stderr
 
 
 def test_the_size_on_disk_is_bounded(cache, tmp_path):
