@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +165,17 @@ def _locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
+def check_not_importing() -> None:
+    """Raise `DatasetError` in a rendering process that is importing the script which started it.
+
+    A script without the usual guard would begin to render there too, and wait for its parent, which waits for it, for ever.
+    """
+    if getattr(current_process(), "_inheriting", False):  # what multiprocessing itself looks at
+        raise DatasetError(
+            "the world is rendered by processes that import your script: put what it does below `if __name__ == '__main__':`"
+        )
+
+
 @contextlib.contextmanager
 def single_threaded() -> Iterator[None]:
     """Processes started here use one thread each."""
@@ -195,6 +206,7 @@ def prerender(
     A script that calls this with workers needs the usual ``if __name__ == "__main__":`` guard, since workers are spawned.
     Raises `DatasetError` when the plan needs more than `max_gigabytes` or than the disk has, or when a worker dies.
     """
+    check_not_importing()
     plan = plan or make_plan(**options)
     folder = Path(directory) / f"world-{plan.digest}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -261,7 +273,7 @@ def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar
                 bar.update(done + counter.value)
         except BrokenProcessPool as error:
             raise DatasetError(
-                f"a rendering process died (out of memory, or killed) in {folder}; run again with fewer workers than {workers}, "
+                f"a rendering process died (out of memory, killed, or for the reason above) in {folder}; run again with fewer workers than {workers}, "
                 "finished blocks are kept"
             ) from error
         except BaseException:
