@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 HOST ?= 127.0.0.1
 SERVE ?= 1
+JOBS ?= 2
 STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed_for_tests
 
@@ -44,11 +45,14 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Test files are shared out over JOBS processes of one thread each, so that two cores are never waiting for one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs --numprocesses $(JOBS) --dist loadfile
+
 test: test-setup lint
-	$(BIN)/python -m pytest -rs -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: test-setup lint
-	$(BIN)/python -m pytest -rs
+	$(PYTEST)
 
 clean:
 	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from app.jobs.common import Say, free_memory, is_loaded, out_of_memory, predictor, silent
+from app.jobs.common import Say, free_memory, is_loaded, out_of_memory, predictor, read_picture, silent
 from app.settings import Settings
 from app.workspace import Shelf, Workspace
 from perception.errors import InputError, PerceptionError
@@ -51,6 +51,10 @@ class Services:
         if not is_loaded(name, self.settings.device):
             say(0.05, "Loading the model")
         return predictor(name, self.settings.device)
+
+    def picture(self, file: str) -> Any:
+        """Decode an upload within the limits of pixels. Raises `InputError`."""
+        return read_picture(file, self.settings.max_pixels)
 
     def run(self, job: Callable[[], T]) -> T:
         """Do heavy work, alone on the device; what goes wrong becomes a `gr.Error` with one sentence, without traceback or path."""

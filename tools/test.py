@@ -14,7 +14,9 @@ from perception.engine.command import run_command
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate weights by a recipe's test set.")
     parser.add_argument("recipe", help="recipe file, such as models/polymax/polymax_world_tiny.py")
-    parser.add_argument("--checkpoint", required=True, help="training checkpoint, published folder, or 'bundled'")
+    parser.add_argument(
+        "--checkpoint", required=True, help="training checkpoint, run, published folder, bundled name, or 'bundled'"
+    )
     parser.add_argument("--world-seed", type=int, help="seed of a generated test set; any number you like")
     parser.add_argument("--json", metavar="OUT", help="write the metrics to this file")
     parser.add_argument("--show-dir", metavar="DIR", help="save the first predictions as pictures there")

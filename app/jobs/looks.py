@@ -1,4 +1,4 @@
-"""How depth is shown, and what of it is kept: colours, their ends in metres, limits. Drawn from a kept prediction, without its model."""
+"""How a result is shown, and what of it is kept: colours, their ends in metres, limits. Drawn from a kept prediction, without its model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLORMAPS = ("spectral_r", "turbo", "magma", "inferno", "viridis", "cividis", "g
 class Look:
     """How depth is shown and what of it is kept. near, far: metres, the ends of the colours; `hide` also leaves out what lies beyond them.
 
-    confidence: pixels below are left out (only where the model gives a confidence).
+    confidence: pixels below are left out (only where the model gives a confidence). score: 3D boxes below are left out.
     """
 
     colormap: str = COLORMAPS[0]
@@ -25,6 +25,7 @@ class Look:
     far: float = 0.0
     hide: bool = False
     confidence: float = 0.0
+    score: float = 0.0
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -32,14 +33,16 @@ class Look:
         return (max(self.near, 1e-3), self.far) if self.far > max(self.near, 1e-3) else None
 
 
-def checked_look(colormap: str, near: float, far: float, hide: bool = False, confidence: float = 0) -> Look:
+def checked_look(
+    colormap: str, near: float, far: float, hide: bool = False, confidence: float = 0, score: float = 0
+) -> Look:
     """A `Look` from the page's controls. Raises `InputError` for a range that is empty."""
     if colormap not in COLORMAPS:
         raise InputError(f"the colour map must be one of {', '.join(COLORMAPS)}; found {colormap!r}")
     near, far = float(near or 0), float(far or 0)
     if far <= near and (far > 0 or near > 0):
         raise InputError(f"the near limit must be smaller than the far one; found {near:g} m and {far:g} m")
-    return Look(colormap, near, far, bool(hide), float(confidence or 0))
+    return Look(colormap, near, far, bool(hide), float(confidence or 0), float(score or 0))
 
 
 def range_of(depth: Any) -> tuple[float, float]:

@@ -1,18 +1,28 @@
-"""A ruler: the depth at a clicked pixel, the distance in space between two, in photos and panoramas alike."""
+"""A ruler: the depth at a clicked pixel, the distance in space between two, in photos, streets with 3D boxes and panoramas alike."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular
+from perception.geometry.boxes3d import ray_entries
 
 Point = tuple[float, float]  # (column, row) of the picture, pixels
+Measured = tuple[
+    np.ndarray, Callable[[Sequence[Point]], str]
+]  # a picture to click in, and what is said of one or two points of it
+
+
+def in_pictures(subjects: Mapping[str, Any]) -> Measured:
+    """The picture of `subjects`, and their `reading`."""
+    return next(iter(subjects.values())).image, partial(reading, subjects)
 
 
 def reading(subjects: Mapping[str, Any], points: Sequence[Point]) -> str:
@@ -24,12 +34,14 @@ def reading(subjects: Mapping[str, Any], points: Sequence[Point]) -> str:
 
 def depth_at(result: Any, point: Point) -> str:
     """Say how far the surface at a pixel is: its depth and distance, or in a panorama its distance and direction."""
-    place = point_at(result, point)
-    if place is None:
+    found = _found(result, point)
+    if found is None:
         return "no depth there"
-    (x, y, z), distance, unit = place, float(np.linalg.norm(place)), _unit(result)
-    if not isinstance(result.depth.camera, Equirectangular):
-        return f"depth {z:.2f} {unit}, {distance:.2f} {unit} from the camera, at ({int(point[0])}, {int(point[1])})"
+    (place, on), unit = found, _unit(result)
+    (x, y, z), distance = place, float(np.linalg.norm(place))
+    if not isinstance(result.camera, Equirectangular):
+        where = f"depth {z:.2f} {unit}, {distance:.2f} {unit} from the camera, at ({int(point[0])}, {int(point[1])})"
+        return where + (f", on a box ({on})" if on else "")
     longitude, latitude = math.degrees(math.atan2(x, z)), math.degrees(math.asin(-y / distance))
     side = f"{abs(longitude):.0f}° to the {'right' if longitude >= 0 else 'left'}"
     return (
@@ -47,16 +59,29 @@ def distance_between(result: Any, first: Point, second: Point) -> str:
 
 
 def point_at(result: Any, point: Point) -> np.ndarray | None:
-    """(3,) float64, camera frame, metres (or the depth's own unit); None where no depth in space is known."""
-    depth = result.depth
-    if depth is None or depth.kind == "inverse":
-        return None
+    """(3,) float64, camera frame, metres (or the depth's own unit); None where no place in space is known.
+
+    On the surface of the nearest 3D box that the pixel's ray meets, where the prediction has boxes; else on its depth map.
+    """
+    found = _found(result, point)
+    return None if found is None else found[0]
+
+
+def _found(result: Any, point: Point) -> tuple[np.ndarray, str] | None:
+    """The place of `point_at`, and the class of the box that it is on, if any."""
     column, row = (math.floor(value) for value in point)
-    height, width = depth.shape
-    if not (0 <= row < height and 0 <= column < width) or not depth.valid[row, column]:
+    if not (0 <= row < result.camera.height and 0 <= column < result.camera.width):
+        return None
+    if result.boxes3d is not None and len(result.boxes3d):
+        ray = result.camera.rays()[row, column].astype(np.float64)
+        (away,) = ray_entries(ray[None], result.boxes3d.boxes, "camera")
+        if np.isfinite(away.min()):
+            return ray * away.min(), result.boxes3d.names[int(away.argmin())]
+    depth = result.depth
+    if depth is None or depth.kind == "inverse" or not depth.valid[row, column]:
         return None
     ray = depth.camera.rays(unit=depth.kind == "range")[row, column]
-    return ray.astype(np.float64) * float(depth.depth[row, column])
+    return ray.astype(np.float64) * float(depth.depth[row, column]), ""
 
 
 def parse_points(text: str) -> tuple[Point, ...]:
@@ -90,4 +115,4 @@ def ruler_view(image: np.ndarray, points: Sequence[Point]) -> np.ndarray:
 
 
 def _unit(result: Any) -> str:
-    return result.depth.unit or "(relative units)"
+    return "m" if result.depth is None or result.depth.unit else "(relative units)"

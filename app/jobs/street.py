@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from app.jobs.common import (
     silent,
     with_smaller_retry,
 )
+from app.jobs.looks import range_of
+from app.jobs.ruler import Measured, reading
 from perception.drawing import draw_bev, draw_boxes3d
 from perception.errors import InputError
 from perception.inference import Predictor
 
 COLUMNS = ("Class", "Score", "Distance m", "Ahead m", "Right m", "Length m", "Width m", "Height m", "Heading °")
+SCORE = 0.25  # boxes below are not shown at first: doubles of the same object, most of them
 NO_BOXES = "nothing was found at this score; lower the threshold, or try a street picture"
 
 
@@ -44,6 +48,11 @@ class StreetAnswer:
     @property
     def megabytes(self) -> float:
         return megabytes(self.result)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """(near, far) that suit the model's own coarse depth of objects, metres; (0, 0) where it gives none."""
+        return range_of(self.result.depth)
 
 
 def predict_street(
@@ -96,8 +105,15 @@ def notes(answer: StreetAnswer, score: float) -> tuple[str, ...]:
 
 
 def image_view(result: Any, score: float) -> np.ndarray:
-    """(H, W, 3) uint8: the boxes on the picture."""
-    return draw_boxes3d(result.image, shown(result, score), result.camera)
+    """(H, W, 3) uint8: the boxes on the picture, which is wide and shown small: its lines and texts can be read at a third of its size."""
+    width = result.image.shape[1]
+    look = {"thickness": max(1, round(width / 420)), "text_height": max(9, round(width / 46))}
+    return draw_boxes3d(result.image, shown(result, score), result.camera, **look)
+
+
+def measured(result: Any, score: float) -> Measured:
+    """The picture with its boxes, and what is said of points in it: on a box, else where the model itself sees an object at some depth."""
+    return image_view(result, score), partial(reading, {"": result.with_parts(boxes3d=shown(result, score))})
 
 
 def bev_view(result: Any, score: float, height: int = 640) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Video: a clip in; depth (or boxes) out as MP4 and as frames, with one range of colours for the whole clip, in constant memory.
+"""Video: a clip in; depth or boxes out as MP4 and as frames, with one range of colours for the whole clip, in constant memory.
 
 The first pass predicts frame by frame and writes every depth map to disk as a 16-bit PNG; the second one knows the range of all of them, and draws.
 Other colours are a second pass only.
@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from app.jobs import photo, street
 from app.jobs.cameras import CameraEntry
 from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, loading, model_facts, silent
 from app.jobs.looks import Look, depth_view
+from app.jobs.ruler import Measured, in_pictures
 from perception.drawing import depth_limits, draw_values
 from perception.errors import InputError
 from perception.inference import Predictor
@@ -38,8 +40,9 @@ LIMITS = f"At most {MAX_FRAMES} frames are predicted, made smaller to {MAX_SIDE}
 
 @dataclasses.dataclass(frozen=True)
 class VideoAnswer:
-    """The frames in `folder`: picture/*.png, depth/*.png (16 bit, with their scale) or result/*.png. fps: of the frames taken. near, far: metres.
+    """The frames in `folder`: picture/*.png and, as the model gives them, depth/*.png (16 bit, with their scale) or result/*.png. fps: of the frames taken.
 
+    kind: of the depth, or empty. near, far: metres. boxes: one `Boxes3DResult` a frame, where the model finds boxes: then those are what is drawn.
     name, model, every, arguments, resized: what the Python lines need; `resized` is the (W, H) of frames that were made smaller. `movies`: those that
     were drawn already, by look and layout.
     """
@@ -59,13 +62,19 @@ class VideoAnswer:
     resized: tuple[int, int] | None = None
     intrinsics: tuple[float, ...] = ()  # fx, fy, cx, cy of the clip's own frames
     camera: Any = None  # of the predicted frames
+    boxes: tuple[Any, ...] = ()
     movies: dict[tuple[Look, str], Path] = dataclasses.field(default_factory=dict, compare=False)
     megabytes: float = 1.0  # in memory: all the rest is on disk
 
     @property
     def range(self) -> tuple[float, float]:
-        """(near, far) that suit the whole clip, metres; (0, 0) where there is no depth in metres."""
-        return (self.near, self.far) if self.kind not in ("", "inverse") else (0.0, 0.0)
+        """(near, far) that suit the whole clip, metres; (0, 0) where no depth in metres is drawn."""
+        return (self.near, self.far) if self.kind not in ("", "inverse") and not self.boxes else (0.0, 0.0)
+
+    @property
+    def score(self) -> float | None:
+        """Least score of the boxes shown at first; None where the model finds none by its nature."""
+        return street.SCORE if self.boxes else None
 
 
 @dataclasses.dataclass
@@ -77,6 +86,7 @@ class _Frames:
     ranges: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     times: list[float] = dataclasses.field(default_factory=list)
     notes: dict[str, None] = dataclasses.field(default_factory=dict)
+    boxes: list[Any] = dataclasses.field(default_factory=list)
     own: Any = None
     used: Any = None
 
@@ -132,7 +142,7 @@ def predict_video(
     facts: Facts = [("Frames", f"{count}, {fps:.3g} a second, {width} x {height}")]
     if hasattr(frames.used, "fx"):
         facts.append(("Camera", camera_text(frames.used)))
-    if far and frames.kind != "inverse":
+    if far and frames.kind != "inverse" and not frames.boxes:
         facts.append(("Range of the colours", f"{near:g} to {far:g} m, the same in every frame"))
     own, used = frames.own, frames.used
     resized = None if (width, height) == (own.width, own.height) else (width, height)
@@ -155,6 +165,7 @@ def predict_video(
         resized,
         (own.fx, own.fy, own.cx, own.cy),
         used,
+        tuple(frames.boxes),
     )
 
 
@@ -163,18 +174,19 @@ def _keep(result: Any, picture: np.ndarray, folder: Path, name: str, frames: _Fr
     frames.size = (picture.shape[1], picture.shape[0])
     frames.notes |= dict.fromkeys(result.notes)
     write_image(folder / "picture" / f"{name}.png", picture)
-    depth = result.depth
+    depth, boxes = result.depth, result.boxes3d
+    if boxes is not None:
+        frames.boxes.append(boxes)
     if depth is not None:
         frames.kind = depth.kind
         write_depth_png(folder / "depth" / f"{name}.png", depth.depth, depth.valid, kind=depth.kind)
         frames.ranges.append(_limits(depth))
+    if depth is not None or boxes is not None:
         return
     part = next(iter(result.parts.values()), None)
     if part is None:
         raise InputError(f"{model} says nothing about pictures that a video could show")
     write_image(folder / "result" / f"{name}.png", part.preview(picture))
-    if result.boxes3d is not None:
-        (folder / "result" / f"{name}.json").write_text(json.dumps(result.boxes3d.summary(), default=str))
 
 
 def _smaller(pixels: np.ndarray, camera: Any, divisor: int = 1) -> tuple[np.ndarray, Any]:
@@ -204,32 +216,56 @@ def _range(ranges: list[tuple[float, float]]) -> tuple[float, float]:
     return (near, far) if far > near else (near, max(near * 2, near + 1e-3))
 
 
+def measured(answer: VideoAnswer, number: int, look: Look) -> Measured:
+    """One frame to click in: its boxes where there are some, else its depth."""
+    frame = frame_of(answer, number)
+    return street.measured(frame, look.score) if answer.boxes else in_pictures({"": frame})
+
+
+def shape_file(answer: VideoAnswer, number: int, look: Look, folder: Path) -> Path | None:
+    """Write the 3D view's file of one frame: its boxes on the street, or a mesh of its depth."""
+    frame = frame_of(answer, number)
+    return (
+        street.shape_file(frame, look.score, folder) if answer.boxes else photo.shape_file(frame, look, folder, "Mesh")
+    )
+
+
 def summary(answer: VideoAnswer) -> dict[str, Any]:
     """The facts for programs, with the notes."""
     return dict(answer.facts) | {"notes": list(answer.notes)}
 
 
 def look_of(answer: VideoAnswer) -> Look:
-    """The colours that suit the whole clip."""
-    return Look(near=answer.near, far=answer.far)
+    """The colours that suit the whole clip, and the boxes that are likely."""
+    return Look(near=answer.near, far=answer.far, score=answer.score or 0.0)
+
+
+def first_frame(file: str | Path, max_pixels: int = 24_000_000) -> LoadedImage:
+    """What the camera is read out of. Raises `InputError` for what is no clip."""
+    for frame in stream(file, max_pixels=max_pixels):
+        return LoadedImage(frame.pixels, Path(file).name)
+    raise InputError(f"{Path(file).name} has no frame that can be read; try another clip")
 
 
 def frame_of(answer: VideoAnswer, number: int) -> Prediction:
-    """One frame's picture, camera and depth (where the model finds depth), read from disk."""
-    name = f"{min(max(int(number), 0), answer.count - 1):06d}.png"
+    """One frame's picture, camera, depth and boxes (what the model finds of them)."""
+    number = min(max(int(number), 0), answer.count - 1)
+    name = f"{number:06d}.png"
     picture = read_png(answer.folder / "picture" / name)[0]
-    depth = None
+    depth, boxes = None, answer.boxes[number] if answer.boxes else None
     if answer.kind:
         values, valid = read_depth_png(answer.folder / "depth" / name)
         depth = DepthResult(values, valid, answer.kind, answer.camera)
-    return Prediction(depth=depth, image=picture, camera=answer.camera, name=name, model=answer.model)
+    return Prediction(depth=depth, boxes3d=boxes, image=picture, camera=answer.camera, name=name, model=answer.model)
 
 
 def frame_view(answer: VideoAnswer, number: int, look: Look) -> np.ndarray:
-    """(H, W, 3) uint8: the result of one frame, coloured by `look`. Depth alike has the same colour in every frame."""
-    if not answer.kind:
-        return read_png(answer.folder / "result" / f"{number:06d}.png")[0]
+    """(H, W, 3) uint8: the result of one frame, drawn as `look` says. Depth alike has the same colour in every frame."""
     frame = frame_of(answer, number)
+    if answer.boxes:
+        return street.image_view(frame, look.score)
+    if not answer.kind:
+        return read_png(answer.folder / "result" / frame.name)[0]
     if answer.kind == "inverse":
         limits = (answer.near, answer.far)
         return draw_values(frame.depth.depth, frame.depth.valid, limits=limits, cmap=look.colormap)
@@ -262,22 +298,39 @@ def movie_of(answer: VideoAnswer, look: Look, layout: str = SIDE_BY_SIDE, say: S
 
 
 def write_frames(answer: VideoAnswer, look: Look, out: Path) -> Path:
-    """One ZIP with a 16-bit depth PNG and a coloured PNG a frame, and clip.json with rate, range and camera; written frame by frame."""
+    """One ZIP with each frame's depth (16-bit PNG) or boxes (JSON) and its picture as `look` says, and clip.json; written frame by frame."""
     import cv2
 
     path = out / "frames.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:  # PNG is compressed already
         for number in range(answer.count):
-            for folder in ("depth", "result"):
-                for file in sorted((answer.folder / folder).glob(f"{number:06d}.*")):
-                    bundle.write(file, f"{folder}/{file.name}")
+            name = f"{number:06d}"
             if answer.kind:
-                coloured = frame_view(answer, number, look)[..., ::-1]
-                bundle.writestr(f"preview/{number:06d}.png", cv2.imencode(".png", coloured)[1].tobytes())
-        about = {"frames": answer.count, "fps": answer.fps, "kind": answer.kind, "colours": dataclasses.asdict(look)}
+                bundle.write(answer.folder / "depth" / f"{name}.png", f"depth/{name}.png")
+            if answer.boxes:
+                found = answer.boxes[number].above(look.score).summary()
+                bundle.writestr(f"boxes3d/{name}.json", json.dumps(found, default=str))
+            coloured = frame_view(answer, number, look)[..., ::-1]
+            bundle.writestr(f"preview/{name}.png", cv2.imencode(".png", coloured)[1].tobytes())
+        about = {"frames": answer.count, "fps": answer.fps, "kind": answer.kind, "look": dataclasses.asdict(look)}
         about |= {"facts": dict(answer.facts), "notes": list(answer.notes)}
         bundle.writestr("clip.json", json.dumps(about, indent=2))
     return path
+
+
+def write_files(answer: VideoAnswer, number: int, look: Look, layout: str, out: Path) -> list[Path]:
+    """One ZIP of the MP4, of all frames, and of everything about frame `number` (NPY, PLY, GLB); then the MP4 alone."""
+    movie, archive = movie_of(answer, look, layout), write_frames(answer, look, out)
+    frame = frame_of(answer, number)
+    if answer.boxes:
+        frame = frame.with_parts(boxes3d=street.shown(frame, look.score))
+    folder = out / f"frame_{frame.name.removesuffix('.png')}"
+    frame.save(folder)
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as bundle:
+        bundle.write(movie, movie.name)
+        for file in sorted(folder.iterdir()):
+            bundle.write(file, file.relative_to(out), zipfile.ZIP_DEFLATED, 1)
+    return [archive, movie]
 
 
 def snippet(answer: VideoAnswer, device: str = "auto") -> str:

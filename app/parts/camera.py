@@ -5,49 +5,48 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from app.jobs.cameras import FROM_FOV, FROM_LENS, FROM_MATRIX, FROM_PICTURE, MODES, CameraEntry
-from app.jobs.common import read_picture
-from app.parts.inputs import PictureInput
-from app.services import QUIET, Services
+from app.parts.inputs import PictureInput, VideoInput
+from app.services import QUIET
+from perception.io.images import LoadedImage
 
 
 @dataclasses.dataclass(frozen=True)
 class CameraControls:
-    """`inputs` in the order that `entry_of` takes; `readout` says what the camera is before anything is predicted."""
+    """`inputs` in the order that `entry_of` takes; `readout` says what the camera is before anything is predicted, in the `block` that can be opened."""
 
     inputs: list[gr.components.Component]
     readout: gr.HTML
+    block: gr.Accordion
 
     @property
     def preset(self) -> list[gr.components.Component]:
         """What an example sets: its mode and field of view, as ``(FROM_FOV, degrees)``."""
         return self.inputs[:2]
 
-    def forget_on(self, upload: Any) -> None:
-        """The example's camera is not the visitor's. This happens in the browser, so that who predicts at once is not too early."""
-        upload(None, None, self.inputs[0], js=f"() => {json.dumps(FROM_PICTURE)}", show_progress="hidden")
-
-    def connect(self, picture: PictureInput, services: Services) -> None:
-        """Keep the read-out right when the picture or a number changes."""
+    def connect(self, source: PictureInput | VideoInput, load: Callable[[str], LoadedImage]) -> None:
+        """Keep the read-out right when the picture (or clip) or a number changes. load: how to read its file."""
 
         def read(file: str | None, *values: Any) -> str:
             if not file:
                 return ""
             try:
-                text = entry_of(*values).text(read_picture(file, services.settings.max_pixels))
+                text = entry_of(*values).text(load(file))
             except ValueError as error:  # the sentence comes as a toast when it is predicted; here it is only read out
                 text = str(error)
             return f'<p class="hint">{html.escape(text)}</p>'
 
-        self.forget_on(picture.upload)
+        # The example's camera is not the visitor's. This happens in the browser, so that who predicts at once is not too early.
+        source.upload(None, None, self.inputs[0], js=f"() => {json.dumps(FROM_PICTURE)}", show_progress="hidden")
         gr.on(
-            [picture.change, *(part.change for part in self.inputs)],
+            [self.block.expand, source.change, *(part.change for part in self.inputs)],
             read,
-            [picture, *self.inputs],
+            [source, *self.inputs],
             self.readout,
             trigger_mode="always_last",
             **QUIET,
@@ -56,7 +55,7 @@ class CameraControls:
 
 def camera_entry(prefix: str, fov: float) -> CameraControls:
     """The controls, closed at first. Their elem_ids start with `prefix`; `fov`: that of the example shown first, degrees."""
-    with gr.Accordion("Camera", open=False, elem_id=f"{prefix}-camera"):
+    with gr.Accordion("Camera", open=False, elem_id=f"{prefix}-camera") as block:
         mode = gr.Radio(
             MODES,
             value=FROM_FOV,
@@ -85,7 +84,7 @@ def camera_entry(prefix: str, fov: float) -> CameraControls:
         [angle, lens, pixels],
         **QUIET,
     )
-    return CameraControls([mode, angle, focal, sensor, matrix, opencv], readout)
+    return CameraControls([mode, angle, focal, sensor, matrix, opencv], readout, block)
 
 
 def entry_of(mode: str, fov: float, focal: float, sensor: float, matrix: str, opencv: bool) -> CameraEntry:

@@ -12,7 +12,7 @@ from app.services import HEAVY
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCENES = EXAMPLES / "scenes"  # rendered by the world; not among the photos that `perception predict app/examples` takes
-THUMBNAILS = EXAMPLES / "thumbnails"  # of scenes that are rendered, not read
+THUMBNAILS = EXAMPLES / "thumbnails"  # of scenes that are rendered, not read, and of clips
 
 
 class PictureInput(gr.Image):
@@ -47,16 +47,13 @@ def picture_input(label: str, elem_id: str, first: Path, height: int) -> Picture
     )
 
 
-def examples(files: Sequence[Path], elem_id: str, kind: str = "image", label: str = "Examples") -> gr.Dataset:
+def examples(files: Sequence[Path], elem_id: str) -> gr.Dataset:
     """Thumbnails; their ``click`` event passes the index of the one chosen, checked against `files`."""
-    part = gr.Video(visible=False) if kind == "video" else gr.Image(visible=False, type="filepath")
-    names = [file.stem.replace("_", " ") for file in files]
     return gr.Dataset(
-        components=[part],
+        components=[gr.Image(visible=False, type="filepath")],
         samples=[[str(file)] for file in files],
-        sample_labels=None if kind == "image" else names,
         type="index",
-        label=label,
+        label="Examples",
         elem_id=elem_id,
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
 
-from app.jobs.looks import COLORMAPS, Look
-from app.jobs.ruler import Point, parse_points, reading, ruler_view
+from app.jobs.looks import COLORMAPS, Look, checked_look
+from app.jobs.ruler import Measured, Point, parse_points, ruler_view
 from app.parts.result import Result
 from app.services import QUIET
 
@@ -77,10 +77,20 @@ def before_after(
     )
 
 
-def shape_view(prefix: str, label: str = "Drag to turn, scroll to zoom") -> gr.Model3D:
-    """Interactive 3D. It draws only what it is given while it can be seen; see `Result.drawn_shape`."""
+def shape_view(
+    prefix: str, label: str = "Drag to turn, scroll to zoom", tilt: float | None = None, away: float | None = None
+) -> gr.Model3D:
+    """Interactive 3D. It draws only what it is given while it can be seen; see `Result.drawn_shape`.
+
+    tilt: degrees from straight above, away: metres, from where it is seen at first; None: as the viewer thinks.
+    """
     return gr.Model3D(
-        label=label, elem_id=f"{prefix}-3d", clear_color=(1.0, 1.0, 1.0, 1.0), height=VIEW_HEIGHT, interactive=False
+        label=label,
+        elem_id=f"{prefix}-3d",
+        clear_color=(1.0, 1.0, 1.0, 1.0),
+        camera_position=(None, tilt, away),
+        height=VIEW_HEIGHT,
+        interactive=False,
     )
 
 
@@ -88,39 +98,56 @@ def shape_view(prefix: str, label: str = "Drag to turn, scroll to zoom") -> gr.M
 
 
 class LookControls:
-    """Colours, their ends in metres and what is left out, closed at first. `parts` in the order that `app.jobs.looks.checked_look` takes.
+    """How a result is drawn, closed at first: colours, their ends in metres, what is left out.
 
-    An answer that they suit tells its `range` in metres and `has_confidence`. leaves_out: whether pixels can be left out, not only coloured.
+    An answer that they suit tells its `range` in metres and, where it has them, `has_confidence`, `score` (see `start`). leaves_out: whether pixels can
+    be left out, not only coloured. scores: whether there may be boxes.
     """
 
-    def __init__(self, prefix: str, leaves_out: bool = True) -> None:
-        title = "Colours and limits" if leaves_out else "Colours"
+    def __init__(self, prefix: str, leaves_out: bool = True, scores: bool = False) -> None:
+        title = "Colours and limits" if leaves_out or scores else "Colours"
         with gr.Accordion(title, open=False, elem_id=f"{prefix}-look"):
             with gr.Row():
-                colormap = gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colours", min_width=140)
-                near = gr.Slider(0, 10, value=0, step=0.01, label="Near, m", elem_id=f"{prefix}-near", min_width=140)
-                far = gr.Slider(0, 10, value=0, step=0.01, label="Far, m", elem_id=f"{prefix}-far", min_width=140)
-            self.parts = [colormap, near, far]
+                self._parts: dict[str, gr.components.Component] = {  # by the arguments of `checked_look`
+                    "colormap": gr.Dropdown(list(COLORMAPS), value=COLORMAPS[0], label="Colours", min_width=140),
+                    "near": gr.Slider(
+                        0, 10, value=0, step=0.01, label="Near, m", elem_id=f"{prefix}-near", min_width=140
+                    ),
+                    "far": gr.Slider(0, 10, value=0, step=0.01, label="Far, m", elem_id=f"{prefix}-far", min_width=140),
+                }
             with gr.Row():
                 if leaves_out:
                     label = "Leave out what lies beyond, in 3D and files too"
-                    self.parts.append(gr.Checkbox(False, label=label, elem_id=f"{prefix}-hide"))
-                    self.parts.append(gr.Slider(0, 1, value=0, step=0.01, label="Least confidence", visible=False))
+                    self._parts["hide"] = gr.Checkbox(False, label=label, elem_id=f"{prefix}-hide")
+                    self._parts["confidence"] = gr.Slider(
+                        0, 1, value=0, step=0.01, label="Least confidence", visible=False
+                    )
+                if scores:
+                    self._parts["score"] = gr.Slider(
+                        0, 1, value=0, step=0.01, label="Least score of boxes", visible=False, elem_id=f"{prefix}-score"
+                    )
                 self._reset = gr.Button("Reset", size="sm", elem_id=f"{prefix}-reset", min_width=80, scale=0)
+        self.parts = list(self._parts.values())
         self.changes = [part.input for part in self.parts]  # sliders by keyboard too
 
+    def look(self, *values: Any) -> Look:
+        """The values of `parts` as one object. Raises `InputError` for a range that is empty."""
+        return checked_look(**dict(zip(self._parts, values, strict=True)))
+
     def start(self, answer: Any, *_: Any) -> tuple[Any, ...]:
-        """The values of `parts` that suit an answer: its own range, nothing left out. Without metres there are no limits to choose."""
+        """The values of `parts` that suit an answer: its own range and `score`, nothing else left out. Without metres there are no limits to choose."""
         low, high = answer.range
         metres, top = high > 0, high * 2 if high > 0 else 1.0
-        values = (
-            Look().colormap,
-            gr.update(minimum=0, maximum=top, value=low, step=top / 1000, visible=metres),
-            gr.update(minimum=0, maximum=top, value=high, step=top / 1000, visible=metres),
-            gr.update(value=False, visible=metres),
-            gr.update(value=0, visible=getattr(answer, "has_confidence", False)),
-        )
-        return values[: len(self.parts)]
+        score = getattr(answer, "score", None)
+        values = {
+            "colormap": Look().colormap,
+            "near": gr.update(minimum=0, maximum=top, value=low, step=top / 1000, visible=metres),
+            "far": gr.update(minimum=0, maximum=top, value=high, step=top / 1000, visible=metres),
+            "hide": gr.update(value=False, visible=metres),
+            "confidence": gr.update(value=0, visible=getattr(answer, "has_confidence", False)),
+            "score": gr.update(value=score or 0, visible=score is not None),
+        }
+        return tuple(values[name] for name in self._parts)
 
     def connect(self, result: Result) -> None:
         """Let the button set all back; it is the last of the `changes`, so call this before they are used."""
@@ -164,11 +191,11 @@ class Ruler:
     def connect(
         self,
         result: Result,
-        subjects: Callable[..., Mapping[str, Any]],
+        measured: Callable[..., Measured],
         inputs: Sequence[gr.components.Component] = (),
         triggers: Sequence[Callable[..., Any]] = (),
     ) -> None:
-        """subjects: the predictions to measure in, as ``subjects(answer, *inputs)``: name -> `Prediction` of one picture; drawn again after `triggers`."""
+        """What can be measured is ``measured(answer, *inputs)``; drawn again after `triggers`."""
 
         def clicked(event: gr.SelectData, ticket: str | None, clicks: tuple[Any, Any]) -> tuple[Any, Any]:
             before, point = _points(ticket, clicks), (float(event.index[0]), float(event.index[1]))
@@ -178,9 +205,8 @@ class Ruler:
             return ticket, result.services.attempt(lambda: parse_points(text))
 
         def draw(answer: Any, ticket: str, clicks: tuple[Any, Any], *values: Any) -> tuple[Any, str]:
-            measured, points = subjects(answer, *values), _points(ticket, clicks)
-            image = next(iter(measured.values())).image
-            return (ruler_view(image, points), reading(measured, points)) if points else (image, "")
+            (image, reading), points = measured(answer, *values), _points(ticket, clicks)
+            return (ruler_view(image, points), reading(points)) if points else (image, "")
 
         self.picture.select(
             clicked, [result.ticket, self._clicks], self._clicks, trigger_mode="multiple", concurrency_limit=1, **QUIET

@@ -10,8 +10,9 @@ import gradio as gr
 from app.jobs import compare as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say, silent
-from app.jobs.looks import Look, checked_look
+from app.jobs.looks import Look
 from app.jobs.photo import shape_file
+from app.jobs.ruler import in_pictures
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
@@ -95,7 +96,7 @@ def build(services: Services) -> None:
         return part, *look.start(done)
 
     def seen(done: jobs.Comparison, part: str, *values: Any) -> tuple[Any, ...]:
-        one, two, apart, facts = jobs.views(done, part, checked_look(*values))
+        one, two, apart, facts = jobs.views(done, part, look.look(*values))
         notes = dict.fromkeys((*done.first.notes, *done.second.notes))
         return (one, two), apart, facts_html([*facts, *done.facts], list(notes))
 
@@ -105,7 +106,7 @@ def build(services: Services) -> None:
     def files_of(done: jobs.Comparison, folder: Path) -> list[Path]:
         return [jobs.write_files(done, folder)]
 
-    camera.connect(picture, services)
+    camera.connect(picture, services.picture)
     look.connect(result)
     result.starts(slider, [what, *look.parts], start)
     result.predicted(run.click, predict, [picture, first, second, variation, *camera.inputs])
@@ -116,7 +117,7 @@ def build(services: Services) -> None:
     result.drawn(lambda done: jobs.snippet(done, settings.device), [], [code])
     result.drawn_shape(shape_of, [side], shape, [side.input])
     result.drawn_files(files_of, [], files)
-    ruler.connect(result, lambda done: done.sides)
+    ruler.connect(result, lambda done: in_pictures(done.sides))
 
     def compare_models(image: str, first: str, second: str, variation: str, fov: float) -> tuple[str, dict[str, Any]]:
         """Predict a picture with two models; returns a ZIP of both results with difference maps, and a summary.

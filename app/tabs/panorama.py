@@ -9,7 +9,8 @@ import gradio as gr
 
 from app.jobs import panorama as jobs
 from app.jobs.common import Say
-from app.jobs.looks import Look, checked_look, depth_view
+from app.jobs.looks import Look, depth_view
+from app.jobs.ruler import in_pictures
 from app.parts.inputs import (
     SCENES,
     archive_of,
@@ -77,13 +78,13 @@ def build(services: Services) -> None:
         return facts_html(answer.facts, answer.result.notes), jobs.snippet(answer, settings.device)
 
     def depth(answer: jobs.PanoramaAnswer, *values: Any) -> tuple[Any, ...]:
-        return answer.result.image, depth_view(answer.result, checked_look(*values))
+        return answer.result.image, depth_view(answer.result, look.look(*values))
 
     def shape_of(answer: jobs.PanoramaAnswer, folder: Path, through: bool, *values: Any) -> Path | None:
-        return jobs.shape_file(answer.result, checked_look(*values), folder, through)
+        return jobs.shape_file(answer.result, look.look(*values), folder, through)
 
     def files_of(answer: jobs.PanoramaAnswer, folder: Path, *values: Any) -> list[Path]:
-        return jobs.write_files(answer.result, checked_look(*values), folder)
+        return jobs.write_files(answer.result, look.look(*values), folder)
 
     look.connect(result)
     result.starts(slider, look.parts, look.start)
@@ -94,7 +95,7 @@ def build(services: Services) -> None:
     result.drawn(depth, look.parts, [slider], look.changes)
     result.drawn_shape(shape_of, [through, *look.parts], shape, [through.input, *look.changes])
     result.drawn_files(files_of, look.parts, files, look.changes)
-    ruler.connect(result, lambda answer: {"": answer.result})
+    ruler.connect(result, lambda answer: in_pictures({"": answer.result}))
 
     def predict_panorama(
         image: str, model: str, left: float, right: float, bottom: float, top: float

@@ -10,7 +10,8 @@ import gradio as gr
 from app.jobs import photo as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say
-from app.jobs.looks import Look, checked_look, depth_view
+from app.jobs.looks import Look, depth_view
+from app.jobs.ruler import in_pictures
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
@@ -82,7 +83,7 @@ def build(services: Services) -> None:
         )
 
     def looks(answer: jobs.PhotoAnswer, *values: Any) -> tuple[Any, ...]:
-        chosen = checked_look(*values)
+        chosen = look.look(*values)
         depth = depth_view(answer.result, chosen)
         return (
             None if depth is None else (answer.result.image, depth),
@@ -90,12 +91,12 @@ def build(services: Services) -> None:
         )
 
     def shape_of(answer: jobs.PhotoAnswer, folder: Path, style: str, *values: Any) -> Path | None:
-        return jobs.shape_file(answer.result, checked_look(*values), folder, style)
+        return jobs.shape_file(answer.result, look.look(*values), folder, style)
 
     def files_of(answer: jobs.PhotoAnswer, folder: Path, *values: Any) -> list[Path]:
-        return jobs.write_files(answer.result, checked_look(*values), folder)
+        return jobs.write_files(answer.result, look.look(*values), folder)
 
-    camera.connect(picture, services)
+    camera.connect(picture, services.picture)
     look.connect(result)
     result.starts(slider, look.parts, look.start)
     result.predicted(run.click, predict, [picture, model, *camera.inputs])
@@ -106,7 +107,7 @@ def build(services: Services) -> None:
     result.drawn(looks, look.parts, [slider, code], look.changes)
     result.drawn_shape(shape_of, [style, *look.parts], shape, [style.input, *look.changes])
     result.drawn_files(files_of, look.parts, files, look.changes)
-    ruler.connect(result, lambda answer: {"": answer.result})
+    ruler.connect(result, lambda answer: in_pictures({"": answer.result}))
 
     def predict_photo(image: str, model: str, fov: float, intrinsics: str) -> tuple[str, dict[str, Any]]:
         """Predict a picture; returns a ZIP of all results and a summary.

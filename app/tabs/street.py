@@ -10,6 +10,7 @@ import gradio as gr
 from app.jobs import street as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say
+from app.jobs.looks import depth_view
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     SCENES,
@@ -27,13 +28,12 @@ from app.parts.inputs import (
 )
 from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
+from app.parts.views import LookControls, Ruler, before_after, facts_html, facts_view, picture_view, shape_view
 from app.services import Services
 
 TITLE = "Street"
 FIRST = tuple(SCENES / name for name in ("street_town.jpg", "street_avenue.jpg", "street_city.jpg"))
 FIRST_FOV = 80.0  # degrees, what the examples were rendered with
-SCORE = 0.15
 BEV_HEIGHT = 400  # pixels: about as it is shown, so that its texts can be read
 
 
@@ -48,7 +48,7 @@ def build(services: Services) -> None:
         with controls_column():
             picture, samples, model = picture_and_model("street", "Street picture", FIRST, names, 260)
             camera = camera_entry("street", FIRST_FOV)
-            score = gr.Slider(0, 1, value=SCORE, step=0.01, label="Least score", elem_id="street-score")
+            score = gr.Slider(0, 1, value=jobs.SCORE, step=0.01, label="Least score", elem_id="street-score")
             run = run_button("Find objects", "street")
         with result_column():
             with gr.Tabs(elem_id="street-views"):
@@ -66,11 +66,17 @@ def build(services: Services) -> None:
                         elem_classes="plain",
                         max_height=280,
                     )
+                with result.view("Depth"):
+                    depth = before_after("Picture | the model's own coarse depth of objects", "street-depth", 35)
                 with result.view("3D"):
-                    shape = shape_view("street", "Drag to turn, scroll to zoom. A cross marks the front of each box")
+                    shape = shape_view(
+                        "street", "Drag to turn, scroll to zoom. A cross marks the front of each box", tilt=60
+                    )
+                ruler = Ruler(result, "Click an object for its depth, a second one for the distance")
                 files = result.files_view()
                 code = result.code_view()
             summary = facts_view("street")
+            look = LookControls("street", leaves_out=False)
 
     def predict(say: Say, file: str | None, name: str, *camera: Any) -> jobs.StreetAnswer:
         chosen = services.predictor(name, say)
@@ -90,21 +96,28 @@ def build(services: Services) -> None:
             jobs.snippet(answer, score, settings.device),
         )
 
+    def depth_of(answer: jobs.StreetAnswer, *values: Any) -> Any:
+        coloured = depth_view(answer.result, look.look(*values))
+        return None if coloured is None else (answer.result.image, coloured)
+
     def shape_of(answer: jobs.StreetAnswer, folder: Path, score: float) -> Path:
         return jobs.shape_file(answer.result, score, folder)
 
     def files_of(answer: jobs.StreetAnswer, folder: Path, score: float) -> list[Path]:
         return jobs.write_files(answer.result, score, folder)
 
-    camera.connect(picture, services)
-    result.starts(slider)
+    camera.connect(picture, services.picture)
+    look.connect(result)
+    result.starts(slider, look.parts, look.start)
     result.predicted(run.click, predict, [picture, model, *camera.inputs])
     preset = [picture, *camera.preset, score]
-    result.examples(samples, example, preset, lambda number: (str(FIRST[number]), FROM_FOV, FIRST_FOV, SCORE))
+    result.examples(samples, example, preset, lambda number: (str(FIRST[number]), FROM_FOV, FIRST_FOV, jobs.SCORE))
     result.first(tab_opened(), example)
     result.drawn(seen, [score], [slider, bev, table, summary, code], [score.input])
+    result.drawn(depth_of, look.parts, [depth], look.changes)
     result.drawn_shape(shape_of, [score], shape, [score.input])
     result.drawn_files(files_of, [score], files, [score.input])
+    ruler.connect(result, lambda answer, score: jobs.measured(answer.result, score), [score], [score.input])
 
     def predict_street(image: str, model: str, fov: float, intrinsics: str, score: float) -> tuple[str, dict[str, Any]]:
         """Find 3D boxes in a street picture; returns a ZIP of all results and the boxes.
@@ -122,5 +135,5 @@ def build(services: Services) -> None:
         return services.run(job)
 
     inputs = [given_picture(), given_model(names), given_fov(), given_intrinsics()]
-    inputs.append(given_number(SCORE, 0, 1, "Least score"))
+    inputs.append(given_number(jobs.SCORE, 0, 1, "Least score"))
     endpoint("predict_street", predict_street, inputs, archive_of(), summary_of("Summary and boxes"))

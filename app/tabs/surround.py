@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.jobs import surround as jobs
 from app.jobs.common import Say, silent
+from app.jobs.ruler import Measured
 from app.jobs.world import WEATHERS
 from app.parts.inputs import (
     SCENES,
@@ -23,7 +24,7 @@ from app.parts.inputs import (
 )
 from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
-from app.parts.views import before_after, facts_html, facts_view, picture_view, shape_view
+from app.parts.views import Ruler, before_after, facts_html, facts_view, picture_view, shape_view
 from app.services import QUIET, Services
 
 TITLE = "Surround"
@@ -112,7 +113,7 @@ def build(services: Services) -> None:
                 side = gr.Radio(
                     [jobs.MODEL, jobs.TRUTH] if names else [jobs.TRUTH],
                     value=jobs.MODEL if names else jobs.TRUTH,
-                    label="Pictures, table and 3D show",
+                    label="Pictures, table, 3D and ruler show",
                     elem_id="surround-side",
                     min_width=160,
                 )
@@ -126,7 +127,9 @@ def build(services: Services) -> None:
                         )
                         true_bev = picture_view("Truth from above", "surround-true-bev", None)
                 with result.view("3D"):
-                    shape = shape_view("surround", "Occupied voxels by class, boxes as bars; drag to turn")
+                    shape = shape_view(
+                        "surround", "Occupied voxels by class, boxes as bars; drag to turn", tilt=50, away=75
+                    )
                 with result.view("Table"):
                     table = gr.Dataframe(
                         headers=list(jobs.COLUMNS),
@@ -136,6 +139,7 @@ def build(services: Services) -> None:
                         elem_classes="plain",
                         max_height=520,
                     )
+                ruler = Ruler(result, "Click one point for where it is, a second one for the distance")
                 files = result.files_view(
                     "All moments in one ZIP, with the rig itself in the format that can be uploaded"
                 )
@@ -183,6 +187,9 @@ def build(services: Services) -> None:
             jobs.snippet(answer, score, settings.device),
         )
 
+    def measured(answer: jobs.SurroundAnswer, moment: float, score: float, side: str) -> Measured:
+        return jobs.measured(answer, int(moment) - 1, score, answer.side(side))
+
     def shape_of(answer: jobs.SurroundAnswer, folder: Path, moment: float, score: float, side: str) -> Path:
         return jobs.shape_file(answer, int(moment) - 1, score, answer.side(side), folder)
 
@@ -204,6 +211,7 @@ def build(services: Services) -> None:
     result.drawn(seen, chosen, [slider, bev, true_bev, table, summary, code], changes)
     result.drawn_shape(shape_of, chosen, shape, changes)
     result.drawn_files(files_of, [score], files, [score.input])
+    ruler.connect(result, measured, chosen, changes)
 
     def packed(score: float, *asked: Any) -> tuple[str, dict[str, Any]]:
         def job() -> tuple[str, dict[str, Any]]:

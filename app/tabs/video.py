@@ -10,11 +10,11 @@ import gradio as gr
 from app.jobs import video as jobs
 from app.jobs.cameras import FROM_FOV, CameraEntry
 from app.jobs.common import Say, silent
-from app.jobs.looks import Look, checked_look
-from app.jobs.photo import shape_file
+from app.jobs.ruler import Measured
 from app.parts.camera import camera_entry, entry_given, entry_of
 from app.parts.inputs import (
     EXAMPLES,
+    THUMBNAILS,
     VideoInput,
     archive_of,
     endpoint,
@@ -42,13 +42,15 @@ def build(services: Services) -> None:
     if not names:
         no_model("videos")
         return
+    tasks = {"video_depth.jpg": "photo", "video_boxes.jpg": "boxes3d"}  # thumbnail of an example -> task of its model
+    first = {file: services.models[task][0] for file, task in tasks.items() if services.models[task]}
     result = Result(services, "video")
     with gr.Row(equal_height=False):
         with controls_column():
             clip = VideoInput(
                 value=str(FIRST), label="Clip", elem_id="clip", sources=["upload"], height=240, buttons=[]
             )
-            samples = examples([FIRST], "video-examples", kind="video", label="Example")
+            samples = examples([THUMBNAILS / name for name in first], "video-examples")
             model = model_menu(names, "video-model")
             every = gr.Slider(
                 1, 30, value=1, step=1, label="Take every n-th frame", info=jobs.LIMITS, elem_id="video-every"
@@ -78,13 +80,13 @@ def build(services: Services) -> None:
                 with result.view("3D"):
                     shape = shape_view("video")
                 ruler = Ruler(result, "Click one point for its depth, a second one for the distance")
-                files = result.files_view("MP4, and every frame: 16-bit depth, colours, JSON")
+                files = result.files_view("One ZIP of MP4, all frames, and the chosen one in 3D; the MP4 alone")
                 code = result.code_view("These frames in Python")
             number = gr.Slider(
                 1, 2, value=1, step=1, label="Frame", info="For the views Frames, 3D and Measure", elem_id="video-frame"
             )
             summary = facts_view("video")
-            look = LookControls("video", leaves_out=False)
+            look = LookControls("video", leaves_out=False, scores=True)
 
     def predict(say: Say, file: str | None, name: str, every: float, *camera: Any) -> jobs.VideoAnswer:
         chosen, folder, entry = services.predictor(name, say), services.folder(), entry_of(*camera)
@@ -93,44 +95,48 @@ def build(services: Services) -> None:
         )
 
     def example(number: int, say: Say) -> jobs.VideoAnswer:
-        chosen, entry = services.predictor(names[0], say), CameraEntry(mode=FROM_FOV, fov=FIRST_FOV)
+        chosen, entry = services.predictor(tuple(first.values())[number], say), CameraEntry(FROM_FOV, fov=FIRST_FOV)
         return jobs.predict_video(FIRST, chosen, services.workspace.lasting(), camera=entry, say=say)
+
+    def preset(number: int) -> tuple[Any, ...]:
+        return str(FIRST), FROM_FOV, FIRST_FOV, tuple(first.values())[number]
 
     def start(answer: jobs.VideoAnswer, *_: Any) -> tuple[Any, ...]:
         frame = gr.update(maximum=max(answer.count, 2), value=1, interactive=answer.count > 1)
         return frame, *look.start(answer)
 
     def moving(say: Say, answer: jobs.VideoAnswer, layout: str, *values: Any) -> str:
-        return str(jobs.movie_of(answer, checked_look(*values), layout, say))
+        return str(jobs.movie_of(answer, look.look(*values), layout, say))
 
     def lasting(answer: jobs.VideoAnswer) -> tuple[Any, ...]:
         return facts_html(answer.facts, answer.notes), jobs.snippet(answer, settings.device)
 
-    def frame(answer: jobs.VideoAnswer, number: float) -> Any:
-        return jobs.frame_of(answer, int(number) - 1)
-
     def seen(answer: jobs.VideoAnswer, number: float, *values: Any) -> tuple[Any, Any]:
-        return frame(answer, number).image, jobs.frame_view(answer, int(number) - 1, checked_look(*values))
+        at = int(number) - 1
+        return jobs.frame_of(answer, at).image, jobs.frame_view(answer, at, look.look(*values))
 
-    def shape_of(answer: jobs.VideoAnswer, folder: Path, number: float) -> Path | None:
-        return shape_file(frame(answer, number), Look(), folder, "Mesh")
+    def measured(answer: jobs.VideoAnswer, number: float, *values: Any) -> Measured:
+        return jobs.measured(answer, int(number) - 1, look.look(*values))
 
-    def files_of(answer: jobs.VideoAnswer, folder: Path, layout: str, *values: Any) -> list[Path]:
-        chosen = checked_look(*values)
-        return [jobs.movie_of(answer, chosen, layout), jobs.write_frames(answer, chosen, folder)]
+    def shape_of(answer: jobs.VideoAnswer, folder: Path, number: float, *values: Any) -> Path | None:
+        return jobs.shape_file(answer, int(number) - 1, look.look(*values), folder)
 
-    camera.forget_on(clip.upload)
+    def files_of(answer: jobs.VideoAnswer, folder: Path, number: float, layout: str, *values: Any) -> list[Path]:
+        return jobs.write_files(answer, int(number) - 1, look.look(*values), layout, folder)
+
+    camera.connect(clip, lambda file: jobs.first_frame(file, settings.max_pixels))
     look.connect(result)
     result.starts(movie, [number, *look.parts], start)
     result.predicted(run.click, predict, [clip, model, every, *camera.inputs])
-    result.examples(samples, example, [clip, *camera.preset], lambda number: (str(FIRST), FROM_FOV, FIRST_FOV))
+    result.examples(samples, example, [clip, *camera.preset, model], preset)
     result.first(tab_opened(), example)
     result.drawn(moving, [layout, *look.parts], [movie], [draw.click], busy=movie)
     result.drawn(lasting, [], [summary, code])
-    result.drawn(seen, [number, *look.parts], [slider], [number.input, *look.changes])
-    result.drawn_shape(shape_of, [number], shape, [number.input])
-    result.drawn_files(files_of, [layout, *look.parts], files, [draw.click])
-    ruler.connect(result, lambda answer, number: {"": frame(answer, number)}, [number], [number.input])
+    framed = [number, *look.parts], [number.input, *look.changes]
+    result.drawn(seen, framed[0], [slider], framed[1])
+    result.drawn_shape(shape_of, framed[0], shape, framed[1])
+    result.drawn_files(files_of, [number, layout, *look.parts], files, [draw.click])
+    ruler.connect(result, measured, *framed)
 
     def predict_video(video: str, model: str, every: int, fov: float, layout: str) -> tuple[str, str, dict[str, Any]]:
         """Predict a clip; returns an MP4, a ZIP of all frames (16-bit depth, colours, JSON) and a summary.

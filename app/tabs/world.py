@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.jobs import world as jobs
 from app.jobs.common import Say, silent
-from app.jobs.looks import checked_look
+from app.jobs.ruler import in_pictures
 from app.parts.inputs import THUMBNAILS, archive_of, endpoint, examples, given_number, run_button, summary_of
 from app.parts.layout import controls_column, result_column
 from app.parts.result import Result, tab_opened
@@ -107,9 +107,7 @@ def build(services: Services) -> None:
                         container=False,
                         elem_id="world-what",
                     )
-                    slider = before_after(
-                        "Exact truth | model (the picture, where the model has no such part)", "world", height=400
-                    )
+                    slider = before_after("Exact truth | model, else the picture", "world", height=400)
                     metrics = gr.HTML(label="Errors of the model", elem_id="world-metrics")
                 with result.view("3D"):
                     shape = shape_view("world", "The true shape; drag to turn")
@@ -117,7 +115,7 @@ def build(services: Services) -> None:
                 files = result.files_view("The truth (and the model's answer) in one ZIP, and file by file")
                 code = result.code_view("This very scene in Python")
             summary = facts_view("world")
-            look = LookControls("world", leaves_out=False)
+            look = LookControls("world", leaves_out=False, scores=True)
     controls = [seed, kind, style, weather, sensor, moment, fov]
 
     def order_of(seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float) -> jobs.Order:
@@ -126,7 +124,7 @@ def build(services: Services) -> None:
 
     def pair(answer: jobs.WorldAnswer, what: str, *values: Any) -> tuple[Any, Any]:
         """(truth, model); where the model has no such part, the picture stands for it."""
-        chosen = checked_look(*values)
+        chosen = look.look(*values)
         found = jobs.model_view(answer, what, chosen)
         return jobs.truth_view(answer, what, chosen), jobs.image_view(answer) if found is None else found
 
@@ -156,8 +154,11 @@ def build(services: Services) -> None:
     def lasting(answer: jobs.WorldAnswer) -> tuple[Any, ...]:
         """What does not depend on the view."""
         lines = jobs.snippet(answer, settings.device)
-        errors = table_html("The model against the truth, over all pixels", jobs.COLUMNS, answer.metrics)
-        return jobs.image_view(answer), errors, facts_html(answer.facts, answer.notes), lines
+        return jobs.image_view(answer), facts_html(answer.facts, answer.notes), lines
+
+    def errors(answer: jobs.WorldAnswer, *values: Any) -> str:
+        rows = answer.metrics(look.look(*values).score)
+        return table_html("The model against the truth, over all pixels", jobs.COLUMNS, rows)
 
     def fitting(sensor: str, kind: str, name: str) -> tuple[Any, ...]:
         """Controls that the sensor and the kind of scene have."""
@@ -174,11 +175,12 @@ def build(services: Services) -> None:
     result.predicted(run.click, predict, [*controls, model])
     result.examples(samples, example, [*controls, model], preset)
     result.first(tab_opened(), example)
-    result.drawn(lasting, [], [picture, metrics, summary, code])
+    result.drawn(lasting, [], [picture, summary, code])
+    result.drawn(errors, look.parts, [metrics], look.changes)
     result.drawn(pair, [what, *look.parts], [slider], [what.input, *look.changes])
     result.drawn_shape(jobs.shape_file, [], shape)
     result.drawn_files(jobs.write_files, [], files)
-    ruler.connect(result, lambda answer: answer.ahead)
+    ruler.connect(result, lambda answer: in_pictures(answer.ahead))
 
     def make_world(
         seed: float, kind: str, style: str, weather: str, sensor: str, time: float, fov: float, model: str

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from perception.drawing import canvas
+from perception.drawing.birds_eye import BirdsEye
 from perception.drawing.colors import color_of
 from perception.geometry import boxes3d as geometry
 from perception.geometry.cameras import Camera, Equirectangular
@@ -53,8 +54,12 @@ def draw_boxes3d(
     color: tuple[int, int, int] | None = None,
     labels: bool = True,
     thickness: int | None = None,
+    text_height: int | None = None,
 ) -> np.ndarray:
-    """Draw a camera-frame `Boxes3DResult` on (H, W, 3) uint8; the farthest first. color: one for all, by default one a class (or a track)."""
+    """Draw a camera-frame `Boxes3DResult` on (H, W, 3) uint8; the farthest first. color: one for all, by default one a class (or a track).
+
+    thickness of lines, text_height of labels: pixels, by default as they suit the picture at its own size.
+    """
     from perception.errors import InputError
 
     camera = camera or boxes.camera
@@ -64,7 +69,7 @@ def draw_boxes3d(
         )
     out = canvas.checked(image)
     thickness = thickness or max(1, round(min(out.shape[:2]) / 300))
-    size = max(9, canvas.font_size(out.shape) * 3 // 4)
+    size = text_height or max(9, canvas.font_size(out.shape) * 3 // 4)
     corners = geometry.corners(boxes.boxes.astype(np.float64), "camera")
     order = np.argsort(-np.linalg.norm(boxes.centres, axis=-1), kind="stable")
     tags = []
@@ -146,31 +151,26 @@ def draw_bev(
         shifted = boxes.boxes.copy()
         shifted[:, :3] -= shifted[:, :3].mean(0)
         boxes = replace(boxes, boxes=shifted)
-    half, near, far = extent or _reach(boxes, points, frame)
-    scale = height / (far - near)
-    width = int(np.clip(round(2 * half * scale), 64, 4 * height))
-    scale = min(scale, width / (2 * half))
-    out = np.full((height, width, 3), 24, np.uint8)
-
-    def pixel(xy: np.ndarray) -> np.ndarray:
-        return np.stack([width / 2 + xy[..., 0] * scale, height - (xy[..., 1] - near) * scale], -1)
-
-    _ground(out, pixel, half, near, far, scale)
+    view = BirdsEye(*(extent or _reach(boxes, points, frame)), height)
+    out = np.full((height, view.width, 3), 24, np.uint8)
+    _rings(out, view)
     if points is not None and len(points):
-        _points(out, pixel(_plane(np.asarray(points, np.float64), frame)), point_colors)
+        _points(out, view.pixels(_plane(np.asarray(points, np.float64), frame)), point_colors)
     for group, plain in ((reference, (235, 235, 235)), (boxes, None)):
         if group is not None and len(group):
-            _footprints(out, group, pixel, frame, plain, max(1, height // 400))
+            _footprints(out, group, view, frame, plain, max(1, height // 400))
     if ids and boxes is not None and boxes.track_ids is not None and len(boxes):
         size = max(9, height // 56)
-        for (x, y), number in zip(pixel(_plane(boxes.centres.astype(np.float64), frame)), boxes.track_ids, strict=True):
-            if number >= 0 and 0 <= x < width and 0 <= y < height:
+        middles = view.pixels(_plane(boxes.centres.astype(np.float64), frame))
+        for (x, y), number in zip(middles, boxes.track_ids, strict=True):
+            if number >= 0 and 0 <= x < view.width and 0 <= y < height:
                 canvas.write_text(out, f"#{number}", x + 4, y + 2, size, color=color_of(int(number)), back=None)
     return out
 
 
-def _ground(out: np.ndarray, pixel: Any, half: float, near: float, far: float, scale: float) -> None:
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if s * scale >= 56)
+def _rings(out: np.ndarray, view: BirdsEye) -> None:
+    half, near, far, pixel = view.half, view.near, view.far, view.pixels
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if s * view.scale >= 56)
     angle = np.linspace(0, 2 * math.pi, 97)
     rings = range(1, int(math.hypot(half, max(far, -near)) // step) + 1) if step < 10**9 else range(0)
     for ring in list(rings)[:200]:
@@ -178,11 +178,11 @@ def _ground(out: np.ndarray, pixel: Any, half: float, near: float, far: float, s
         canvas.polylines(out, pixel(circle)[None], (58, 58, 58))
     cross = np.array([[[-half, 0], [half, 0]], [[0, near], [0, far]]], np.float64)
     canvas.polylines(out, pixel(cross), (58, 58, 58))
-    size = max(9, out.shape[0] // 50)
+    size = max(12, out.shape[0] // 50)
     for ring in list(rings)[:200]:
         if ring * step < far:
             x, y = pixel(np.array([0.0, ring * step]))
-            canvas.write_text(out, f"{ring * step} m", x + 2, y - size, size, color=(150, 150, 150), back=None)
+            canvas.write_text(out, f"{ring * step} m", x + 2, y - size, size, color=(170, 170, 170), back=None)
     me = pixel(np.zeros(2)) + np.array([[0, -9], [-6, 6], [6, 6]])
     canvas.fill_polygon(out, me, (255, 255, 255))
 
@@ -195,10 +195,10 @@ def _points(out: np.ndarray, pixels: np.ndarray, colors: np.ndarray | None) -> N
 
 
 def _footprints(
-    out: np.ndarray, boxes: Any, pixel: Any, frame: str, plain: tuple[int, int, int] | None, thickness: int
+    out: np.ndarray, boxes: Any, view: BirdsEye, frame: str, plain: tuple[int, int, int] | None, thickness: int
 ) -> None:
     corners = geometry.corners(boxes.boxes.astype(np.float64), boxes.frame)
-    square = pixel(_plane(corners[:, :4], frame))
+    square = view.pixels(_plane(corners[:, :4], frame))
     centre = square.mean(1)
     front = square[:, [0, 3]].mean(1)
     for i in range(len(boxes)):
@@ -209,7 +209,7 @@ def _footprints(
         canvas.polylines(out, np.stack([centre[i], front[i]])[None], color, thickness)
         if boxes.velocity is not None and plain is None and np.isfinite(boxes.velocity[i]).all():
             flat = np.array([*boxes.velocity[i], 0.0])
-            tip = pixel(_plane(boxes.centres[i] + geometry.from_ground(flat, boxes.frame), frame))
+            tip = view.pixels(_plane(boxes.centres[i] + geometry.from_ground(flat, boxes.frame), frame))
             if np.linalg.norm(tip - centre[i]) > 3:
                 _arrow(out, centre[i], tip, (255, 255, 255))
 

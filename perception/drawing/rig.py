@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from perception.drawing import canvas
+from perception.drawing.birds_eye import BirdsEye
 from perception.drawing.boxes import draw_bev, draw_boxes3d
 from perception.geometry import boxes3d as geometry
 from perception.geometry import transforms
@@ -77,30 +78,28 @@ def draw_bev_of_rig(
     rig: Any, boxes: Any | None = None, *, reference: Any | None = None, extent: float = 52.0, height: int = 640
 ) -> np.ndarray:
     """Bird's-eye view with boxes, velocities, track ids and radar points; a radar point has a line for one second of its motion."""
-    points = rig.radar_points
+    points, view = rig.radar_points, view_of_rig(extent, height)
     out = draw_bev(
         boxes,
         points=None if points is None else points[:, :3],
         point_colors=None if points is None else np.tile(np.array([_RADAR], np.uint8), (len(points), 1)),
         reference=reference,
         frame="ego",
-        extent=(extent, -extent, extent),
+        extent=(view.half, view.near, view.far),
         height=height,
         ids=True,
     )
     if points is not None and len(points):
-        scale = out.shape[0] / (2 * extent)
-        middle = np.array([out.shape[1] / 2, out.shape[0] / 2])
-
-        def pixel(xy: np.ndarray) -> np.ndarray:
-            return middle + np.stack([-xy[:, 1], -xy[:, 0]], -1) * scale
-
         fast = np.hypot(points[:, 4], points[:, 5]) > 0.5
-        ends = points[fast, :2] + points[fast, 4:6]
-        lines = np.stack([pixel(points[fast, :2]), pixel(ends)], 1)
-        if len(lines):
-            canvas.polylines(out, lines.astype(np.float64), _RADAR)
+        ends = np.stack([points[fast, :2], points[fast, :2] + points[fast, 4:6]], 1).astype(np.float64)
+        if len(ends):
+            canvas.polylines(out, view.pixels(np.stack([-ends[..., 1], ends[..., 0]], -1)), _RADAR)
     return out
+
+
+def view_of_rig(extent: float, height: int) -> BirdsEye:
+    """The ground that `draw_bev_of_rig` shows: a square around the vehicle."""
+    return BirdsEye(extent, -extent, extent, height)
 
 
 def _around(rig: Any) -> list[int]:

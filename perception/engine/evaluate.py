@@ -13,7 +13,7 @@ from perception.engine.files import write_json
 from perception.engine.recipe import jsonable, load_recipe
 from perception.engine.runner import PerceptionRunner
 from perception.engine.schema import check_recipe
-from perception.errors import RecipeError, WeightsError
+from perception.errors import RecipeError, WeightsError, nearest
 
 
 def evaluate(
@@ -29,7 +29,8 @@ def evaluate(
     """Evaluate `checkpoint` on the recipe's ``test_dataloader`` with its ``test_evaluator``, and print the reports.
 
     Args:
-        checkpoint: a training checkpoint (its averaged weights), a run folder or its ``last_checkpoint``, a published folder, or ``"bundled"``.
+        checkpoint: a training checkpoint (its averaged weights), a run folder or its ``last_checkpoint``, a published folder, ``"bundled"``,
+            or the name of bundled weights.
         world_seed: seed of a generated test set: scenes that nobody has seen.
         json_path: write the metrics, what was evaluated and how there.
         show_dir: save the first predictions as pictures there.
@@ -101,26 +102,32 @@ def set_world_seed(dataset: dict[str, Any], seed: int) -> None:
 
 
 def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
-    """Return the path of `checkpoint`; ``"bundled"`` means the weights that the recipe's ``bundled`` names.
+    """Return the path of `checkpoint`: a path, the name of bundled weights, or ``"bundled"``, the weights that the recipe's ``bundled`` names.
 
     Raises `WeightsError` when they are not there.
     """
-    if str(checkpoint) != "bundled":
-        path = Path(checkpoint)
-        if not path.exists():
-            raise WeightsError(
-                f"checkpoint {path} does not exist; give a file of a run folder, a run folder, a published folder or 'bundled'"
-            )
-        return _newest_of(path)
     from perception.inference.zoo import BUNDLED
 
-    name = config.get("bundled")
-    if not name:
-        raise RecipeError(f"recipe {config['name']!r} names no bundled weights; give the path of a checkpoint")
-    folder = BUNDLED / name
-    if not (folder / "model.safetensors").is_file():
-        raise WeightsError(f"the bundled weights {name!r} are not in this installation; give the path of a checkpoint")
-    return folder
+    if str(checkpoint) == "bundled":
+        name = config.get("bundled")
+        if not name:
+            raise RecipeError(f"recipe {config['name']!r} names no bundled weights; give the path of a checkpoint")
+        folder = BUNDLED / name
+        if not (folder / "model.safetensors").is_file():
+            raise WeightsError(
+                f"the bundled weights {name!r} are not in this installation; give the path of a checkpoint"
+            )
+        return folder
+    path = Path(checkpoint)
+    if path.exists():
+        return _newest_of(path)
+    names = [folder.parent.name for folder in BUNDLED.glob("*/model.safetensors")]
+    if str(checkpoint) in names:
+        return BUNDLED / str(checkpoint)
+    raise WeightsError(
+        f"checkpoint {path} does not exist; give a file of a run folder, a run folder, a published folder, 'bundled' or the name of "
+        f"bundled weights.{nearest(str(checkpoint), names)}"
+    )
 
 
 def _newest_of(path: Path) -> Path:

@@ -33,7 +33,7 @@ TOP_KEYS = {
     "bundled": "name of the bundled weights that belong to the recipe",
     "name": "name of the run",
     "work_dir": "run folder",
-    "load_from": "weights to start from: a checkpoint, a run folder, a published folder, or 'bundled'",
+    "load_from": "weights to start from: a checkpoint, a run folder, a published folder, 'bundled' or a bundled name",
     "load_partly": "True to take from load_from what fits and to report the rest, for other heads or classes",
     "seed": "seed of everything",
     "deterministic": "True for deterministic GPU kernels",

@@ -187,6 +187,25 @@ def points_in_boxes(points: Any, boxes: Any, frame: str, margin: float = 0.0) ->
     return (along <= half[:, 0]) & (across <= half[:, 1]) & (abs(offset[..., 2]) <= half[:, 2])
 
 
+def ray_entries(rays: np.ndarray, boxes: np.ndarray, frame: str) -> np.ndarray:
+    """(N, 3) rays from the origin and (M, 7) boxes in one frame -> (N, M) float64: how many times its ray the first point on each box is away.
+
+    Infinite where the ray misses the box, and for boxes that hold the origin.
+    """
+    _check(boxes)
+    cos, sin = _cos_sin(boxes[:, 6].astype(np.float64))
+
+    def turned(vectors: np.ndarray) -> np.ndarray:
+        a, b, up = np.moveaxis(to_ground(vectors.astype(np.float64), frame), -1, 0)
+        return np.stack([a * cos + b * sin, b * cos - a * sin, up + 0 * cos], -1)
+
+    start, step = turned(-boxes[:, :3]), turned(rays[:, None])  # (M, 3) and (N, M, 3), along the boxes' own axes
+    step = np.where(np.abs(step) < 1e-12, 1e-12, step)
+    near, far = ((side * boxes[:, 3:6] / 2 - start) / step for side in (-1, 1))
+    enter, leave = np.minimum(near, far).max(-1), np.maximum(near, far).min(-1)
+    return np.where((enter > 0) & (enter <= leave), enter, np.inf)
+
+
 def clipped_edges(boxes: np.ndarray, near: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """The 12 edges of camera-frame boxes, cut at the plane z = near, metres.
 

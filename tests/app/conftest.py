@@ -46,7 +46,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, app_address: str) -> Iterator[Callable[..., Any]]:
-    """``visit(width, scheme)`` opens the page as a new visitor. At the end the test fails for console errors and requests to other hosts."""
+    """``visit(width)`` opens the page as a new visitor. At the end the test fails for console errors and requests to other hosts."""
     contexts, errors, foreign, late = [], [], [], []
     own = (app_address, "data:", "blob:", "about:")
 
@@ -57,9 +57,9 @@ def visit(browser: Any, app_address: str) -> Iterator[Callable[..., Any]]:
         asked_late = "/upload_progress" in message.location.get("url", "")
         (late if asked_late else errors).append(message.text)
 
-    def open_page(width: int = 1440, scheme: str = "light") -> Any:
+    def open_page(width: int = 1440) -> Any:
         height = 1000 if width > 640 else 844
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme))
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, color_scheme="light"))
         tab = contexts[-1].new_page()
         tab.set_default_timeout(LONG)
         tab.on("console", console)

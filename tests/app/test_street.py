@@ -15,7 +15,7 @@ from perception.errors import InputError
 from perception.geometry import Pinhole
 from perception.inference import load
 from perception.io import write_image
-from perception.results import Boxes3DResult, Prediction
+from perception.results import Boxes3DResult, DepthResult, Prediction
 from tests.app import tiny_models
 
 CAMERA = Pinhole(300.0, 300.0, 200.0, 60.0, 400, 140)
@@ -54,6 +54,23 @@ def test_the_table_speaks_in_metres_and_degrees(result: Prediction) -> None:
     assert rows[0] == ["Car", 0.9, 12.6, 12.0, 4.0, 4.0, 1.8, 1.5, 0]
     assert rows[1][3:5] == [20.0, -5.0] and abs(rows[1][-1]) == 180
     assert street.table(result, 0.1)[2][-1] == 90  # looks to the right
+
+
+def test_clicks_are_measured_on_the_boxes_and_on_the_models_own_depth(result: Prediction) -> None:
+    """The cars' rears are 10 m and 18 m ahead, in their middle: 300 px of focal length put them there."""
+    right, left, road = (319.5, 89.5), (116.2, 76.2), (200.0, 130.0)
+    image, say = street.measured(result, 0.3)
+    assert (image == street.image_view(result, 0.3)).all()
+    away = 10 * np.linalg.norm([119.5 / 300, 29.5 / 300, 1])  # through the middle of the pixel
+    assert say([right]) == f"depth 10.00 m, {away:.2f} m from the camera, at (319, 89), on a box (Car)"
+    assert say([left]).startswith("depth 18.00 m, ")
+    metres = float(say([right, left]).split(" m between")[0])
+    assert metres == pytest.approx(np.hypot(9, 8), abs=0.05)
+    assert say([road]) == "no depth there" and street.measured(result, 0.7)[1]([left]) == "no depth there"
+    own = DepthResult(np.full((140, 400), 25, np.float32), camera=CAMERA)
+    _, say = street.measured(result.with_parts(depth=own), 0.3)
+    assert say([road]).startswith("depth 25.00 m, ") and "box" not in say([road])
+    assert say([right]).startswith("depth 10.00 m, ")  # a box is finer than the coarse depth behind it
 
 
 def test_files_hold_what_is_shown(result: Prediction, tmp_path: Path) -> None:

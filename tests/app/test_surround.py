@@ -11,6 +11,7 @@ import pytest
 from app.jobs import surround
 from app.jobs.surround import MODEL, TRUTH
 from perception.errors import InputError
+from perception.geometry import transforms
 from perception.inference import load
 from perception.results import RigPrediction
 from tests.app import tiny_models
@@ -83,6 +84,35 @@ def test_views_show_boxes_and_radar(perfect) -> None:
     assert bev.shape == (640, 640, 3) and (bev == (255, 140, 0)).all(2).sum() > 20  # radar
     rows = surround.table(perfect, 1, 0.3, TRUTH)
     assert [row[3] for row in rows] == sorted(row[3] for row in rows) and rows[0][1].startswith("#")
+
+
+def test_clicks_from_above_are_metres_around_the_vehicle(perfect) -> None:
+    """Every object is where the world has it: ahead is up, left is left, as in the pictures of the cameras."""
+    image, say = surround.measured(perfect, 1, 0.3, TRUTH)
+    assert image.shape == (640, 640, 3)
+    truth, front = perfect.scene.truth[1], perfect.scene.rigs[1].cameras[0]
+    assert front.name == "CAM_FRONT"
+    seen, far = front.camera.project(transforms.apply(transforms.inverse(front.ego_from_camera), truth.centres))
+    clicks = 320 + np.array([-1, -1]) * truth.centres[:, [1, 0]] * (640 / 104) - 0.5  # 104 m across
+    near, inside = np.abs(truth.centres[:, :2]).max(1) < 50, (far > 1) & (np.abs(seen[:, 0] - 132) < 100)
+    assert near.sum() > 8 and (near & inside).sum() > 2
+    for i in np.flatnonzero(near):
+        text = say([tuple(clicks[i])])
+        name, away, ahead, side = text.replace(":", ",").split(", ")
+        x, y, _ = truth.centres[i]
+        assert name == f"{truth.names[i]} #{truth.track_ids[i]}"
+        assert float(away.split()[0]) == pytest.approx(np.hypot(x, y), abs=0.06)
+        assert ahead == f"{abs(x):.1f} m {'ahead' if x >= 0 else 'behind'}"
+        assert side == f"{abs(y):.1f} m to the {'right' if y <= 0 else 'left'}"
+        if inside[i]:
+            assert ("right" in side) == (seen[i, 0] > front.camera.cx)
+    one, other = np.flatnonzero(near)[:2]
+    metres = np.linalg.norm((truth.centres[one] - truth.centres[other])[:2])
+    assert say([tuple(clicks[one]), tuple(clicks[other])]).startswith(f"{metres:.1f} m between {truth.names[one]} #")
+    ground = surround.measured(perfect, 1, 1.1, MODEL)[1]  # no box is that sure
+    assert ground([(320, 320), (320, 0)]) == (
+        "52.0 m between the ground 0.1 m behind, 0.1 m to the right and the ground 51.9 m ahead, 0.1 m to the right"
+    )
 
 
 def test_files_can_be_uploaded_again(perfect, tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ import pytest
 
 from app.jobs import video as jobs
 from app.jobs.looks import Look
-from app.jobs.photo import shape_file
-from app.jobs.ruler import depth_at
 from perception.errors import InputError
 from perception.io import stream
 from perception.io.images import read_png
@@ -196,27 +194,53 @@ def test_layouts_are_checked(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
 
 
 class Boxes(Steps):
-    """A model of boxes alone: a car that comes nearer."""
+    """A model of boxes, with a coarse depth beside them as MonoDETR has it: a car that comes nearer."""
 
     tasks = ("boxes3d",)
 
     def __call__(self, image, camera=None, **_):
-        self.calls += 1
-        car = np.array([[0, 1, 20 - self.calls, 4, 1.8, 1.5, 0]])
-        boxes = Boxes3DResult(car, [0], [0.9], class_names=("Car",), camera=camera)
-        return Prediction(boxes3d=boxes, image=image, camera=camera, model=self.name)
+        found = super().__call__(image, camera)
+        car = np.array([[0, 0, 22 - self.calls, 4, 1.8, 1.5, np.pi / 2]])
+        return found.with_parts(boxes3d=Boxes3DResult(car, [0], [0.9], class_names=("Car",), camera=camera))
 
 
 def test_a_clip_of_boxes(tmp_path: Path) -> None:
-    answer = jobs.predict_video(clip(tmp_path / "in.mp4", 3, (96, 320)), Boxes(), fresh(tmp_path / "frames"))
+    """Boxes are what is drawn, measured and shaped, at any score without the model; the depth beside them is among the files."""
+    model = Boxes()
+    answer = jobs.predict_video(clip(tmp_path / "in.mp4", 3, (96, 320)), model, fresh(tmp_path / "frames"))
     look = jobs.look_of(answer)
-    assert answer.range == (0.0, 0.0)  # no metres to colour
-    views = [jobs.frame_view(answer, number, look) for number in range(3)]
-    assert all((view != jobs.frame_of(answer, n).image).any() for n, view in enumerate(views))  # the boxes are drawn
+    assert answer.range == (0.0, 0.0) and answer.score == look.score > 0  # no metres to colour
+    for number in range(3):
+        view, picture = jobs.frame_view(answer, number, look), jobs.frame_of(answer, number).image
+        assert 0 < (view != picture).any(2).mean() < 0.3
+        assert (jobs.frame_view(answer, number, Look(score=0.95)) == picture).all()
+        assert jobs.measured(answer, number, look)[1]([(160, 48)]).startswith(f"depth {19 - number:.2f} m")
+    assert "Car" not in jobs.measured(answer, 0, Look(score=0.95))[1]([(160, 48)])
+    assert jobs.shape_file(answer, 0, look, tmp_path).name == "street.glb"
     assert len(list(stream(jobs.draw_video(answer, look, tmp_path)))) == 3
+    assert model.calls == 3
     with zipfile.ZipFile(jobs.write_frames(answer, look, tmp_path)) as bundle:
-        distances = [json.loads(bundle.read(f"result/{i:06d}.json"))["boxes"][0]["center"][2] for i in range(3)]
-    assert distances == [19, 18, 17]
+        distances = [json.loads(bundle.read(f"boxes3d/{i:06d}.json"))["boxes"][0]["center"][2] for i in range(3)]
+        assert {"depth/000002.png", "preview/000002.png"} <= set(bundle.namelist())
+    assert distances == [21, 20, 19]
+
+
+def test_one_archive_holds_the_clip_and_everything_of_one_frame(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
+    archive, movie = jobs.write_files(answer, 2, jobs.look_of(answer), jobs.DEPTH_ONLY, tmp_path)
+    with zipfile.ZipFile(archive) as bundle:
+        names = bundle.namelist()
+        assert bundle.testzip() is None and bundle.read("result.mp4") == movie.read_bytes()
+    assert len(names) == len(set(names)) and {"preview/000006.png", "clip.json"} <= set(names)
+    assert {f"frame_000002/{name}" for name in ("depth.npy", "depth.png", "points.ply", "mesh.glb")} <= set(names)
+
+
+def test_the_camera_is_read_out_of_the_first_frame(tmp_path: Path) -> None:
+    from app.jobs.cameras import CameraEntry
+
+    frame = jobs.first_frame(clip(tmp_path / "in.mp4", 2))
+    assert frame.size == (160, 96) and "160 x 96 px" in CameraEntry().text(frame)
+    with pytest.raises(InputError, match="pixels"):
+        jobs.first_frame(tmp_path / "in.mp4", max_pixels=1000)
 
 
 def test_a_frame_is_measured_and_shaped_like_a_photo(answer: jobs.VideoAnswer, tmp_path: Path) -> None:
@@ -224,6 +248,7 @@ def test_a_frame_is_measured_and_shaped_like_a_photo(answer: jobs.VideoAnswer, t
     assert frame.image.shape == (96, 160, 3) and frame.camera == answer.camera
     expected = np.linspace(2, 20, 96 * 160).reshape(96, 160) / 1.4
     np.testing.assert_allclose(frame.depth.depth, expected, atol=6e-4)  # kept in millimetres
-    assert depth_at(frame, (80, 48)).startswith(f"depth {frame.depth.depth[48, 80]:.2f} m")
-    assert shape_file(frame, Look(), tmp_path, "Mesh").exists()
+    text = jobs.measured(answer, 3, Look())[1]([(80, 48)])
+    assert text.startswith(f"depth {frame.depth.depth[48, 80]:.2f} m")
+    assert jobs.shape_file(answer, 3, Look(), tmp_path).exists()
     assert (jobs.frame_of(answer, 99).image == jobs.frame_of(answer, 6).image).all()  # there is no later one

@@ -66,7 +66,7 @@ def test_a_model_answers_in_the_same_colours(room) -> None:
 def test_the_bundled_model_is_better_than_nothing(room) -> None:
     name = next(row.name for row in list_models("depth") if row.bundled)
     answer = world.make_world(Order(3, "room"), [predictor(name, "cpu")])
-    values = {name: value for name, value, _ in answer.metrics}
+    values = {name: value for name, value, _ in answer.metrics()}
     assert float(values["AbsRel, as it is"]) < 0.6 and float(values["Classes, pixels right"].rstrip("%")) > 30
 
 
@@ -107,11 +107,16 @@ def test_orders_that_cannot_be_filled_get_a_sentence(changes: dict, expected: st
         Order(**changes)
 
 
-def test_the_snippet_makes_the_same_scene_and_the_same_answer(tmp_path: Path, monkeypatch) -> None:
+def test_boxes_at_any_score_and_the_snippet_that_makes_the_same_answer(tmp_path: Path, monkeypatch) -> None:
     import perception
 
     models = {name: predictor(name, "cpu") for name in ("dpt-world-tiny", "monodetr-world-tiny")}
     answer = world.make_world(Order(4, time=0.5, fov=60.0), list(models.values()))
+    counted = [answer.metrics(score)[-1] for score in (0.0, answer.score, 1.0)]  # drawn again without the model
+    found = [int(row[1].split(" of ")[0]) for row in counted]
+    assert found[0] >= found[1] >= found[2] == 0 and counted[1][2].endswith("0.3 or more")
+    views = [world.model_view(answer, "Boxes", Look(score=score)) for score in (0.0, 1.0)]
+    assert (views[0] != views[1]).any() and (views[1] == world.image_view(answer)).all()
     monkeypatch.setattr(perception, "load", lambda name, device: models[name])
     monkeypatch.chdir(tmp_path)
     exec(world.snippet(answer, "cpu"), {})

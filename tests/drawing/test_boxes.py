@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perception.drawing import draw_bev, draw_boxes3d
+from perception.drawing.birds_eye import BirdsEye
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
 from perception.results import Boxes3DResult
@@ -100,6 +101,15 @@ def test_birds_eye_view_shows_forward_up_and_right_right(frame: str) -> None:
         points=points, point_colors=np.array([[1, 254, 3]], np.uint8), frame=frame, extent=(10, 0, 40), height=400
     )
     np.testing.assert_allclose(located((dot == (1, 254, 3)).all(-1)), [150, 200], atol=1)
+
+
+def test_birds_eye_view_goes_from_metres_to_pixels_and_back() -> None:
+    view = BirdsEye(half=10, near=-5, far=35, height=400)
+    assert view.width == 200 and view.scale == 10
+    np.testing.assert_allclose(view.pixels(np.array([[0.0, 0.0], [3.0, 5.0]])), [[100, 350], [130, 300]])
+    ground = np.random.default_rng(0).uniform(-9, 30, (50, 2))
+    for odd in (view, BirdsEye(1, 0, 300, 90), BirdsEye(500, -3, 7, 50)):  # the last two have a width at its limits
+        np.testing.assert_allclose(odd.ground(odd.pixels(ground)), ground, atol=1e-9)
 
 
 def test_birds_eye_view_of_velocity_reference_points_and_nothing() -> None:

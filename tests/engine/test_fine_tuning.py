@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perception.engine.evaluate import find_weights
 from perception.engine.recipe import load_recipe
 from perception.engine.schema import check_recipe
 from perception.errors import RecipeError, WeightsError
@@ -54,6 +55,12 @@ def test_weights_that_are_not_there_are_an_error_before_the_run_folder_is_made(t
     assert code != 0 and "names no bundled weights" in text
     with pytest.raises(RecipeError, match="load_partly = True needs load_from"):
         check_recipe(load_recipe(RECIPE, ["load_partly=True"]))
+
+
+def test_bundled_weights_are_found_by_name() -> None:
+    assert (find_weights({"name": "any"}, "dpt-world-tiny") / "model.safetensors").is_file()
+    with pytest.raises(WeightsError, match="dpt-word-tiny does not exist.* Did you mean 'dpt-world-tiny'"):
+        find_weights({"name": "any"}, "dpt-word-tiny")
 
 
 def test_the_fit_names_every_difference() -> None:

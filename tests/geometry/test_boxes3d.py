@@ -92,6 +92,26 @@ def test_points_in_boxes(frame: str) -> None:
     assert boxes3d.points_in_boxes(beyond[0], boxes[:1], frame, margin=0.01).all()
 
 
+@pytest.mark.parametrize("frame", ["camera", "ego"])
+def test_rays_enter_boxes_at_their_surface(frame: str) -> None:
+    boxes = random_boxes(6)
+    rays = np.concatenate([boxes[:, :3], -boxes[:, :3], np.random.default_rng(2).normal(size=(200, 3))])
+    found = boxes3d.ray_entries(rays, boxes, frame)
+    assert (found[:6].diagonal() < 1).all() and np.isinf(found[6:12].diagonal()).all()  # towards it, and away from it
+    for box in range(6):
+        hit = np.isfinite(found[:, box])
+        before, after = (rays[hit] * (found[hit, box, None] * factor) for factor in (1 - 1e-6, 1 + 1e-6))
+        assert boxes3d.points_in_boxes(after, boxes[[box]], frame, margin=1e-9).all()
+        assert not boxes3d.points_in_boxes(before, boxes[[box]], frame).any()
+        steps = np.linspace(0, 50, 501)[1:, None]
+        missed = [boxes3d.points_in_boxes(ray * steps, boxes[[box]], frame, margin=-0.05).any() for ray in rays[~hit]]
+        assert not any(missed)
+    around = np.array([[0.1, 0.2, 0.3, 4, 4, 4, 0.5]])
+    assert np.isinf(boxes3d.ray_entries(rays, around, frame)).all()  # the origin is inside
+    straight = boxes3d.ray_entries(np.array([[0.0, 0, 1]]), np.array([[0.0, 0, 10, 4, 2, 6, np.pi / 2]]), frame)
+    assert straight[0, 0] == pytest.approx(8 if frame == "camera" else 7)
+
+
 def test_image_boxes_are_cut_at_the_near_plane_and_the_picture() -> None:
     camera = Pinhole.from_fov(200, 100, horizontal_degrees=90)
     boxes = np.array(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.jobs.surround.answer import MODEL, TRUTH, SurroundAnswer, predict_surround
 from app.jobs.surround.files import snippet, write_files
+from app.jobs.surround.measure import measured
 from app.jobs.surround.scenes import GRID, MAX_MOMENTS, MAX_SEED, MOMENTS, Scene, uploaded_scene, world_scene
 from app.jobs.surround.views import bev_view, cameras_view, pictures_view, shape_file, trails
 from app.jobs.surround.words import COLUMNS, facts, found_share, notes, summary, table
@@ -22,6 +23,7 @@ __all__ = [
     "cameras_view",
     "facts",
     "found_share",
+    "measured",
     "notes",
     "pictures_view",
     "predict_surround",

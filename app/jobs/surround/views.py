@@ -10,7 +10,7 @@ from app.jobs.shapes import rig_scene
 from app.jobs.surround.answer import MODEL, SurroundAnswer
 from perception.drawing import canvas
 from perception.drawing.colors import color_of
-from perception.drawing.rig import draw_bev_of_rig, draw_cameras
+from perception.drawing.rig import draw_bev_of_rig, draw_cameras, view_of_rig
 from perception.geometry import transforms
 
 EXTENT = 52.0  # metres to each side from above
@@ -35,9 +35,9 @@ def bev_view(answer: SurroundAnswer, moment: int, score: float, side: str, heigh
     rig = answer.scene.rigs[moment]
     reference = answer.scene.truth[moment] if side == MODEL and answer.scene.truth is not None else None
     out = draw_bev_of_rig(rig, boxes, reference=reference, extent=EXTENT, height=height)
+    view = view_of_rig(EXTENT, height)
     for number, line in trails(answer, moment, score, side).items():
-        pixels = np.array([out.shape[1] / 2, height / 2]) - line[:, [1, 0]] * (height / (2 * EXTENT))
-        canvas.polylines(out, pixels[None], color_of(number), 2)
+        canvas.polylines(out, view.pixels(line[:, ::-1] * [-1, 1])[None], color_of(number), 2)
     return out
 
 

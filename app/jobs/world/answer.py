@@ -13,7 +13,7 @@ import numpy as np
 
 from app.jobs.common import Facts, Say, halved_where_too_large, megabytes, model_facts, silent
 from app.jobs.looks import range_of
-from app.jobs.world.errors import measured
+from app.jobs.world.errors import LEAST_SCORE, measured, objects_found
 from app.jobs.world.order import Order
 from perception.inference import Predictor
 
@@ -35,7 +35,7 @@ class WorldAnswer:
     truths: Sequence[Any]
     results: Sequence[Any] | None
     models: tuple[str, ...]
-    metrics: list[list[str]]
+    pixel_errors: list[list[str]]
     facts: Facts
     notes: tuple[str, ...] = ()
     divisor: int = 1
@@ -57,10 +57,19 @@ class WorldAnswer:
 
     @property
     def ahead(self) -> dict[str, Any]:
-        """The truth of the camera that looks ahead (or of the panorama), and what the model found there."""
+        """The truth of the camera that looks ahead (or of the panorama), and what the model found there, without boxes: surfaces are to be measured."""
         number = self.names.index("CAM_FRONT") if "CAM_FRONT" in self.names else 0
-        found = {} if self.results is None else {"Model": self.results[number]}
-        return {"Truth": self.truths[number], **found}
+        found = {"Truth": self.truths[number]} | ({} if self.results is None else {"Model": self.results[number]})
+        return {name: one.with_parts(boxes3d=None) for name, one in found.items()}
+
+    @property
+    def score(self) -> float | None:
+        """Least score of the boxes shown at first; None where no model found any."""
+        return LEAST_SCORE if any(result.boxes3d is not None for result in self.results or ()) else None
+
+    def metrics(self, score: float = LEAST_SCORE) -> list[list[str]]:
+        """Rows (what, value, meaning) of the model's errors; boxes below `score` do not count."""
+        return [*self.pixel_errors, *objects_found(self.truths, self.results or (), score)]
 
 
 def make_world(order: Order, models: Sequence[Predictor] = (), say: Say = silent) -> WorldAnswer:
@@ -92,7 +101,7 @@ def _made(order: Order, models: Sequence[Predictor], divisor: int, say: Say) -> 
         ("Objects in view", str(sum(len(truth.boxes3d) for truth in truths))),
         ("Rendered in", f"{time.perf_counter() - start:.2f} s"),
     ]
-    names, results, metrics = [frame.name for frame in frames], None, []
+    names, results, errors = [frame.name for frame in frames], None, []
     if models:
         start, results = time.perf_counter(), []
         for number, truth in enumerate(truths):
@@ -100,9 +109,9 @@ def _made(order: Order, models: Sequence[Predictor], divisor: int, say: Say) -> 
             results.append(_predicted(truth, models))
         facts += model_facts(models[0], time.perf_counter() - start)
         say(0.85, "Measuring")
-        metrics = measured(truths, results)
+        errors = measured(truths, results)
     notes = tuple(dict.fromkeys(note for result in results or () for note in result.notes))
-    return WorldAnswer(order, names, truths, results, tuple(model.name for model in models), metrics, facts, notes)
+    return WorldAnswer(order, names, truths, results, tuple(model.name for model in models), errors, facts, notes)
 
 
 def _world(order: Order) -> Any:

@@ -9,11 +9,11 @@ import numpy as np
 
 COLUMNS = ("Error", "Value", "Meaning")
 NEAR = 2.0  # metres: a found object this close to a true one counts as it
-LEAST_SCORE = 0.3  # boxes below are neither counted nor drawn
+LEAST_SCORE = 0.3  # boxes below are neither counted nor drawn at first
 
 
 def measured(truths: Sequence[Any], results: Sequence[Any]) -> list[list[str]]:
-    """Rows (what, value, meaning) of the errors over all pictures together."""
+    """Rows (what, value, meaning) of the errors of depth, normals and classes over all pictures together."""
     from perception.evaluation.depth import DepthEvaluator
     from perception.evaluation.normals import NormalsEvaluator
     from perception.evaluation.segmentation import SemanticEvaluator
@@ -42,11 +42,16 @@ def measured(truths: Sequence[Any], results: Sequence[Any]) -> list[list[str]]:
         found = _evaluated(classes, samples, [result.segmentation.semantic for result in results])
         rows.append(["Classes, mIoU", f"{found['miou']:.1%}", "mean overlap of the classes that occur; 100 % is best"])
         rows.append(["Classes, pixels right", f"{found['pixel_accuracy']:.1%}", "100 % is best"])
-    if all(result.boxes3d is not None for result in results):
-        hit, true = (sum(values) for values in zip(*map(_boxes_found, truths, results), strict=True))
-        meaning = f"true boxes with a found one within {NEAR:g} m, any class, score above {LEAST_SCORE:g}"
-        rows.append(["Objects found", f"{hit} of {true}", meaning])
     return rows
+
+
+def objects_found(truths: Sequence[Any], results: Sequence[Any], score: float = LEAST_SCORE) -> list[list[str]]:
+    """The row (what, value, meaning) of the boxes with at least that score; none where the model finds no boxes."""
+    if not results or any(result.boxes3d is None for result in results):
+        return []
+    hit, true = np.sum([_boxes_found(*pair, score) for pair in zip(truths, results, strict=True)], 0)
+    meaning = f"true boxes with a found one within {NEAR:g} m, any class, score of {score:g} or more"
+    return [["Objects found", f"{hit} of {true}", meaning]]
 
 
 def _evaluated(evaluator: Any, samples: Sequence[dict[str, Any]], parts: Sequence[Any]) -> dict[str, float]:
@@ -68,10 +73,10 @@ def _sample(truth: Any, number: int) -> dict[str, Any]:
     }
 
 
-def _boxes_found(truth: Any, result: Any) -> tuple[int, int]:
+def _boxes_found(truth: Any, result: Any, score: float) -> tuple[int, int]:
     from perception.tracking.greedy import nearest_free
 
-    found = result.boxes3d.above(LEAST_SCORE).sorted()
+    found = result.boxes3d.above(score).sorted()
     apart = np.linalg.norm(found.centres[:, None] - truth.boxes3d.centres[None], axis=-1).astype(np.float64)
     apart[apart > NEAR] = np.inf
     return int((nearest_free(apart) >= 0).sum()), len(truth.boxes3d)

@@ -16,7 +16,7 @@ def summary(answer: WorldAnswer) -> dict[str, Any]:
         "order": dataclasses.asdict(answer.order),
         **{name.lower(): value for name, value in answer.facts},
         "notes": list(answer.notes),
-        "metrics": {name: value for name, value, _ in answer.metrics},
+        "metrics": {name: value for name, value, _ in answer.metrics()},
     }
 
 

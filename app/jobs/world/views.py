@@ -37,7 +37,7 @@ def model_view(answer: WorldAnswer, what: str, look: Look | None = None) -> np.n
 
 def _suited(answer: WorldAnswer) -> Look:
     near, far = answer.range
-    return Look(near=near, far=far)
+    return Look(near=near, far=far, score=LEAST_SCORE)
 
 
 def _drawn(what: str, truth: Any, shown: Any, look: Look) -> np.ndarray | None:
@@ -45,7 +45,7 @@ def _drawn(what: str, truth: Any, shown: Any, look: Look) -> np.ndarray | None:
         return depth_view(shown, look)
     if what == "Boxes":
         boxes = shown.boxes3d
-        return None if boxes is None else draw_boxes3d(truth.image, boxes.above(LEAST_SCORE), truth.camera)
+        return None if boxes is None else draw_boxes3d(truth.image, boxes.above(look.score), truth.camera)
     part = {"Normals": shown.normals, "Segments": shown.segmentation}.get(what)
     return None if part is None else part.preview(truth.image)
 

@@ -223,6 +223,7 @@ def prerender(
             raise DatasetError(
                 f"rendering to {folder} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there"
             )
+        _refuse_while_imported(folder)
         bar = Bar(len(plan), progress)
         with _locked(folder, bar.say):
             _clean(folder)
@@ -234,6 +235,15 @@ def prerender(
             _fill(folder, plan, missing, workers, bar)
         bar.close()
     return PrerenderedWorld(folder)
+
+
+def _refuse_while_imported(folder: Path) -> None:
+    """A spawned worker imports the script that spawned it; without a guard it would come here and wait for its parent's lock for ever."""
+    if getattr(current_process(), "_inheriting", False):
+        raise DatasetError(
+            f"a script renders to {folder} while its own rendering process imports it; "
+            'put its calls under `if __name__ == "__main__":`, or pass workers=1'
+        )
 
 
 def _clean(folder: Path) -> None:
@@ -273,8 +283,8 @@ def _fill(folder: Path, plan: Plan, missing: list[int], workers: int | None, bar
                 bar.update(done + counter.value)
         except BrokenProcessPool as error:
             raise DatasetError(
-                f"a rendering process died (out of memory, killed, or for the reason above) in {folder}; run again with fewer workers than {workers}, "
-                "finished blocks are kept"
+                f"a rendering process died (out of memory, or killed) in {folder}; see what it printed above, or run again with fewer "
+                f"workers than {workers}; finished blocks are kept"
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
