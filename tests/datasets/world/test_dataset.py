@@ -22,6 +22,7 @@ from perception.datasets.world.dataset import SizeBatches
 from perception.datasets.world.plan import Plan, make_plan
 from perception.errors import DatasetError, InputError, RecipeError
 
+ROOT = Path(__file__).resolve().parents[3]
 TINY = Plan(kind="mixed", scenes=4, size=(48, 64), views_per_scene=2, block=1, wide_share=0.25)  # 4 blocks
 
 
@@ -231,3 +232,21 @@ def test_normals_and_boxes_survive_the_cache(cache):
     length = np.linalg.norm(record["normals"].astype(float) / 127, axis=-1)
     assert np.abs(length[record["depth"] > 0] - 1).max() < 0.02
     assert len(record["boxes"].attribute) == len(record["boxes"])
+
+
+def test_a_script_without_a_guard_is_told_so_and_does_not_wait_for_itself(tmp_path: Path) -> None:
+    """Rendering processes import the script that started them; one that renders again there would wait for its parent for ever."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from perception.datasets.world.cache import prerender\n"
+        f"prerender({str(tmp_path / 'cache')!r}, kind='room', seeds=(0, 1), size=(24, 32), block=1, workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode != 0 and "below `if __name__ == '__main__':`" in done.stderr
+    assert "see what it printed above" in done.stderr
