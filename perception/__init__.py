@@ -12,7 +12,21 @@ Names are imported when they are first used, so ``import perception`` costs mill
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
+    from perception.datasets.world import World as World
+    from perception.errors import PerceptionError as PerceptionError
+    from perception.geometry import Equirectangular as Equirectangular
+    from perception.geometry import Pinhole as Pinhole
+    from perception.geometry.rig import Rig as Rig
+    from perception.inference import Predictor as Predictor
+    from perception.inference import list_models as list_models
+    from perception.inference import load as load
+    from perception.inference.hub import from_pretrained as from_pretrained
+    from perception.io import load_image as load_image
+    from perception.models.backbones import list_backbones as list_backbones
+    from perception.results import Prediction as Prediction
 
 __version__ = "0.1.0"
 
@@ -22,6 +36,8 @@ _LAZY = {
     "from_pretrained": "perception.inference.hub",
     "list_backbones": "perception.models.backbones",
     "load_image": "perception.io",
+    "Predictor": "perception.inference",
+    "Prediction": "perception.results",
     "Pinhole": "perception.geometry",
     "Equirectangular": "perception.geometry",
     "Rig": "perception.geometry.rig",

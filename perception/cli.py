@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     predict = commands.add_parser(
-        "predict", help="predict pictures, folders of pictures or videos and save the results"
+        "predict", help="predict pictures, folders of pictures or videos (as prediction.mp4) and save the results"
     )
     predict.add_argument(
         "inputs",
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--baseline", type=float, metavar="METRES", help="between the cameras of a stereo pair: also gives metric depth"
     )
+    predict.add_argument("--every", type=int, default=1, metavar="N", help="of videos: each n-th frame (default: 1)")
     predict.add_argument(
         "--trust-checkpoint", action="store_true", help="allow a checkpoint to run code; only for your own files"
     )
@@ -124,6 +125,7 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference import load
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
+    from perception.io.video import frame_rate
 
     warnings.filterwarnings("ignore", "a panorama of 360 x 180", UserWarning)  # the same sentence is printed as a note
 
@@ -176,8 +178,9 @@ def _predict(options: argparse.Namespace) -> int:
     for file in videos:
         place = folder / names[file]
         place.mkdir(parents=True, exist_ok=True)
-        with VideoWriter(place / "prediction.mp4") as writer:
-            for count, result in enumerate(model.stream(file, camera, fov=options.fov), 1):
+        rate = (frame_rate(file) or 10.0) / max(options.every, 1)
+        with VideoWriter(place / "prediction.mp4", rate) as writer:
+            for count, result in enumerate(model.stream(file, camera, fov=options.fov, every=options.every), 1):
                 writer.write(result.preview())
                 print(f"\r{file}: {count} frames", end="", flush=True)
         print(f" -> {place / 'prediction.mp4'}")

@@ -26,6 +26,10 @@ class RecipeError(PerceptionError):
     """A recipe or an option that does not exist or does not fit."""
 
 
+class OutputError(PerceptionError, OSError):
+    """A file that cannot be written: a folder without permission, a full disk. Whatever was there before is whole."""
+
+
 class TrainingError(PerceptionError):
     """A training or evaluation run that cannot go on: numbers that are not finite, a dead worker, a full disk."""
 

@@ -195,14 +195,10 @@ def main(arguments: list[str] | None = None) -> int:
         metrics, report = options.body(options)
         print(report)
         if options.json:
-            from perception.errors import InputError
             from perception.io.atomic import atomic_write
 
-            try:
-                with atomic_write(options.json) as file:
-                    file.write((json.dumps(plain(metrics), indent=1) + "\n").encode())
-            except OSError as error:
-                raise InputError(f"{options.json!r} cannot be written: {error.strerror or error}") from error
+            with atomic_write(options.json) as file:
+                file.write((json.dumps(plain(metrics), indent=1) + "\n").encode())
         return 0
 
     return run_command(body)

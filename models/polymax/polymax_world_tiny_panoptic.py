@@ -12,7 +12,7 @@ model = dict(
 )
 load_from = "polymax-world-tiny"
 load_partly = True
-train_cfg = dict(max_iters=4000, val_interval=1000)
+train_cfg = dict(max_iters=2800, val_interval=700)
 test_evaluator = [
     dict(type="DepthEvaluator", protocol="world", alignments=["none", "median", "affine-log", "affine-disparity"]),
     dict(type="NormalsEvaluator"),

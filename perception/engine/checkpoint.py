@@ -45,7 +45,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path, marker: bool 
     except (OSError, RuntimeError) as error:
         # torch's zip writer turns a full disk into a RuntimeError about an unexpected position
         raise WeightsError(
-            f"checkpoint {path} could not be written ({_first_line(error)}); the earlier ones are untouched"
+            f"checkpoint {path} could not be written ({_first_line(error.__cause__ or error)}); the earlier ones are untouched"
         ) from error
 
 

@@ -36,25 +36,23 @@ def publish(
         provenance: recipe, seed, iterations, time, metrics: anything that is plain data.
         about: what the zoo shows: title, tasks, licence, default.
         half: store matrices and kernels as float16 (vectors such as norms stay float32); loading turns them back.
+
+    Raises `OutputError` when the folder cannot be written.
     """
     from safetensors.torch import save
 
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / "model.safetensors") as file:
-            file.write(save({name: _stored(tensor, half) for name, tensor in state.items()}, metadata={"format": "pt"}))
-        config = {
-            "format": FORMAT,
-            "model": model,
-            "about": to_plain(about or {}),
-            "dtype": "float16" if half else "float32",
-            "parameters": sum(tensor.numel() for tensor in state.values()),
-            "provenance": to_plain(provenance or {}),
-        }
-        write_json(folder / "config.json", config)
-    except OSError as error:
-        raise WeightsError(f"the model could not be written to {folder}: {error}") from error
+    with atomic_write(folder / "model.safetensors") as file:
+        file.write(save({name: _stored(tensor, half) for name, tensor in state.items()}, metadata={"format": "pt"}))
+    config = {
+        "format": FORMAT,
+        "model": model,
+        "about": to_plain(about or {}),
+        "dtype": "float16" if half else "float32",
+        "parameters": sum(tensor.numel() for tensor in state.values()),
+        "provenance": to_plain(provenance or {}),
+    }
+    write_json(folder / "config.json", config)
     return folder
 
 

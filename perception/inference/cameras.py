@@ -10,10 +10,19 @@ import numpy as np
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
+from perception.geometry.cameras import camera_from_dict
 from perception.io.images import LoadedImage
 
 CameraLike = (
-    Pinhole | Equirectangular | np.ndarray | Sequence[float] | Mapping[str, Sequence[float]] | str | Path | None
+    Pinhole
+    | Equirectangular
+    | np.ndarray
+    | Sequence[float]
+    | Sequence[Sequence[float]]
+    | Mapping[str, Any]
+    | str
+    | Path
+    | None
 )
 
 
@@ -24,7 +33,7 @@ def resolve_camera(
 
     Args:
         image: a loaded picture; its size must be the camera's.
-        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), path of a KITTI calibration file (its P2), ``{"longitude": (left, right),
+        camera: `Pinhole`, `Equirectangular`, (3, 3) matrix, (fx, fy, cx, cy), the same by name, what a camera's ``to_dict`` gave, path of a KITTI calibration file (its P2), ``{"longitude": (left, right),
             "latitude": (bottom, top)}`` in radians for a panorama of whatever size the picture has, or None.
         fov: horizontal field of view in degrees, used when `camera` is None; of perspective pictures.
         kind: "pinhole" or "equirectangular", what the model needs.
@@ -57,6 +66,27 @@ def resolve_camera(
     return chosen
 
 
+def cameras_of(camera: CameraLike | Sequence[CameraLike], count: int) -> list[CameraLike]:
+    """The camera of each of `count` pictures: one for all of them, or a list with one each.
+
+    Four numbers (or three rows of three) are one camera, also for four pictures. Raises `InputError` for a list of another length.
+    """
+    if not isinstance(camera, list | tuple) or _is_one_camera(camera):
+        return [camera] * count
+    if len(camera) != count:
+        raise InputError(f"{count} pictures need one camera for all, or one each; found a list of {len(camera)}")
+    return list(camera)
+
+
+def _is_one_camera(values: Sequence[Any]) -> bool:
+    """Whether a list holds the numbers of one camera (fx, fy, cx, cy, or the rows of a matrix) and not cameras."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # of different shapes
+        return False
+    return array.dtype.kind in "iuf" and (array.ndim == 1 or array.shape == (3, 3))
+
+
 def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | None:
     if camera is None or isinstance(camera, (Pinhole, Equirectangular)):
         return camera
@@ -65,11 +95,16 @@ def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | 
 
         return Pinhole.from_matrix(read_calibration(camera).intrinsics(), width, height, source="file")
     if isinstance(camera, Mapping):
+        if "type" in camera:
+            return camera_from_dict(camera)
+        if set(camera) == {"fx", "fy", "cx", "cy"}:
+            return Pinhole(**camera, width=width, height=height)
         known = {"longitude", "latitude"}
         limits = {name: tuple(value) for name, value in camera.items() if name in known and np.size(value) == 2}
         if len(limits) != len(camera) or not limits:
             raise InputError(
-                f"the angles of a panorama are longitude (left, right) and latitude (bottom, top); found {dict(camera)}"
+                "a camera's dictionary holds fx, fy, cx and cy in pixels, what a camera's to_dict gave, or the angles of a panorama, longitude (left, right) "
+                f"and latitude (bottom, top); found {dict(camera)}"
             )
         return Equirectangular(width, height, **limits)
     try:

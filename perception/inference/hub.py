@@ -29,7 +29,7 @@ def save_pretrained(model: Any, folder: str | Path, about: dict[str, Any] | None
         about: title, tasks, licence and what else the card says; a predictor's own by default.
         half: store matrices as float16.
 
-    Raises `WeightsError` when the folder cannot be written or the model does not know what it was built from.
+    Raises `OutputError` when the folder cannot be written, `WeightsError` when the model does not know what it was built from.
     """
     from perception.engine.publish import publish
 
@@ -42,12 +42,9 @@ def save_pretrained(model: Any, folder: str | Path, about: dict[str, Any] | None
         )
     about.setdefault("tasks", list(getattr(network, "tasks", ()) or ()))
     folder = publish(folder, config, network.state_dict(), about=about, half=half)
-    try:
-        if not (folder / CARD_NAME).exists():  # a card that somebody wrote is not replaced
-            with atomic_write(folder / CARD_NAME) as file:
-                file.write(card(config, about).encode("utf-8"))
-    except OSError as error:
-        raise WeightsError(f"the card could not be written to {folder}: {error}") from error
+    if not (folder / CARD_NAME).exists():  # a card that somebody wrote is not replaced
+        with atomic_write(folder / CARD_NAME) as file:
+            file.write(card(config, about).encode("utf-8"))
     return folder
 
 

@@ -27,7 +27,10 @@ _LOCAL: dict[str, Any] = {
 
 
 def load(
-    name_or_path: str | Path = "default", device: str = "auto", dtype: str = "auto", trust_checkpoint: bool = False
+    name_or_path: str | Path = "default",
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    trust_checkpoint: bool = False,
 ) -> Predictor:
     """Return a ready model.
 
@@ -36,7 +39,7 @@ def load(
             ``config.json`` and ``model.safetensors``, ``hub:owner/name`` of such a folder on the Hugging Face hub, a checkpoint that
             `tools/train.py` wrote, or an ``.onnx`` file that `perception export` wrote.
         device: "auto" (CUDA, then MPS, then CPU) or a torch device name.
-        dtype: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16".
+        dtype: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "float32", "bfloat16" or "float16", or torch's own.
         trust_checkpoint: allow a checkpoint that is not plain tensors to run the code inside it. Only for your own files.
 
     Raises `WeightsError` when nothing by that name exists, the file is broken, unsafe or belongs to another architecture, or a download
@@ -108,7 +111,7 @@ def read_published(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return model, dict(config.get("about", {}))
 
 
-def resolve_device(device: str) -> torch.device:
+def resolve_device(device: str | torch.device) -> torch.device:
     """ "auto" -> the best device here. Raises `InputError` for a device that this machine or torch does not have."""
     if device == "auto":
         if torch.cuda.is_available():
@@ -119,19 +122,20 @@ def resolve_device(device: str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"the device {device!r} cannot be used here: {str(error).splitlines()[0]}; try device='auto'"
+            f"the device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}; try device='auto'"
         ) from None
     return chosen
 
 
-def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """Precision of the network's arithmetic; results are float32 always."""
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if dtype not in known:
+    chosen = known.get(str(dtype).removeprefix("torch."))
+    if chosen is None:
         raise InputError(f"dtype should be 'auto' or one of {', '.join(known)}; found {dtype!r}")
-    return known[dtype]
+    return chosen
 
 
 def _default_name() -> str:
@@ -142,9 +146,22 @@ def _default_name() -> str:
     raise WeightsError("this installation bundles no default model; name one of `perception models` or give a path")
 
 
+def _not_published(folder: Path) -> str:
+    """What to say of a folder without ``config.json``: that of a training run has it one floor below."""
+    if (folder / "export" / CONFIG_NAME).is_file():
+        return f"{str(folder)!r} is the folder of a training run; load what it published, {str(folder / 'export')!r}"
+    return f"the folder {str(folder)!r} is no published model: expected {CONFIG_NAME} and {WEIGHTS_NAME} in it"
+
+
 def _from_path(path: Path, trust: bool) -> tuple[Any, dict[str, Any]]:
     if path.is_dir():
+        if not (path / CONFIG_NAME).is_file():
+            raise WeightsError(_not_published(path))
         return read_published(path)
+    if path.suffix == ".py":
+        raise WeightsError(
+            f"{str(path)!r} is a recipe and has no weights: train it with tools/train.py and load the run folder's export/, or name one of `perception models`"
+        )
     if path.suffix == ".onnx":
         from perception.inference.export.runtime import OnnxModel
 

@@ -18,6 +18,7 @@ from perception.errors import InputError
 from perception.inference.cameras import CameraLike, resolve_camera
 from perception.inference.predictor import Predictor
 from perception.io.images import load_image
+from perception.results import Prediction
 
 
 class PairPredictor(Predictor):
@@ -51,8 +52,6 @@ class PairPredictor(Predictor):
                     "this model takes two pictures of one scene: model(left, right), or a list of (left, right)"
                 )
             first, second = first
-        if fov is not None and not 0 < fov < 180:
-            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
         loads = [load_image(source, **limit) for source in (first, second)]
         resolved = resolve_camera(loads[0], camera, fov, "pinhole")
@@ -71,15 +70,15 @@ class PairPredictor(Predictor):
         return dataclasses.replace(result, name=loads[0].name, model=self.name, notes=tuple(notes), **parts)
 
     def stream(  # type: ignore[override]
-        self, source: Any, camera: CameraLike = None, *, fov: float | None = None
-    ) -> Iterator[Any]:
-        """Optical flow from each frame of a video or folder to the next one. Raises `InputError` for stereo models, which need two sources."""
+        self, source: Any, camera: CameraLike = None, *, fov: float | None = None, every: int = 1
+    ) -> Iterator[Prediction]:
+        """Optical flow from each frame of a video or folder (each n-th: `every`) to the next. Raises `InputError` for stereo models: they need two sources."""
         if "flow" not in self.tasks:
             raise InputError("a video is no stereo pair; call the model with the left and the right picture")
         from perception.io import stream
 
         before = None
-        for frame in stream(source):
+        for frame in stream(source, every=every):
             if before is not None:
                 result = self(before.pixels, frame.pixels, camera, fov=fov)
                 yield dataclasses.replace(result, name=before.name)

@@ -10,16 +10,20 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import torch
+from PIL import Image
 
 from perception.errors import InputError
 from perception.geometry import Equirectangular, Pinhole
-from perception.inference.cameras import CameraLike, resolve_camera
+from perception.inference.cameras import CameraLike, cameras_of, resolve_camera
 from perception.io.images import LoadedImage, load_image
 from perception.models.preprocess import Prepared
+from perception.results import Prediction
+
+PictureLike = str | Path | bytes | bytearray | BinaryIO | Image.Image | np.ndarray | torch.Tensor | LoadedImage
 
 
 class Predictor:
@@ -50,10 +54,32 @@ class Predictor:
         millions = sum(parameter.numel() for parameter in parameters) / 1e6
         return f"Predictor({self.name!r}, {type(self.model).__name__}, {millions:.1f} M parameters, {self.device}, {self.dtype})"
 
+    @overload
+    def __call__(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        camera: CameraLike | Sequence[CameraLike] = None,
+        *,
+        fov: float | None = None,
+        batch_size: int = 4,
+        max_pixels: int | None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def __call__(
+        self,
+        image: PictureLike,
+        camera: CameraLike = None,
+        *,
+        fov: float | None = None,
+        batch_size: int = 4,
+        max_pixels: int | None = None,
+    ) -> Prediction: ...
+
     def __call__(
         self,
         image: Any,
-        camera: CameraLike | Sequence[CameraLike] = None,
+        camera: Any = None,
         *,
         fov: float | None = None,
         batch_size: int = 4,
@@ -73,17 +99,23 @@ class Predictor:
         """
         if not isinstance(image, (list, tuple)):
             return self._predict([image], [camera], fov, 1, max_pixels)[0]
-        cameras = (
-            list(camera) if isinstance(camera, (list, tuple)) and len(camera) == len(image) else [camera] * len(image)
-        )
-        return self._predict(list(image), cameras, fov, batch_size, max_pixels)
+        return self._predict(list(image), cameras_of(camera, len(image)), fov, batch_size, max_pixels)
 
-    def stream(self, source: Any, camera: CameraLike = None, *, fov: float | None = None) -> Iterator[Any]:
-        """Yield one result a frame of a video, a folder of pictures or a webcam (its number), in constant memory."""
+    def stream(
+        self, source: Any, camera: CameraLike = None, *, fov: float | None = None, every: int = 1
+    ) -> Iterator[Prediction]:
+        """Yield one result a frame in constant memory.
+
+        Args:
+            source: a video, a folder, list or generator of pictures, or a webcam (its number).
+            camera, fov: of every frame; without them each picture's EXIF counts, as for a call.
+            every: take each n-th frame.
+        """
         from perception.io import stream
 
-        for frame in stream(source):
-            yield dataclasses.replace(self(frame.pixels, camera, fov=fov), name=frame.name)
+        for frame in stream(source, every=every):
+            picture = LoadedImage(frame.pixels, frame.name, frame.focal_35mm, frame.notes)
+            yield self._predict([picture], [camera], fov, 1, None)[0]
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
         """Write the model as a published folder: ``config.json``, ``model.safetensors`` and a card."""
@@ -110,24 +142,19 @@ class Predictor:
 
     def _predict(
         self, images: list[Any], cameras: list[CameraLike], fov: float | None, batch_size: int, max_pixels: int | None
-    ) -> list[Any]:
+    ) -> list[Prediction]:
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        kind = getattr(self.model, "camera_kind", "pinhole")
         prepared, loads = [], []
         for image, camera in zip(images, cameras, strict=True):
             loads.append(load_image(image, **limit))
-            prepared.append(self.model.preprocess(loads[-1].pixels, self._camera(loads[-1], camera, fov)))
+            prepared.append(self.model.preprocess(loads[-1].pixels, resolve_camera(loads[-1], camera, fov, kind)))
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
                 notes = (*loads[index].notes, *result.notes, *_camera_notes(prepared[index].camera, result))
                 results[index] = dataclasses.replace(result, name=loads[index].name, model=self.name, notes=notes)
         return results
-
-    def _camera(self, image: LoadedImage, camera: CameraLike, fov: float | None) -> Pinhole | Equirectangular:
-        kind = getattr(self.model, "camera_kind", "pinhole")
-        if fov is not None and kind != "equirectangular" and not 0 < fov < 180:
-            raise InputError(f"the horizontal field of view should lie between 0 and 180 degrees; found {fov:g}")
-        return resolve_camera(image, camera, fov, kind)
 
     def _run(self, prepared: list[Prepared]) -> list[Any]:
         inputs = {

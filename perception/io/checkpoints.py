@@ -43,16 +43,22 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Any:
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         text = str(error).lower()
-        if "invalid load key" not in text and ("weights only" in text or "unsupported" in text):
+        if _looks_pickled(path) and ("weights only" in text or "unsupported" in text):
             raise UnsafeWeightsError(
                 f"the checkpoint {path.name!r} holds Python objects besides tensors, which could run code; it was not loaded. "
                 "If you made this file yourself, pass --trust-checkpoint (trust=True)"
             ) from None
         raise WeightsError(
-            f"the checkpoint {path.name!r} is not a readable PyTorch file: {_first_line(error)}"
+            f"{path.name!r} is no checkpoint: expected a file of PyTorch or safetensors; found {_first_line(error)}"
         ) from None
     except (RuntimeError, EOFError, ValueError, LookupError, OSError, AttributeError, TypeError) as error:
         raise WeightsError(f"the checkpoint {path.name!r} is broken or cut short: {_first_line(error)}") from None
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file begins as PyTorch's do: a ZIP archive, or a pickle of protocol 2 or later."""
+    with open(path, "rb") as file:
+        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def state_dict_of(

@@ -116,11 +116,13 @@ def _open_file(source: str | Path, label: str) -> BinaryIO:
         raise InputError(f"{label} is an address on the web: download the picture first and give its path")
     path = Path(source).expanduser()
     try:
-        if path.is_dir():
-            raise InputError(f"{label} is a folder, not a picture")
         return open(path, "rb")
     except FileNotFoundError:
         raise InputError(f"{label} does not exist") from None
+    except IsADirectoryError:
+        raise InputError(
+            f"{label} is a folder, not a picture; a model's stream(folder) goes through its pictures"
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{label} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
@@ -259,8 +261,13 @@ def _from_array(source: Any, label: str, background: tuple[int, int, int]) -> tu
     value = np.asarray(source)
     value = value[..., None] if value.ndim == 2 else value
     if value.ndim != 3 or value.shape[2] not in (1, 3, 4) or 0 in value.shape:
-        hint = " (channels last, please)" if not is_tensor and value.ndim == 3 and value.shape[0] in (1, 3, 4) else ""
-        raise InputError(f"{label} must have shape (H, W), (H, W, 3) or (H, W, 4){hint}; found {np.shape(source)}")
+        hint = ""
+        if value.ndim == 4:
+            hint = "; several pictures are a list"
+        elif not is_tensor and value.ndim == 3 and value.shape[0] in (1, 3, 4):
+            hint = " (channels last, please)"
+        known = "(H, W), (H, W, 3) or (H, W, 4)" + (", or (C, H, W)" if is_tensor else "")
+        raise InputError(f"{label} must have shape {known}{hint}; found {tuple(np.shape(source))}")
     notes: list[str] = []
     if value.dtype == np.uint8:
         pixels = value

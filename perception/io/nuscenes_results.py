@@ -231,8 +231,5 @@ def write_submission(
         else:
             entry["attribute_name"] = ATTRIBUTES[boxes.attribute[i]] if boxes.attribute[i] >= 0 else ""
         entries.append(entry)
-    try:
-        with atomic_write(path) as file:
-            file.write(json.dumps({"meta": {**used, **(meta or {})}, "results": results}).encode())
-    except OSError as error:
-        raise DatasetError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+    with atomic_write(path) as file:
+        file.write(json.dumps({"meta": {**used, **(meta or {})}, "results": results}).encode())

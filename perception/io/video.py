@@ -1,12 +1,14 @@
-"""Frames of a video, a folder of pictures or a webcam, one at a time in constant memory; and MP4 out."""
+"""Frames of a video, a folder or list of pictures or a webcam, one at a time in constant memory; and MP4 out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +22,17 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """pixels: (H, W, 3) uint8 RGB. index: 0, 1, ... in the source. time: seconds from its start. name: for files and messages."""
+    """pixels: (H, W, 3) uint8 RGB. index: 0, 1, ... in the source. time: seconds from its start. name: for files and messages.
+
+    focal_35mm, notes: of pictures, as in `LoadedImage`.
+    """
 
     pixels: np.ndarray
     index: int
     time: float
     name: str
+    focal_35mm: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_video(path: str | Path) -> bool:
@@ -50,23 +57,30 @@ def pictures_in(folder: str | Path) -> list[Path]:
 
 
 def stream(
-    source: str | Path | int,
+    source: str | Path | int | Iterable[Any],
     *,
     every: int = 1,
     limit: int | None = None,
     fps: float = 10.0,
     max_pixels: int | None = MAX_PIXELS,
 ) -> Iterator[Frame]:
-    """Yield frames of a video file, a folder of pictures (at `fps`), a single picture, or a webcam (its number, 0, 1, ...).
+    """Yield frames of a video file, a folder, list or generator of pictures (at `fps`), a single picture, or a webcam (its number, 0, 1, ...).
 
     every: take each n-th frame. limit: stop after so many. Only one frame is held at a time. Raises `InputError` for what cannot be opened.
     """
     if every < 1 or (limit is not None and limit < 0):
         raise InputError(f"every must be at least 1 and limit at least 0; found {every} and {limit}")
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        frames: Iterator[Frame] = _folder(pictures_in(source), every, fps, max_pixels)
+    if isinstance(source, list | tuple | Iterator):
+        frames: Iterator[Frame] = _pictures(source, every, fps, max_pixels)
+    elif not isinstance(source, str | Path | int):
+        raise InputError(
+            "frames come from a video, a folder, a webcam's number, or a list or generator of pictures; "
+            f"found {type(source).__name__}"
+        )
+    elif isinstance(source, str | Path) and Path(source).is_dir():
+        frames = _pictures(pictures_in(source), every, fps, max_pixels)
     elif isinstance(source, str | Path) and Path(source).suffix.lower() in IMAGE_SUFFIXES:
-        frames = _folder([Path(source)], every, fps, max_pixels)
+        frames = _pictures([source], every, fps, max_pixels)
     else:
         frames = _capture(source, every, max_pixels)
     for count, frame in enumerate(frames):
@@ -76,10 +90,12 @@ def stream(
         yield frame
 
 
-def _folder(paths: list[Path], every: int, fps: float, max_pixels: int | None) -> Iterator[Frame]:
-    for index in range(0, len(paths), every):
-        image = load_image(paths[index], max_pixels=max_pixels)
-        yield Frame(image.pixels, index, index / fps, paths[index].stem)
+def _pictures(sources: Iterable[Any], every: int, fps: float, max_pixels: int | None) -> Iterator[Frame]:
+    for index, source in enumerate(sources):
+        if index % every == 0:
+            image = load_image(source, max_pixels=max_pixels)
+            name = Path(source).stem if isinstance(source, str | Path) else f"frame_{index:06d}"
+            yield Frame(image.pixels, index, index / fps, name, image.focal_35mm, image.notes)
 
 
 def _capture(source: str | Path | int, every: int, max_pixels: int | None) -> Iterator[Frame]:
@@ -97,8 +113,7 @@ def _capture(source: str | Path | int, every: int, max_pixels: int | None) -> It
             raise InputError(
                 f"{name} has frames of {pixels / 1e6:.1f} megapixels but at most {max_pixels / 1e6:g} are allowed"
             )
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        rate = rate if 0 < rate < 1000 else 30.0
+        rate = _rate(capture) or 30.0
         stem = name.replace(" ", "_") if isinstance(source, int) else Path(source).stem
         index = 0
         while capture.grab():
@@ -118,12 +133,33 @@ def frame_count(source: str | Path) -> int | None:
     """Number of frames that a video file says it has, or None where it says nothing. Files may be wrong about it: it is for progress alone."""
     import cv2
 
+    with _opened(source) as capture:
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+    return int(count) if 0 < count < 1e9 else None
+
+
+def frame_rate(source: str | Path) -> float | None:
+    """Frames a second of a video file, or None where it does not say."""
+    with _opened(source) as capture:
+        return _rate(capture) if capture.isOpened() else None
+
+
+@contextmanager
+def _opened(source: str | Path) -> Iterator[Any]:
+    import cv2
+
     capture = cv2.VideoCapture(str(source))
     try:
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+        yield capture
     finally:
         capture.release()
-    return int(count) if 0 < count < 1e9 else None
+
+
+def _rate(capture: Any) -> float | None:
+    import cv2
+
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0 < rate < 1000 else None
 
 
 class VideoWriter:

@@ -88,6 +88,19 @@ def test_bad_calls_get_one_sentence(arguments: list[str], words: list[str], tmp_
     assert not any(tmp_path.iterdir())
 
 
+def test_a_video_plays_as_fast_as_its_source(tmp_path: Path) -> None:
+    from perception.io import VideoWriter, stream
+    from perception.io.video import frame_rate
+
+    with VideoWriter(tmp_path / "clip.mp4", fps=20) as video:
+        for shade in range(5):
+            video.write(np.full((64, 96, 3), 40 * shade, np.uint8))
+    done = perception("predict", tmp_path / "clip.mp4", "--every", 2, "--fov", 60, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "out" / "clip" / "prediction.mp4"
+    assert frame_rate(written) == pytest.approx(10) and len(list(stream(written))) == 3
+
+
 def test_models_are_listed_for_people_and_programs() -> None:
     table = perception("models")
     assert table.returncode == 0 and "dpt-world-tiny" in table.stdout and "Apache-2.0" in table.stdout

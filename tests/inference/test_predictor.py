@@ -112,6 +112,24 @@ def test_cameras(predictor: Predictor, picture: np.ndarray) -> None:
     assert not any("camera" in note for note in by_fov.notes)
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_one_camera_or_one_each(predictor: Predictor, picture: np.ndarray, count: int) -> None:
+    """Four numbers for four pictures and three rows for three pictures are one camera; so is what `to_dict` gave."""
+    camera = Pinhole.from_fov(130, 90, 60)
+    numbers = (camera.fx, camera.fy, camera.cx, camera.cy)
+    by_name = dict(zip(("fx", "fy", "cx", "cy"), numbers, strict=True))
+    for same in (camera, numbers, camera.matrix.tolist(), list(camera.matrix), by_name, camera.to_dict()):
+        for result in predictor([picture] * count, same):
+            assert result.camera.fx == pytest.approx(camera.fx) and result.camera.cy == pytest.approx(camera.cy)
+    own = [(100 + i, 100, 65, 45) for i in range(count)]
+    for cameras in (own, [*own[:-1], None], [Pinhole(*values, 130, 90) for values in own]):
+        found = [result.camera.fx for result in predictor([picture] * count, cameras)]
+        assert found[:-1] == [100 + i for i in range(count - 1)]
+    assert [r.intrinsics_source for r in predictor([picture] * count, [None] * count)] == ["default"] * count
+    with pytest.raises(InputError, match=f"{count} pictures need one camera for all, or one each; found a list of 2"):
+        predictor([picture] * count, own[:2])
+
+
 def test_a_partial_panorama_is_told_by_its_angles() -> None:
     from perception.cli import _angles
     from perception.inference.cameras import resolve_camera
@@ -135,7 +153,7 @@ def test_a_partial_panorama_is_told_by_its_angles() -> None:
             resolve_camera(part, given, fov=80, kind="equirectangular")
 
 
-@pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt"])
+@pytest.mark.parametrize("camera", [np.eye(2), (1, 2, 3), (0, 0, 0, 0), (np.nan, 1, 1, 1), "calib.txt", {"f": 3}])
 def test_bad_cameras_get_a_sentence(predictor: Predictor, picture: np.ndarray, camera: object) -> None:
     with pytest.raises(PerceptionError):
         predictor(picture, camera)
@@ -156,3 +174,20 @@ def test_folders_stream_in_order(predictor: Predictor, picture: np.ndarray, tmp_
     assert input_files([tmp_path]) == [tmp_path / f"frame{n}.png" for n in (1, 2, 10)]
     with pytest.raises(InputError, match="not there"):
         input_files([tmp_path / "missing"])
+
+
+def test_a_stream_of_pictures_is_what_calls_give(predictor: Predictor, picture: np.ndarray, tmp_path: Path) -> None:
+    """EXIF and notes count in a stream too; pictures may come from a list or a generator."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50  # 35 mm equivalent focal length
+    Image.fromarray(picture).save(tmp_path / "lens.jpg", exif=exif)
+    Image.fromarray(picture).convert("RGBA").resize((130, 90)).save(tmp_path / "plain.png")
+    lens, plain = predictor.stream(tmp_path)
+    called = predictor(tmp_path / "lens.jpg")
+    assert lens.intrinsics_source == called.intrinsics_source == "exif" and lens.camera == called.camera
+    np.testing.assert_array_equal(lens.depth.depth, called.depth.depth)
+    assert plain.notes == predictor(tmp_path / "plain.png").notes
+
+    sources = [tmp_path / "lens.jpg", picture, tmp_path / "plain.png", picture]
+    assert [r.name for r in predictor.stream(sources)] == ["lens", "frame_000001", "plain", "frame_000003"]
+    assert [r.name for r in predictor.stream(iter(sources), every=2)] == ["lens", "plain"]

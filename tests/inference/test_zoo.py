@@ -81,8 +81,30 @@ def test_device_and_dtype_names() -> None:
     assert resolve_device("cpu").type == "cpu"
     with pytest.raises(InputError, match="device 'quantum'"):
         resolve_device("quantum")
+    assert resolve_dtype(torch.bfloat16, torch.device("cpu")) is resolve_dtype("bfloat16", resolve_device("cpu"))
     with pytest.raises(InputError, match="dtype"):
         resolve_dtype("float64", resolve_device("cpu"))
+
+
+def test_what_is_no_model_is_told_apart(tmp_path: Path) -> None:
+    """A folder, a run folder, a recipe, a text and a picture: none is called unsafe, none asks for trust."""
+    (tmp_path / "run" / "export").mkdir(parents=True)
+    (tmp_path / "run" / "export" / "config.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "recipe.py").write_text("model = dict(type='DPT')\n")
+    (tmp_path / "notes.pth").write_text("# weights to come\n")
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(64))
+    expected = {
+        "run": "folder of a training run; load what it published, .*export",
+        "empty": "no published model: expected config.json and model.safetensors",
+        "recipe.py": "is a recipe and has no weights",
+        "notes.pth": "'notes.pth' is no checkpoint",
+        "photo.jpg": "'photo.jpg' is no checkpoint",
+    }
+    for name, sentence in expected.items():
+        with pytest.raises(WeightsError, match=sentence) as caught:
+            load(tmp_path / name)
+        assert "trust" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 def _no_network(*_, **__):

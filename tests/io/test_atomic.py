@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from perception.errors import OutputError
 from perception.io import atomic_path, atomic_write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,12 @@ def test_the_old_file_survives_an_error_and_nothing_is_left_behind(tmp_path: Pat
         assert path.read_bytes() == b"old"  # readers see the old file until the end
         file.write(b"new")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("where", ["README.md/x", "/proc/nowhere"])
+def test_what_cannot_be_written_is_one_sentence_with_its_path(where: str) -> None:
+    with pytest.raises(OutputError, match=f"{where}.*cannot be written: "), atomic_write(ROOT / where) as file:
+        file.write(b"never")
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:

@@ -132,3 +132,5 @@ def test_what_cannot_be_streamed_is_named(tmp_path: Path) -> None:
             list(io.stream(source))
     with pytest.raises(InputError, match="every"):
         list(io.stream(empty, every=0))
+    with pytest.raises(InputError, match="a list or generator of pictures; found ndarray"):
+        list(io.stream(np.zeros((4, 4, 3), np.uint8)))  # one picture, not its rows

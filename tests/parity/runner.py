@@ -76,6 +76,11 @@ class Outcome:
     remark: str = ""
 
 
+def kept_every(full: int, kept: int, usual: int) -> int:
+    """Return the step by which an output's axis was thinned out from `full` to `kept` entries: `usual` if it fits, else the first that does."""
+    return next((step for step in (usual, *range(1, full + 1)) if -(-full // step) == kept), usual)
+
+
 def known_kinds() -> dict[str, Callable[[Case], Iterable[Check]]]:
     """Collect the kinds that all system modules declare."""
     kinds: dict[str, Callable[[Case], Iterable[Check]]] = {}

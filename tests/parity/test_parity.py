@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.parity.runner import Check, compare, kind_of, known_kinds, run_case
+from tests.parity.runner import Check, compare, kept_every, kind_of, known_kinds, run_case
 
 CASES = Path(__file__).parent / "cases"
 FOLDERS = sorted({path.parent for pattern in ("manifest.json", "expected.json") for path in CASES.rglob(pattern)})
@@ -21,6 +21,13 @@ def test_longest_kind_wins() -> None:
     assert kind_of(Path("kmax_loss_seed3"), ["kmax", "kmax_loss"]) == "kmax_loss"
     assert kind_of(Path("backbones/cvt"), ["backbones/cvt"]) == "backbones/cvt"
     assert kind_of(Path("unheard_of"), known_kinds()) is None
+
+
+def test_thinned_axes_keep_the_usual_step_where_it_fits() -> None:
+    assert kept_every(60, 20, 3) == 3
+    assert kept_every(4, 2, 3) == 3  # every 2nd would keep as many
+    assert kept_every(60, 30, 3) == 2
+    assert kept_every(5, 7, 3) == 3  # nothing fits: the comparison will tell the shapes
 
 
 def test_compare_sees_wrong_values_shapes_and_nan() -> None:

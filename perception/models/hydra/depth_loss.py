@@ -23,8 +23,7 @@ def depth_bins(nearest: Tensor, axis: DepthAxis, convention: str = "exact") -> T
     bins = axis.bins
     if convention == "official":
         at = (nearest - (axis.start - axis.step)) / axis.step
-        at = torch.where((at >= 0) & (at < bins + 1), at, 0.0).long() - 1
-        return at
+        return torch.where((nearest > 0) & (at >= 0) & (at < bins + 1), at, 0.0).long() - 1
     at = ((nearest - axis.start) / axis.step).floor()
     return torch.where((nearest > 0) & (at >= 0) & (at < bins), at, -1.0).long()
 

@@ -22,8 +22,12 @@ def network_config(shapes: Mapping[str, tuple[int, ...]], variant: str) -> dict[
     try:
         channels, queries = shapes[f"{_PREDICTOR}_cluster_centers.weight"]
         stages = _count(shapes, rf"{re.escape(_DECODER)}(\d+)\.")
-        layer = f"{_PREDICTOR}_kmax_transformer_layers.0."
-        layers = _count(shapes, rf"{re.escape(_PREDICTOR)}_kmax_transformer_layers\.(\d+)\.")
+        layers = f"{_PREDICTOR}_kmax_transformer_layers."
+        widths = [shapes[f"{_DECODER}{s}._blocks.0._conv3_bn.conv.weight"][0] // 4 for s in range(stages)]
+        reads = [  # channels of the decoder map that each layer looks at
+            shapes[f"{layers}{i}._pixel_conv1_bn_act.conv.weight"][1]
+            for i in range(_count(shapes, rf"{re.escape(layers)}(\d+)\."))
+        ]
         auxiliary = [key for key in shapes if "_auxiliary_semantic_predictor" in key]
         height = "_blocks.0._attention._height_axis."
         return {
@@ -37,7 +41,7 @@ def network_config(shapes: Mapping[str, tuple[int, ...]], variant: str) -> dict[
             if any("_aspp." in k for k in auxiliary)
             else "cityscapes",
             "pixel_decoder": {
-                "widths": [shapes[f"{_DECODER}{s}._blocks.0._conv3_bn.conv.weight"][0] // 4 for s in range(stages)],
+                "widths": widths,
                 "blocks": [_count(shapes, rf"{re.escape(_DECODER)}{s}\._blocks\.(\d+)\.") for s in range(stages)],
                 "axial": [f"{_DECODER}{s}.{height}qkv_transform.conv.weight" in shapes for s in range(stages)],
                 "heads": shapes[f"{_DECODER}0.{height}_batch_norm_similarity.weight"][0] // 3,
@@ -45,9 +49,9 @@ def network_config(shapes: Mapping[str, tuple[int, ...]], variant: str) -> dict[
             "decoder": {
                 "channels": channels,
                 "num_queries": queries,
-                "layers": [layers // 3] * 3,
-                "ffn_channels": shapes[f"{layer}_query_ffn_conv1_bn_act.conv.weight"][0],
-                "heads": shapes[f"{layer}_query_self_attention._batch_norm_similarity.weight"][0],
+                "layers": [reads.count(4 * width) for width in widths[:3]],
+                "ffn_channels": shapes[f"{layers}0._query_ffn_conv1_bn_act.conv.weight"][0],
+                "heads": shapes[f"{layers}0._query_self_attention._batch_norm_similarity.weight"][0],
             },
         }
     except (KeyError, ValueError) as error:

@@ -62,6 +62,8 @@ def test_depth_bins_by_both_conventions() -> None:
     depth = torch.tensor([0.0, 1.0, 2.0, 3.9, 4.0, 9.9, 10.0])
     assert depth_bins(depth, axis).tolist() == [-1, -1, 0, 0, 1, 3, -1]
     assert depth_bins(depth, axis, "official").tolist() == [-1, -1, 0, 0, 1, 3, -1]
+    # Bins that begin at the camera: a cell without a measurement still has no bin.
+    assert depth_bins(depth, DepthAxis(0, 8, 2), "official").tolist() == [-1, 0, 1, 1, 2, -1, -1]
     tall = torch.zeros(1, 4, 4)
     tall[0, 0, 0], tall[0, 1, 1], tall[0, 3, 3] = 5, 3, 7
     assert nearest_depth(tall, tall > 0, (2, 2)).tolist() == [[[3, 0], [0, 7]]]

@@ -1,5 +1,6 @@
 """Official kMaX-DeepLab files become a folder that `perception.load` reads, from either framework's names, and say which network they are."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import perception
 from perception.errors import WeightsError
 from perception.inference.convert import convert_checkpoint
+from perception.models.polymax.official import network_config
 from perception.models.polymax.weights import convert, model_config
 from perception.models.registry import build_model
 from tests.parity.runner import Case
@@ -33,6 +35,18 @@ def test_configuration_is_read_off_the_state(name: str) -> None:
     converted = convert(state)
     assert converted.keys() == network.state_dict().keys()
     assert all(converted[key].shape == value.shape for key, value in network.state_dict().items())
+
+
+def test_layers_a_map_are_told_by_the_channels_they_read() -> None:
+    """A decoder of 1, 2 and 1 layers for strides 32, 16 and 8 instead of the published 2, 2 and 2."""
+    kept = {"0": "0", "2": "1", "3": "2", "4": "3"}
+    shapes = {}
+    for key, spec in Case(CASES / "kmax").manifest["state"].items():
+        layer = re.search(r"(?<=_kmax_transformer_layers\.)\d", key)
+        if not layer or layer[0] in kept:
+            name = key if not layer else key[: layer.start()] + kept[layer[0]] + key[layer.end() :]
+            shapes[name] = tuple(spec["shape"])
+    assert network_config(shapes, "torch")["decoder"]["layers"] == [1, 2, 1]
 
 
 @pytest.mark.slow

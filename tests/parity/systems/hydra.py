@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import torch
 from perception.io.checkpoints import load_strictly
 from perception.models.hydra.backward_projection import DepthConsistentAttention
 from perception.models.hydra.calibration import Calibration, DepthAxis
-from perception.models.hydra.centerpoint import NUSCENES_TASKS, CenterGeometry, CenterHead, decode
+from perception.models.hydra.centerpoint import CenterGeometry, CenterHead, decode
 from perception.models.hydra.centerpoint_targets import draw_gaussians, gaussian_radius
 from perception.models.hydra.depth_loss import depth_bins, depth_loss, nearest_depth
 from perception.models.hydra.depth_net import CameraAwareDepthNet
@@ -21,7 +22,7 @@ from perception.models.hydra.visible import VisibleCells
 from perception.models.hydra.weights import ATTENTION_3D, CENTER_HEAD, DEPTH_CONSISTENT_ATTENTION, DEPTH_NET, convert
 from perception.ops.deformable_attention_3d import deformable_attention_3d
 from perception.ops.lift_splat import VoxelGrid, flatten_height, lift_splat, plan_lift
-from tests.parity.runner import Case, Check
+from tests.parity.runner import Case, Check, kept_every
 
 
 def tensors(values: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -46,9 +47,7 @@ def lift(case: Case) -> Iterator[Check]:
     points = calibration_of(inputs).frustum(axis, tuple(about["input_size"]), tuple(depth.shape[-2:]), "official")
     if "coor" in case.outputs:
         flat = points.reshape(-1, 3)
-        stride = -(-len(flat) // len(case.outputs["coor"]))
-        stride = 37 if len(flat[::37]) == len(case.outputs["coor"]) else stride
-        yield Check("coor", flat[::stride], case.outputs["coor"])
+        yield Check("coor", flat[:: kept_every(len(flat), len(case.outputs["coor"]), 37)], case.outputs["coor"])
     plan = plan_lift(points, VoxelGrid.of(bounds), "trunc")
     for method in ("bags", "scatter"):
         volume = lift_splat(depth, inputs["feat"], plan, method=method)  # (B, C, Z, Y, X)
@@ -121,8 +120,7 @@ def reference_points(case: Case, grid: VoxelGrid, calibration: Calibration, size
     uv = (uv / torch.tensor([size[1], size[0]])).unflatten(2, anchors.shape[:2]).transpose(0, 1)
     depth = depth.unflatten(2, anchors.shape[:2]).transpose(0, 1)[..., None]  # (N, B, YX, Z, 1)
     mask = VisibleCells.of(grid, calibration, size).mask.transpose(0, 1)
-    stride = next(s for s in range(1, 100) if len(range(0, uv.shape[2], s)) == case.outputs["ref_uv"].shape[2])
-    stride = 7 if len(range(0, uv.shape[2], 7)) == case.outputs["ref_uv"].shape[2] else stride
+    stride = kept_every(uv.shape[2], case.outputs["ref_uv"].shape[2], 7)
     seen = mask[..., None]
     yield Check("mask", np.packbits(mask.numpy()), case.outputs["mask_bits"])
     yield Check("ref_uv", torch.where(seen, uv, 0.0)[:, :, ::stride], case.outputs["ref_uv"])
@@ -137,9 +135,8 @@ def dfa3d(case: Case) -> Iterator[Check]:
     places = [inputs[name] for name in ("op_loc", "op_weight")]
     out, scores = deformable_attention_3d(*given, shapes, *places, return_scores=True)
     yield Check("op_out", out, case.outputs["op_out"])
-    queries = scores.shape[1]
-    kept = case.outputs["op_depth_score"].shape[1]
-    yield Check("op_depth_score", scores[:, :: -(-queries // kept)], case.outputs["op_depth_score"])
+    stride = kept_every(scores.shape[1], case.outputs["op_depth_score"].shape[1], 3)
+    yield Check("op_depth_score", scores[:, ::stride], case.outputs["op_depth_score"])
     layer = DeformableAttention3D(about["embed_dims"], about["num_heads"], about["num_levels"], about["num_points"])
     load_strictly(layer, convert(state, ATTENTION_3D))
     call = [inputs[f"m_{name}"] for name in ("query", "value", "dist", "ref")]
@@ -148,14 +145,23 @@ def dfa3d(case: Case) -> Iterator[Check]:
     yield Check("m_update", update, case.outputs["m_update"])
 
 
+def class_groups(state: dict[str, torch.Tensor]) -> list[list[str]]:
+    """Names for the classes of every task; the state tells how many there are."""
+    counts = []
+    while (bias := state.get(f"task_heads.{len(counts)}.heatmap.1.bias")) is not None:
+        counts.append(len(bias))
+    return [[f"{task}.{place}" for place in range(count)] for task, count in enumerate(counts)]
+
+
 @torch.no_grad()
 def centerpoint_head(case: Case) -> Iterator[Check]:
     inputs, about, state = tensors(case.inputs), case.reference["config"], tensors(case.state)
     for pattern, offset in case.reference.get("state_offset", {}).items():
         state = {key: value + offset if re.search(pattern, key) else value for key, value in state.items()}
+    tasks = class_groups(state)
     head = CenterHead(
         about["in_channels"],
-        NUSCENES_TASKS,
+        tasks,
         about["share_conv_channel"],
         state["task_heads.0.reg.0.conv.weight"].shape[0],
     )
@@ -163,18 +169,21 @@ def centerpoint_head(case: Case) -> Iterator[Check]:
     outputs = head.eval()(inputs["x"])
     for task, maps in enumerate(outputs):
         for name, value in maps.items():
-            yield Check(f"{name}_{task}", value[:, :, ::3, ::3], case.outputs[f"{name}_{task}"])
+            expected = case.outputs[f"{name}_{task}"]
+            rows, columns = (kept_every(*sizes, 3) for sizes in zip(value.shape[2:], expected.shape[2:], strict=True))
+            yield Check(f"{name}_{task}", value[:, :, ::rows, ::columns], expected)
     cell = tuple(about["out_size_factor"] * size for size in about["voxel_size"][:2])
     geometry = CenterGeometry(tuple(about["pc_range"][:2]), cell, tuple(inputs["x"].shape[-2:]))
     found = decode(
         outputs,
-        NUSCENES_TASKS,
+        tasks,
         geometry,
         max_num=about["max_num"],
-        score_threshold=about["score_threshold"],
+        score_threshold=about["score_threshold"] or -math.inf,
         post_max=about["post_max_size"],
         min_radius=about["min_radius"],
         post_range=about["post_center_range"],
+        max_log_size=math.inf,
     )[0]
     boxes = found.boxes.clone()
     boxes[:, 2] -= boxes[:, 5] / 2

@@ -11,7 +11,7 @@ import torch
 from perception.models.polymax.kmax import KMaXNetwork
 from perception.models.polymax.official import network_config
 from perception.models.polymax.weights import convert, convert_tensorflow, load_official
-from tests.parity.runner import Case, Check
+from tests.parity.runner import Case, Check, kept_every
 
 
 def _network(case: Case, variant: str) -> KMaXNetwork:
@@ -176,10 +176,7 @@ def _panoptic(case: Case) -> Iterable[Check]:
     yield Check("segments", np.array(rows).reshape(-1, 3), case.outputs["segments"])
     semantic = semantic_inference(classes, masks)
     kept = case.outputs["semantic_prob"].shape[1:]
-    step = [  # 4 in the published cases; small maps do not tell it from 3
-        next(n for n in (4, *range(1, full + 1)) if -(-full // n) == part)
-        for full, part in zip(semantic.shape[1:], kept, strict=True)
-    ]
+    step = [kept_every(full, part, 4) for full, part in zip(semantic.shape[1:], kept, strict=True)]
     yield Check("semantic_prob", semantic[:, :: step[0], :: step[1]], case.outputs["semantic_prob"])
 
 
