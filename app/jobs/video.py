@@ -69,7 +69,12 @@ class VideoAnswer:
     @property
     def range(self) -> tuple[float, float]:
         """(near, far) that suit the whole clip, metres; (0, 0) where no depth in metres is drawn."""
-        return (self.near, self.far) if self.kind not in ("", "inverse") and not self.boxes else (0.0, 0.0)
+        return (self.near, self.far) if self.coloured and self.kind != "inverse" else (0.0, 0.0)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether it is depth that is drawn, in colours."""
+        return bool(self.kind) and not self.boxes
 
     @property
     def score(self) -> float | None:

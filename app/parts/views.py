@@ -100,8 +100,8 @@ def shape_view(
 class LookControls:
     """How a result is drawn, closed at first: colours, their ends in metres, what is left out.
 
-    An answer that they suit tells its `range` in metres and, where it has them, `has_confidence`, `score` (see `start`). leaves_out: whether pixels can
-    be left out, not only coloured. scores: whether there may be boxes.
+    An answer that they suit tells its `range` in metres and, where it has them, `has_confidence`, `score` of boxes, `coloured` (see `start`).
+    leaves_out: whether pixels can be left out, not only coloured. scores: whether there may be boxes.
     """
 
     def __init__(self, prefix: str, leaves_out: bool = True, scores: bool = False) -> None:
@@ -140,7 +140,7 @@ class LookControls:
         metres, top = high > 0, high * 2 if high > 0 else 1.0
         score = getattr(answer, "score", None)
         values = {
-            "colormap": Look().colormap,
+            "colormap": gr.update(value=Look().colormap, visible=getattr(answer, "coloured", True)),
             "near": gr.update(minimum=0, maximum=top, value=low, step=top / 1000, visible=metres),
             "far": gr.update(minimum=0, maximum=top, value=high, step=top / 1000, visible=metres),
             "hide": gr.update(value=False, visible=metres),

@@ -71,7 +71,7 @@ def build(services: Services) -> None:
                 with result.view("Side by side"):
                     slider = before_after("First | second", "compare")
                 with result.view("Difference"):
-                    difference = picture_view("Second minus first", "compare-difference")
+                    difference = picture_view("Difference of the second from the first", "compare-difference")
                 with result.view("3D"):
                     side = gr.Radio(SIDES, value=SIDES[0], label="Which", show_label=False, container=False)
                     shape = shape_view("compare")

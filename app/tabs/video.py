@@ -132,11 +132,13 @@ def build(services: Services) -> None:
     result.first(tab_opened(), example)
     result.drawn(moving, [layout, *look.parts], [movie], [draw.click], busy=movie)
     result.drawn(lasting, [], [summary, code])
-    framed = [number, *look.parts], [number.input, *look.changes]
-    result.drawn(seen, framed[0], [slider], framed[1])
-    result.drawn_shape(shape_of, framed[0], shape, framed[1])
+    frame, changes = [number, *look.parts], [number.input, *look.changes]
+    result.drawn(seen, frame, [slider], changes)
+    result.drawn_shape(
+        shape_of, frame, shape, [number.input, look.parts[-1].input]
+    )  # colours do not matter, the score does
     result.drawn_files(files_of, [number, layout, *look.parts], files, [draw.click])
-    ruler.connect(result, measured, *framed)
+    ruler.connect(result, measured, frame, changes)
 
     def predict_video(video: str, model: str, every: int, fov: float, layout: str) -> tuple[str, str, dict[str, Any]]:
         """Predict a clip; returns an MP4, a ZIP of all frames (16-bit depth, colours, JSON) and a summary.

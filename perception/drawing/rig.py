@@ -59,7 +59,7 @@ def draw_cameras(
         if boxes is not None and len(boxes):
             seen = boxes.to_frame("camera", transforms.inverse(camera.ego_from_camera))
             ahead = geometry.corners(seen.boxes.astype(np.float64), "camera")[..., 2].max(1) > 0.5
-            picture = draw_boxes3d(picture, seen[ahead], small[1], labels=labels)
+            picture = draw_boxes3d(picture, seen[ahead], small[1], labels=labels, text_height=max(9, tile_width // 34))
         if radar_in_pictures and rig.radar_points is not None:
             picture = _draw_radar(picture, rig.radar_points, camera, small[1])
         canvas.write_text(picture, camera.name or f"camera {index}", 0, 0, 14)

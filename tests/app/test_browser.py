@@ -399,7 +399,8 @@ def test_every_tab_fits(visit: Callable[..., Any]) -> None:
                 page.wait_for_function(
                     "dark => document.body.classList.contains('dark') === dark", arg=scheme == "dark"
                 )
-                page.screenshot(path=SCREENS / f"{name.lower()}_{width}_{scheme}.png", full_page=True)
+                file = SCREENS / f"{name.lower()}_{width}_{scheme}.png"
+                page.screenshot(path=file, full_page=True, animations="disabled")  # colours fade into each other
         silent = "[...document.querySelectorAll('img')].filter(img => img.offsetParent && !img.alt)"
         page.wait_for_function(f"{silent}.length === 0")
         assert page.evaluate(TYPEFACES) == ["system-ui"]

@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from app.jobs.ruler import in_pictures
 from app.page import build_page
 from app.parts.inputs import PictureInput, VideoInput
 from app.parts.result import Result
@@ -124,7 +125,7 @@ def test_clicks_in_an_older_answer_are_no_points_of_this_one(services: Services)
         result = Result(services, "x")
         with gr.Tabs():
             ruler = Ruler(result, "Click")
-        ruler.connect(result, lambda answer: {"": answer.result})
+        ruler.connect(result, lambda answer: in_pictures({"": answer.result}))
     clicked, typed, draw = (event.fn for event in page.fns.values() if event.fn is not None)
     first, second = (
         services.shelf.put(Answer(Prediction(depth=DepthResult(depth), image=np.zeros((40, 60, 3), np.uint8))))

@@ -29,7 +29,7 @@ def services():
 
 
 def served_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict:
-    """The arguments with which the page would be launched."""
+    """The arguments with which a page, here an empty one, would be launched."""
     seen: dict = {}
 
     def launch(self, **arguments):
@@ -37,6 +37,7 @@ def served_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict:
         return None, "http://127.0.0.1:1/", None
 
     monkeypatch.setattr(gr.Blocks, "launch", launch)
+    monkeypatch.setattr(server, "build_page", lambda services: gr.Blocks())
     page, _ = server.serve(settings(**changes), block=False)
     return seen | {"page": page}
 
@@ -45,7 +46,6 @@ def test_local_and_quiet_by_default(monkeypatch, capsys) -> None:
     seen = served_with(monkeypatch)
     assert seen["server_name"] == "127.0.0.1" and seen["share"] is False
     assert seen["enable_monitoring"] is False and seen["show_error"] is False
-    assert seen["page"].analytics_enabled is False
     assert capsys.readouterr().err == ""
 
 
@@ -142,11 +142,12 @@ def test_an_example_is_made_once(services: Services) -> None:
     assert made == [1]
 
 
-def test_every_heavy_event_shares_the_device(services: Services) -> None:
+def test_the_page_has_no_telemetry_and_every_heavy_event_shares_the_device(services: Services) -> None:
     """Events that predict wait in one queue; the others, which only draw, do not."""
     from app.page import build_page
 
     page = build_page(services)
+    assert page.analytics_enabled is False
     heavy = [fn for fn in page.fns.values() if fn.concurrency_id == "device"]
     assert heavy and all(fn.concurrency_limit == 1 for fn in heavy)
     public = [fn for fn in page.fns.values() if fn.api_visibility == "public"]

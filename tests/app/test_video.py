@@ -209,7 +209,7 @@ def test_a_clip_of_boxes(tmp_path: Path) -> None:
     model = Boxes()
     answer = jobs.predict_video(clip(tmp_path / "in.mp4", 3, (96, 320)), model, fresh(tmp_path / "frames"))
     look = jobs.look_of(answer)
-    assert answer.range == (0.0, 0.0) and answer.score == look.score > 0  # no metres to colour
+    assert answer.range == (0.0, 0.0) and not answer.coloured and answer.score == look.score > 0
     for number in range(3):
         view, picture = jobs.frame_view(answer, number, look), jobs.frame_of(answer, number).image
         assert 0 < (view != picture).any(2).mean() < 0.3
