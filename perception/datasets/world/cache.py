@@ -223,7 +223,6 @@ def prerender(
             raise DatasetError(
                 f"rendering to {folder} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there"
             )
-        _refuse_while_imported(folder)
         bar = Bar(len(plan), progress)
         with _locked(folder, bar.say):
             _clean(folder)
@@ -235,15 +234,6 @@ def prerender(
             _fill(folder, plan, missing, workers, bar)
         bar.close()
     return PrerenderedWorld(folder)
-
-
-def _refuse_while_imported(folder: Path) -> None:
-    """A spawned worker imports the script that spawned it; without a guard it would come here and wait for its parent's lock for ever."""
-    if getattr(current_process(), "_inheriting", False):
-        raise DatasetError(
-            f"a script renders to {folder} while its own rendering process imports it; "
-            'put its calls under `if __name__ == "__main__":`, or pass workers=1'
-        )
 
 
 def _clean(folder: Path) -> None:

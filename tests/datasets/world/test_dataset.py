@@ -113,25 +113,6 @@ def test_two_processes_share_a_folder_and_one_is_killed(cache, tmp_path):
     assert digest(folder) == digest(cache.folder)
 
 
-def test_a_script_without_the_main_guard_ends_with_a_sentence(tmp_path):
-    """Its workers import it again: they must not wait for the lock that their parent holds."""
-    script = tmp_path / "render.py"
-    script.write_text(
-        "from tests.datasets.world.test_dataset import TINY, prerender\n"
-        f"prerender({str(tmp_path / 'cache')!r}, TINY, workers=2, progress=False)\n"
-    )
-    root = Path(__file__).parents[3]
-    run = subprocess.run(
-        [sys.executable, script],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 1
-    assert 'put its calls under `if __name__ == "__main__":`' in run.stderr
-
-
 def test_the_size_on_disk_is_bounded(cache, tmp_path):
     stored = sum(p.stat().st_size for p in cache.folder.rglob("*.npy"))
     assert size_in_bytes(TINY) == pytest.approx(stored, rel=0.05)
