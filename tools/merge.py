@@ -7,13 +7,12 @@ tuned model and --shallow below 1, its shallow layers move back towards the base
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from perception.errors import PerceptionError
+from perception.engine.command import run_command
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,15 +34,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from perception.inference.loading import without_downloads
+    from perception.io.atomic import atomic_write
     from perception.io.checkpoints import read_checkpoint, read_json, state_dict_of
     from perception.models.merging import lines_merge
     from perception.models.registry import build_model
 
     def read(path: Path) -> dict[str, torch.Tensor]:
-        return state_dict_of(read_checkpoint(path / "model.safetensors" if path.is_dir() else path))
+        """Weights of a file or a published folder; of a training's checkpoint the averaged ones, as `perception.load` takes them."""
+        checkpoint = read_checkpoint(path / "model.safetensors" if path.is_dir() else path)
+        return state_dict_of(checkpoint, keys=("ema_state_dict", "state_dict", "model"))
 
     def order_of(path: Path) -> list[str] | None:
         """Entries of a published folder's model from input to output, which its file holds sorted by name."""
@@ -53,25 +55,21 @@ def main(arguments: list[str] | None = None) -> int:
         with torch.device("meta"):
             return list(build_model(config).state_dict())
 
-    try:
-        base, tuned = read(options.base), [read(path) for path in options.tuned]
-        merged = lines_merge(base, tuned, options.shallow, options.deep, order_of(options.tuned[0]))
-    except PerceptionError as error:
-        print(f"merge: {error}", file=sys.stderr)
-        return 1
+    base, tuned = read(options.base), [read(path) for path in options.tuned]
+    merged = lines_merge(base, tuned, options.shallow, options.deep, order_of(options.tuned[0]))
     out, first = options.out, options.tuned[0]
     if first.is_dir() and not out.suffix:
-        out.mkdir(parents=True, exist_ok=True)
-        shutil.copy(first / "config.json", out / "config.json")
+        with atomic_write(out / "config.json") as file:
+            file.write((first / "config.json").read_bytes())
         out = out / "model.safetensors"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".safetensors":
-        save_file({key: value.contiguous() for key, value in merged.items()}, out)
-    else:
-        torch.save({"state_dict": merged}, out)
+    with atomic_write(out) as file:
+        if out.suffix == ".safetensors":
+            file.write(save({key: value.contiguous() for key, value in merged.items()}))
+        else:
+            torch.save({"state_dict": merged}, file)
     print(f"merged {len(tuned)} fine-tuned model(s) into {len(merged)} tensors: {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

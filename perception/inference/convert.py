@@ -66,6 +66,7 @@ def convert_checkpoint(
     Raises `WeightsError` for unknown systems, files that are unsafe or belong to another model, and weights that do not fit `model`.
     """
     from perception.engine.publish import publish
+    from perception.inference.loading import without_downloads
     from perception.models.registry import build_model
 
     module = weights_module(system)
@@ -86,7 +87,7 @@ def convert_checkpoint(
                 f"--recipe models/{SYSTEMS[system]}/<variant>.py"
             )
         model = tell(state)
-    network = build_model({key: False if key == "pretrained" else value for key, value in model.items()})
+    network = build_model(without_downloads(model))
     load_strictly(network, converted, f"the converted checkpoint {Path(source).name!r}")
     about = {"title": f"{system} converted from {Path(source).name}", "licence": "that of the original weights"}
     folder = publish(out, model, network.state_dict(), {"source": Path(source).name, "system": system}, about=about)

@@ -69,10 +69,11 @@ def test_every_entry_is_accounted_for(official: dict[str, torch.Tensor], tmp_pat
 
 def test_command_line(official: dict[str, torch.Tensor], tmp_path: Path) -> None:
     torch.save(official, tmp_path / "official.pth")
-    (tmp_path / "recipe.py").write_text(f"model = {MODEL!r}\n")
+    model = {**MODEL, "backbone": {**MODEL["backbone"], "pretrained": True}}  # for training: nothing is downloaded here
+    (tmp_path / "recipe.py").write_text(f"model = {model!r}\n")
     done = run("convert", "made_up", tmp_path / "official.pth", tmp_path / "out", "--recipe", tmp_path / "recipe.py")
     assert done.returncode == 0 and "2 merged, 1 dropped, 1 groups stored more than once" in done.stdout, done.stdout
-    assert json.loads((tmp_path / "out" / "config.json").read_text())["model"] == MODEL
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["model"] == model
     refused = run("convert", "made_up", tmp_path / "official.pth", tmp_path / "out")
     assert refused.returncode == 2 and "give its recipe" in refused.stdout
     refused = run("convert", "monodeter", tmp_path / "official.pth", tmp_path / "out")

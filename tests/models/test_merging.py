@@ -98,6 +98,8 @@ def test_tool(tmp_path):
     command = [sys.executable, tool, "--base", tmp_path / "base.pth", "--tuned", tmp_path / "a.pth", tmp_path / "b.pth"]
     done = subprocess.run([*command, "--out", tmp_path / "m.safetensors"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    wrong = subprocess.run([*command, "--out", "/proc/no/m.safetensors"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "cannot be written" in wrong.stderr and "Traceback" not in wrong.stderr
     from safetensors.torch import load_file
 
     for name, value in load_file(tmp_path / "m.safetensors").items():

@@ -74,14 +74,16 @@ def export_model(
         width, height: picture on which the network is traced; with a free size it is only an example.
 
     Raises:
-        ExportError: the network cannot be traced or converted, or the file's answers differ by more than `TOLERANCE`.
+        OutputError: the file cannot be written.
+        ExportError: the file's name does not end in .onnx, the network cannot be traced or converted, or the file's answers differ by more than `TOLERANCE`.
     """
     if format not in FORMATS:
         raise ExportError(f"the format should be one of {', '.join(FORMATS)}; found {format!r}")
-    model = model.eval()
-    traced = trace(model, width, height)
-    path = Path(out)
-    with atomic_path(path) as temporary:
+    model, path = model.eval(), Path(out)
+    if format == "onnx" and path.suffix != ".onnx":
+        raise ExportError(f"an ONNX file's name must end in .onnx; found {path.name!r}")
+    with atomic_path(path) as temporary:  # which says at once where it cannot write
+        traced = trace(model, width, height)
         description = _describe(model, traced, about or {})
         if format == "onnx":
             write_onnx(traced, description, temporary)

@@ -13,7 +13,7 @@ import torch
 
 import perception
 from perception.cli import main
-from perception.errors import InputError, WeightsError
+from perception.errors import InputError, OutputError, WeightsError
 from perception.inference.export import TOLERANCE, ExportError, OnnxModel, cached_export, export_model
 from perception.inference.export.files import _program_runner
 from perception.inference.export.structure import flatten, unflatten
@@ -127,7 +127,11 @@ def test_files_that_are_no_exports_get_a_sentence(tmp_path: Path) -> None:
         export_model(build_model({"type": "TinyDepth"}), "tflite", tmp_path / "x")
     assert main(["export", "x", "--out", str(tmp_path / "x"), "--size", "big"]) == 1
     with pytest.raises(ExportError, match="Linear has no preprocessing for single pictures"):
-        export_model(torch.nn.Linear(1, 1), "onnx", tmp_path / "x")
+        export_model(torch.nn.Linear(1, 1), "onnx", tmp_path / "x.onnx")
+    with pytest.raises(ExportError, match=r"must end in \.onnx; found 'model\.txt'"):
+        export_model(build_model({"type": "TinyDepth"}), "onnx", tmp_path / "model.txt")
+    with pytest.raises(OutputError, match="/proc/model.onnx' cannot be written"):
+        export_model(build_model({"type": "TinyDepth"}), "onnx", "/proc/model.onnx")
 
 
 @pytest.mark.parametrize("kind", UNEXPORTABLE)
