@@ -1,6 +1,7 @@
-"""Curves of training runs: `python tools/plot.py work_dirs/a work_dirs/b --values loss depth/median/abs_rel --out curves.png`.
+"""Training runs and tests side by side: `python tools/plot.py work_dirs/a work_dirs/b --values loss depth/median/abs_rel --out curves.png`.
 
-Reads each run folder's metrics.jsonl. Without --values it lists what the runs have. The horizontal axis is hours of training, or iterations with --iterations.
+Reads each run folder's metrics.jsonl, and what `tools/test.py --json` wrote. Without --values it prints the last of every value. The horizontal axis is hours of
+training, or iterations with --iterations.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ Curve = list[tuple[int, float, float]]  # iteration, hours of training until the
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Curves of training runs, from their metrics.jsonl.")
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or metrics.jsonl files")
-    parser.add_argument("--values", nargs="+", default=[], metavar="NAME", help="what to plot: a name of the log each")
+    parser = argparse.ArgumentParser(description="Training runs and tests side by side, as tables or curves.")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, help="run folders, their metrics.jsonl, or .json files of tools/test.py --json"
+    )
+    parser.add_argument(
+        "--values",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names of values to plot; without it the last of every value",
+    )
     parser.add_argument("--out", type=Path, help="PNG, PDF or SVG to write; without it a table is printed")
     parser.add_argument("--iterations", action="store_true", help="iterations on the horizontal axis")
     return parser.parse_args(arguments)
@@ -32,8 +41,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def read_run(path: Path) -> list[dict[str, Any]]:
     """Rows of a run's log, in the order of their iterations; of a stretch that was trained twice (killed, resumed) the last one counts.
 
-    Raises `InputError` when there is no log. A half-written last line is passed over.
+    Raises `InputError` when there is no log. A half-written last line is passed over. A test's .json is one row.
     """
+    if path.suffix == ".json":
+        return [_read_test(path)]
     file = path / "metrics.jsonl" if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{str(path)!r} has no metrics.jsonl; expected the --work-dir of a training")
@@ -50,6 +61,16 @@ def read_run(path: Path) -> list[dict[str, Any]]:
     if not rows:
         raise InputError(f"{str(file)!r} has no row of a training yet")
     return sorted(rows.values(), key=lambda row: (row["iter"], row["mode"]))
+
+
+def _read_test(path: Path) -> dict[str, Any]:
+    """The metrics that tools/test.py (or tools/evaluate.py) wrote, as a row. Raises `InputError`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        metrics = content.get("metrics", content)
+        return {"mode": "test", "iter": 0, **metrics}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{str(path)!r} holds no metrics of tools/test.py: {error}") from error
 
 
 def curve_of(rows: Sequence[dict[str, Any]], name: str) -> Curve:
@@ -69,6 +90,15 @@ def names_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(
         {n for row in rows for n, v in row.items() if isinstance(v, int | float) and n not in ("iter", "epoch")}
     )
+
+
+def last_values(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Markdown table of the last of every value, one column a run."""
+    lines = [f"| value | {' | '.join(runs)} |", "|---" * (len(runs) + 1) + "|"]
+    for name in sorted({name for rows in runs.values() for name in names_of(rows)}):
+        curves = [curve_of(rows, name) for rows in runs.values()]
+        lines.append(f"| {name} | {' | '.join(f'{points[-1][2]:.4g}' if points else '-' for points in curves)} |")
+    return "\n".join(lines)
 
 
 def draw(curves: dict[str, dict[str, Curve]], out: Path, iterations: bool) -> None:
@@ -93,10 +123,12 @@ def draw(curves: dict[str, dict[str, Curve]], out: Path, iterations: bool) -> No
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     runs = {str(path): read_run(path) for path in options.runs}
-    known = sorted({name for rows in runs.values() for name in names_of(rows)})
     if not options.values:
-        print("\n".join(known))
+        if options.out is not None:
+            raise InputError("--out draws --values; without --out the runs' values are listed")
+        print(last_values(runs))
         return 0
+    known = sorted({name for rows in runs.values() for name in names_of(rows)})
     curves: dict[str, dict[str, Curve]] = {}
     for name in options.values:
         curves[name] = {run: points for run, rows in runs.items() if (points := curve_of(rows, name))}

@@ -113,9 +113,10 @@ class WorldRig:
         missing = [s for s in range(self.first, self.first + self.scenes) if not (self.folder / f"scene-{s}").exists()]
         if not missing:
             return
-        from perception.datasets.world.cache import single_threaded
+        from perception.datasets.world.cache import check_not_importing, single_threaded
         from perception.datasets.world.progress import Bar
 
+        check_not_importing()
         bar = Bar(self.scenes, progress)
         done = self.scenes - len(missing)
         workers = min(os.cpu_count() or 1 if workers is None else workers, len(missing))

@@ -132,6 +132,10 @@ def find_weights(config: dict[str, Any], checkpoint: str | Path) -> Path:
 
 def _newest_of(path: Path) -> Path:
     """Return what a marker file or a run folder points to; other paths unchanged."""
+    if path.is_dir() and not any((path / name).is_file() for name in ("model.safetensors", MARKER)):
+        raise WeightsError(
+            f"the folder {path} has no weights: neither a run's {MARKER} nor a model.safetensors is in it"
+        )
     marker = path / MARKER if path.is_dir() and not (path / "model.safetensors").is_file() else path
     if marker.name != MARKER or not marker.is_file():
         return path

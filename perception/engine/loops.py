@@ -54,8 +54,6 @@ class IterationTrainLoop(BaseLoop):
             raise RecipeError("train_cfg needs either max_iters or max_epochs")
         if max_iters is None:
             max_iters = max(1, round(max_epochs * self.batches.size / self.step_samples))
-        if int(max_iters) < 1:
-            raise RecipeError(f"max_iters should be at least 1, found {max_iters}")
         self._max_iters, self._iter = int(max_iters), 0
         self.position = 0  # samples drawn so far, over all processes
         self.val_interval, self.val_begin = val_interval or self._max_iters, 1

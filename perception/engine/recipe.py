@@ -52,6 +52,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     path = path.resolve()
     if path in above:
         raise RecipeError(f"recipe {path} is its own base")
+    if path.is_dir():
+        held = sorted(item.name for item in path.glob("*.py"))
+        raise RecipeError(f"{path} is a folder; name one of its recipes: {', '.join(held[:10]) or 'it has none'}")
     if not path.is_file():
         raise RecipeError(f"recipe {path} does not exist{_similar_file(path)}")
     try:
@@ -118,7 +121,9 @@ def _literal(node: ast.expr, names: dict[str, Any], path: Path) -> Any:
             return _ARITHMETIC[type(node.op)](left, right)
         except ArithmeticError as error:
             raise RecipeError(f"recipe {path}, line {node.lineno}: {error}") from error
-    what = f"the name {node.id!r}" if isinstance(node, ast.Name) else f"`{ast.unparse(node)[:80]}`"
+    what = f"`{ast.unparse(node)[:80]}`"
+    if isinstance(node, ast.Name):
+        what = f"the name {node.id!r}, which nothing above it in this file assigns (what a base assigns has to be written out)"
     raise RecipeError(f"recipe {path}, line {node.lineno}: recipes hold literals only, found {what}")
 
 

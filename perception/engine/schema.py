@@ -52,6 +52,25 @@ BACKENDS = {
 }
 _TRAIN_KEYS = ("max_iters", "max_epochs", "val_interval", "max_minutes")
 _OPTIM_KEYS = ("type", "optimizer", "clip_grad", "accumulative_counts", "paramwise_cfg", "constructor")
+# value -> what it has to be, and the words for it
+_WHOLE = (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1, "a whole number of at least 1")
+_COUNT = (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0, "a whole number of at least 0")
+_VALUES = {
+    "seed": (lambda v: _COUNT[0](v) and v < 2**32, "a whole number from 0 to 4294967295"),
+    "train_cfg.max_iters": _WHOLE,
+    "train_cfg.max_epochs": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "train_cfg.val_interval": _COUNT,
+    "train_cfg.max_minutes": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "optim_wrapper.accumulative_counts": _WHOLE,
+    "optim_wrapper.clip_grad": (lambda v: isinstance(v, dict), "a dictionary such as dict(max_norm=1.0)"),
+    "optim_wrapper.optimizer.lr": (lambda v: _is_number(v) and v >= 0, "a number of at least 0"),
+    "ema": (lambda v: isinstance(v, bool | dict), "True, False or dict(decay, warmup)"),
+    "ema.decay": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1"),
+} | {
+    f"{loader}.{key}": rule
+    for loader in ("train_dataloader", "val_dataloader", "test_dataloader")
+    for key, rule in (("batch_size", _WHOLE), ("num_workers", _COUNT))
+}
 _PUBLISH_KEYS = ("half", "which", "about")
 _EMA_KEYS = ("decay", "warmup")
 
@@ -122,8 +141,23 @@ def check_recipe(recipe: dict[str, Any], train: bool = True) -> None:
     for key, known in (("publish", _PUBLISH_KEYS), ("ema", _EMA_KEYS)):
         if isinstance(recipe.get(key), dict):
             _keys(recipe[key], known, key)
+    _check_values(recipe)
     if recipe.get("strategy") not in (None, "ddp", "fsdp2"):
         raise RecipeError(f"strategy should be 'ddp' or 'fsdp2', found {recipe['strategy']!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_values(recipe: dict[str, Any]) -> None:
+    """Check the numbers and switches of `_VALUES`, where the recipe has them; None means "left out"."""
+    for path, (fits, words) in _VALUES.items():
+        value: Any = recipe
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None and not fits(value):
+            raise RecipeError(f"{path} should be {words}; found {value!r}")
 
 
 def _installed(backend: str) -> None:

@@ -130,6 +130,7 @@ class DepthEvaluator(Evaluator):
         truth = to_numpy(sample["depth"]).astype(np.float64).squeeze()
         valid = None if sample.get("depth_valid") is None else to_numpy(sample["depth_valid"]).squeeze()
         values, kind = predicted_depth(prediction, self.kind)
+        resized = values.shape != truth.shape
         values = resize_bilinear(values, truth.shape)
         mask = self.protocol.mask(truth, valid)
         if not mask.any():
@@ -137,7 +138,7 @@ class DepthEvaluator(Evaluator):
         rows = self.protocol.row_weights(truth.shape[0])
         weights = None if rows is None else np.broadcast_to(rows[:, None], truth.shape)[mask]
         p, g = values[mask], truth[mask]
-        record: dict[str, Any] = {"invalid": int((~np.isfinite(p)).sum())}
+        record: dict[str, Any] = {"invalid": int((~np.isfinite(p)).sum()), "pixels_judged": p.size, "resized": resized}
         if self.baselines:
             record["pixels"] = BaselinePixels.sample(truth, mask, sample.get("intrinsics"), rows)
         if self.protocol.group > 1:
@@ -248,7 +249,13 @@ class DepthEvaluator(Evaluator):
         if used < len(self.records):
             lines.append(f"{len(self.records) - used} images without a valid pixel were left out")
         if invalid:
-            lines.append(f"{invalid} predicted values were not finite; each is scored as the nearest or farthest depth")
+            share = invalid / sum(record.get("pixels_judged", 0) for record in self.records.values())
+            lines.append(
+                f"{invalid} pixels ({share:.1%}) have truth and no predicted depth (not finite); each is scored as the nearest or farthest depth"
+            )
+        resized = sum(record.get("resized", False) for record in self.records.values())
+        if resized:
+            lines.append(f"{resized} predictions had another size than their truth and were resized")
         if self.baselines:
             source = "the evaluated frames" if self.prior is None else "other frames"
             lines.append(

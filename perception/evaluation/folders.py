@@ -80,7 +80,7 @@ def depth_folders(
     kind: str = "depth",
     progress: Progress = iter,
 ) -> Evaluator:
-    """Depth files of two folders. `intrinsics`: fx, fy, cx, cy (pixel centres at integer + 0.5) for the vertical prior."""
+    """Depth files of two folders; 0 and NaN mean that a prediction has no depth there. `intrinsics`: fx, fy, cx, cy (pixel centres at integer + 0.5) for the vertical prior."""
     from perception.evaluation.depth import DepthEvaluator
     from perception.io.depth_files import read_depth
 
@@ -93,11 +93,16 @@ def depth_folders(
     def items() -> Iterator[tuple[Any, dict[str, Any]]]:
         for _, true_file, file in pairs:
             depth, valid = read_depth(true_file, truth_scale)
-            guess = _read_signed(file) if kind == "inverse" else read_depth(file, prediction_scale)[0]
+            guess = _read_signed(file) if kind == "inverse" else known_depth(*read_depth(file, prediction_scale))
             yield {"depth": guess}, {"depth": depth, "depth_valid": valid, "intrinsics": matrix}
 
     pairs = matching_files(truth, predictions, DEPTH_FILES, "depth")
     return _run(evaluator, _Sized(items(), len(pairs)), progress)
+
+
+def known_depth(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Predicted depth with NaN where the file has none: it takes no part in an alignment, and is scored as the nearest depth and counted."""
+    return np.where(valid, depth, np.nan)
 
 
 def _read_signed(path: Path) -> np.ndarray:
@@ -148,6 +153,10 @@ def read_label_map(path: str | Path) -> np.ndarray:
     values = read_npy(path) if path.suffix == ".npy" else read_png(path)[0]
     if values.ndim != 2:
         raise InputError(f"{path.name} must hold one label a pixel; found shape {values.shape}")
+    if values.dtype.kind not in "iub" and (values != np.floor(values)).any():
+        raise InputError(
+            f"{path.name} must hold whole numbers; found {values.dtype} such as {values[values != np.floor(values)][0]}"
+        )
     return values.astype(np.int64)
 
 

@@ -42,14 +42,16 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
+        if not _looks_pickled(path):
+            raise WeightsError(f"{path.name!r} is no checkpoint: expected a file of PyTorch or safetensors") from None
         text = str(error).lower()
-        if _looks_pickled(path) and ("weights only" in text or "unsupported" in text):
+        if "invalid load key" not in text and ("weights only" in text or "unsupported" in text):
             raise UnsafeWeightsError(
                 f"the checkpoint {path.name!r} holds Python objects besides tensors, which could run code; it was not loaded. "
                 "If you made this file yourself, pass --trust-checkpoint (trust=True)"
             ) from None
         raise WeightsError(
-            f"{path.name!r} is no checkpoint: expected a file of PyTorch or safetensors; found {_first_line(error)}"
+            f"the checkpoint {path.name!r} is not a readable PyTorch file: {_first_line(error)}"
         ) from None
     except (RuntimeError, EOFError, ValueError, LookupError, OSError, AttributeError, TypeError) as error:
         raise WeightsError(f"the checkpoint {path.name!r} is broken or cut short: {_first_line(error)}") from None

@@ -231,7 +231,8 @@ def read_depth(path: str | Path, scale: float | str | None = None) -> tuple[np.n
         values = read_npy(path) if suffix == ".npy" else read_pfm(path)
     else:
         raise InputError(f"{path.name} must end in .npy, .png, .pgm, .pfm or .exr to be read as depth")
-    values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    if values.ndim == 3 and 1 in (values.shape[0], values.shape[-1]):  # one channel, last or first
+        values = values[..., 0] if values.shape[-1] == 1 else values[0]
     if values.ndim != 2:
         raise InputError(f"{path.name} must hold one (H, W) depth map; found shape {values.shape}")
     depth, valid = _known(values.astype(np.float64))

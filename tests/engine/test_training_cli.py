@@ -217,6 +217,36 @@ def test_misspelt_names_and_keys_get_their_nearest_match(tmp_path: Path, option:
     assert not list(tmp_path.glob("*.pth"))
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("train_cfg.max_iters=abc", "train_cfg.max_iters should be a whole number of at least 1; found 'abc'"),
+        ("train_cfg.max_iters=-1", "train_cfg.max_iters should be a whole number of at least 1; found -1"),
+        ("train_dataloader.batch_size=2.5", "train_dataloader.batch_size should be a whole number"),
+        ("val_dataloader.num_workers=-1", "val_dataloader.num_workers should be a whole number of at least 0"),
+        ("optim_wrapper.optimizer.lr=abc", "optim_wrapper.optimizer.lr should be a number of at least 0; found 'abc'"),
+        ("optim_wrapper.clip_grad=1", "optim_wrapper.clip_grad should be a dictionary such as dict(max_norm=1.0)"),
+        ("optim_wrapper.accumulative_counts=0", "optim_wrapper.accumulative_counts should be a whole number"),
+        ("seed=-1", "seed should be a whole number from 0"),
+        ("ema=maybe", "ema should be True, False or dict(decay, warmup); found 'maybe'"),
+        ("ema.decay=2", "ema.decay should be a number from 0 to below 1; found 2"),
+    ],
+)
+def test_values_that_cannot_be_are_named(tmp_path: Path, option: str, sentence: str) -> None:
+    code, text = train_here(tmp_path, (option,))
+    assert code == 2 and sentence in text, text
+
+
+def test_what_is_no_checkpoint_is_told_before_any_work(tmp_path: Path) -> None:
+    from perception.engine.evaluate import evaluate
+
+    (tmp_path / "notes.pth").write_text("# weights to come")
+    with pytest.raises(WeightsError, match="'notes.pth' is no checkpoint: expected a file of PyTorch or safetensors$"):
+        evaluate(RECIPE, tmp_path / "notes.pth")
+    with pytest.raises(WeightsError, match="has no weights: neither a run's last_checkpoint nor a model.safetensors"):
+        evaluate(RECIPE, tmp_path)
+
+
 def test_hostile_checkpoint_is_refused_and_does_not_run(tmp_path: Path) -> None:
     from perception.engine.evaluate import evaluate
 

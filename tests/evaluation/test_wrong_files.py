@@ -80,6 +80,36 @@ def test_maps(task: str, tmp_path, capsys) -> None:
     assert "cannot be written" in fails(capsys, "evaluate", task, "--gt", truth, "--pred", truth, "--json", out, *rest)
 
 
+def test_pixels_without_a_predicted_depth_are_counted_and_fit_nothing(tmp_path, capsys) -> None:
+    """Files hold 0 where there is no depth (sky): that must not move a median, and the report says how many there are."""
+    truth = np.linspace(1, 9, 64, dtype=np.float32).reshape(8, 8)
+    guess = np.where(np.arange(64).reshape(8, 8) < 40, truth / 2, 0)
+    guess[7, 7] = np.nan
+    gt = write(tmp_path / "gt", a__npy=npy(truth))
+    pred = write(tmp_path / "pred", a__npy=npy(guess[None]))  # (1, H, W), as networks give it
+    out = tmp_path / "metrics.json"
+    assert (
+        load_tool("evaluate").main(
+            ["depth", "--gt", str(gt), "--pred", str(pred), "--align", "median", "--no-baselines", "--json", str(out)]
+        )
+        == 0
+    )
+    assert "24 pixels (37.5%) have truth and no predicted depth" in capsys.readouterr().out
+    metrics = json.loads(out.read_text())
+    assert metrics["median/delta1"] == pytest.approx(40 / 64)  # all that was predicted is right after its median
+    half = write(tmp_path / "half", a__npy=npy(truth[::2, ::2]))
+    assert load_tool("evaluate").main(["depth", "--gt", str(gt), "--pred", str(half)]) == 0
+    assert "1 predictions had another size than their truth and were resized" in capsys.readouterr().out
+
+
+def test_labels_are_whole_numbers(tmp_path, capsys) -> None:
+    truth = write(tmp_path / "gt", a__npy=npy(np.ones((8, 8), np.float32)))
+    pred = write(tmp_path / "pred", a__npy=npy(np.full((8, 8), 1.5)))
+    assert "whole numbers; found float64 such as 1.5" in fails(
+        capsys, "evaluate", "semantic", "--gt", truth, "--pred", pred, "--num-classes", 3
+    )
+
+
 def test_labels_out_of_range(tmp_path, capsys) -> None:
     truth = write(tmp_path / "gt", a__png=png(np.full((8, 8), 9, np.uint8)))
     assert "0..2" in fails(capsys, "evaluate", "semantic", "--gt", truth, "--pred", truth, "--num-classes", 3)

@@ -76,9 +76,9 @@ class Outcome:
     remark: str = ""
 
 
-def kept_every(full: int, kept: int, usual: int) -> int:
-    """Return the step by which an output's axis was thinned out from `full` to `kept` entries: `usual` if it fits, else the first that does."""
-    return next((step for step in (usual, *range(1, full + 1)) if -(-full // step) == kept), usual)
+def kept_every(full: int, kept: int, *usual: int) -> int:
+    """Return the step by which an output's axis was thinned out from `full` to `kept` entries: a usual one if it fits, else the first that does."""
+    return next((step for step in (*usual, *range(1, full + 1)) if -(-full // step) == kept), usual[0])
 
 
 def known_kinds() -> dict[str, Callable[[Case], Iterable[Check]]]:

@@ -165,6 +165,17 @@ def _locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
+def check_not_importing() -> None:
+    """Raise `DatasetError` in a rendering process that is importing the script which started it.
+
+    A script without the usual guard would begin to render there too, and wait for its parent, which waits for it, for ever.
+    """
+    if getattr(current_process(), "_inheriting", False):  # what multiprocessing itself looks at
+        raise DatasetError(
+            "the world is rendered by processes that import your script: put what it does below `if __name__ == '__main__':`"
+        )
+
+
 @contextlib.contextmanager
 def single_threaded() -> Iterator[None]:
     """Processes started here use one thread each."""
@@ -195,6 +206,7 @@ def prerender(
     A script that calls this with workers needs the usual ``if __name__ == "__main__":`` guard, since workers are spawned.
     Raises `DatasetError` when the plan needs more than `max_gigabytes` or than the disk has, or when a worker dies.
     """
+    check_not_importing()
     plan = plan or make_plan(**options)
     folder = Path(directory) / f"world-{plan.digest}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +223,6 @@ def prerender(
             raise DatasetError(
                 f"rendering to {folder} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there"
             )
-        _refuse_while_imported(folder)
         bar = Bar(len(plan), progress)
         with _locked(folder, bar.say):
             _clean(folder)
@@ -223,15 +234,6 @@ def prerender(
             _fill(folder, plan, missing, workers, bar)
         bar.close()
     return PrerenderedWorld(folder)
-
-
-def _refuse_while_imported(folder: Path) -> None:
-    """A spawned worker imports the script that spawned it; without a guard it would come here and wait for its parent's lock for ever."""
-    if getattr(current_process(), "_inheriting", False):
-        raise DatasetError(
-            f"a script renders to {folder} while its own rendering process imports it; "
-            'put its calls under `if __name__ == "__main__":`, or pass workers=1'
-        )
 
 
 def _clean(folder: Path) -> None:

@@ -19,6 +19,7 @@ _ENCODER = r"depthaware_transformer\.encoder\.layers\.(\d+)\."
 SHARED_RULES: list[tuple[str, str | None]] = [
     (r"depthaware_transformer\.decoder\.(bbox_embed|dim_embed)\.", None),
     (r"label_enc\.|.*\.sa_v_proj\.|depthaware_transformer\.decoder\.query_scale_bbox\.", None),
+    (r"depthaware_transformer\.decoder\.(query_scale|ref_point_head)\.", None),  # of dynamic anchors alone
     (r"depth_predictor(_2)?\.depth_bin_values$", None),
     (r"depth_predictor\.downsample\.", "depth_predictor.fine."),
     (r"depth_predictor\.proj\.", "depth_predictor.middle."),
@@ -48,7 +49,6 @@ SHARED_RULES: list[tuple[str, str | None]] = [
     (r"((query|tgt|refpoint)_embed\.weight)$", r"\1"),
 ]
 _MONODETR_RULES: list[tuple[str, str | None]] = [
-    (r"depthaware_transformer\.decoder\.(query_scale|ref_point_head)\.", None),
     (r"backbone\.0\.body\.", "backbone."),
 ]
 

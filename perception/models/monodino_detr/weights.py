@@ -29,6 +29,8 @@ _RULES: list[tuple[str, str | None]] = [
     (_DEPTH + r"depth_encoder\.layers\.0\.self_attn\.", "depth_distribution.encoder.attention."),
     (_DEPTH + r"depth_encoder\.layers\.0\.", "depth_distribution.encoder."),
     (_DEPTH + r"depth_pos_embed\.weight$", "depth_distribution.metre_embedding"),
+]
+_ANCHOR_RULES: list[tuple[str, str | None]] = [
     (r"depthaware_transformer\.decoder\.query_scale\.", "decoder.position_scale."),
     (r"depthaware_transformer\.decoder\.ref_point_head\.", "decoder.position_head."),
 ]
@@ -36,7 +38,8 @@ _RULES: list[tuple[str, str | None]] = [
 
 def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Official state -> state of `MonoDINODETR`. Raises `WeightsError` for entries that no rule knows."""
-    return merge_projections(rename(state, _RULES + SHARED_RULES))
+    anchors = _ANCHOR_RULES if "tgt_embed.weight" in state else []
+    return merge_projections(rename(state, _RULES + anchors + SHARED_RULES))
 
 
 def model_config(state: Mapping[str, Tensor]) -> dict[str, Any]:

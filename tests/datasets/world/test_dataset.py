@@ -22,6 +22,7 @@ from perception.datasets.world.dataset import SizeBatches
 from perception.datasets.world.plan import Plan, make_plan
 from perception.errors import DatasetError, InputError, RecipeError
 
+ROOT = Path(__file__).resolve().parents[3]
 TINY = Plan(kind="mixed", scenes=4, size=(48, 64), views_per_scene=2, block=1, wide_share=0.25)  # 4 blocks
 
 
@@ -110,25 +111,6 @@ def test_two_processes_share_a_folder_and_one_is_killed(cache, tmp_path):
     other = next(run for run in runs if run is not owner)
     assert other.wait(timeout=300) == 0
     assert digest(folder) == digest(cache.folder)
-
-
-def test_a_script_without_the_main_guard_ends_with_a_sentence(tmp_path):
-    """Its workers import it again: they must not wait for the lock that their parent holds."""
-    script = tmp_path / "render.py"
-    script.write_text(
-        "from tests.datasets.world.test_dataset import TINY, prerender\n"
-        f"prerender({str(tmp_path / 'cache')!r}, TINY, workers=2, progress=False)\n"
-    )
-    root = Path(__file__).parents[3]
-    run = subprocess.run(
-        [sys.executable, script],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 1
-    assert 'put its calls under `if __name__ == "__main__":`' in run.stderr
 
 
 def test_the_size_on_disk_is_bounded(cache, tmp_path):
@@ -231,3 +213,21 @@ def test_normals_and_boxes_survive_the_cache(cache):
     length = np.linalg.norm(record["normals"].astype(float) / 127, axis=-1)
     assert np.abs(length[record["depth"] > 0] - 1).max() < 0.02
     assert len(record["boxes"].attribute) == len(record["boxes"])
+
+
+def test_a_script_without_a_guard_is_told_so_and_does_not_wait_for_itself(tmp_path: Path) -> None:
+    """Rendering processes import the script that started them; one that renders again there would wait for its parent for ever."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from perception.datasets.world.cache import prerender\n"
+        f"prerender({str(tmp_path / 'cache')!r}, kind='room', seeds=(0, 1), size=(24, 32), block=1, workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode != 0 and "below `if __name__ == '__main__':`" in done.stderr
+    assert "see what it printed above" in done.stderr

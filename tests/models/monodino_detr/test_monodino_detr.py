@@ -6,6 +6,7 @@ import torch
 from perception.errors import RecipeError
 from perception.models.depth_anything import model as depth_anything
 from perception.models.monodino_detr import model as module
+from perception.models.monodino_detr.weights import convert
 from perception.models.registry import build_model
 
 SMALL = {"vits": (24, 4, 2, (0, 1, 2, 3), "mlp", 16, (8, 32, 64, 12))}
@@ -66,6 +67,16 @@ def test_input_of_any_size_meets_the_transformers(tiny, convention):
             torch.randint(0, 256, (1, 3, 61, 100), dtype=torch.uint8), torch.tensor([90.0]), torch.tensor([61.0])
         )
     assert out["depth_map"].shape == (1, 3, 6)
+
+
+def test_official_point_queries_leave_the_layers_of_anchors_out():
+    """`use_dab: False` keeps them in the file, and never asks them."""
+    scale = {"depthaware_transformer.decoder.query_scale.layers.0.weight": torch.zeros(4, 4)}
+    points = {"query_embed.weight": torch.zeros(5, 8)}
+    assert convert(points | scale).keys() == {"decoder.position", "decoder.content"}
+    anchors = {"tgt_embed.weight": torch.zeros(5, 4), "refpoint_embed.weight": torch.zeros(5, 6)}
+    expected = {"decoder.content", "decoder.anchors", "decoder.position_scale.layers.0.weight"}
+    assert convert(anchors | scale).keys() == expected
 
 
 def test_wrong_sizes(tiny):

@@ -26,18 +26,15 @@ from perception.models.backbones.sret import SReT
 from perception.models.backbones.staged import load_official
 from perception.models.backbones.transnext import SIZES as TRANSNEXT_SIZES
 from perception.models.backbones.transnext import TransNeXt
-from tests.parity.runner import Case, Check
+from tests.parity.runner import Case, Check, kept_every
 
 
 def _steps(full: tuple[int, ...], kept: tuple[int, ...]) -> tuple[slice, ...]:
     """Slices [::step] that keep `kept` of `full` entries along every axis."""
-    steps = []
-    for length, count in zip(full, kept, strict=True):
-        # The powers of two are the usual ones; among steps that keep one cell it does not matter.
-        steps_tried = (1, 2, 4, 8, 16, 32, *range(3, length + 1))
-        fitting = [step for step in steps_tried if -(-length // step) == count]
-        steps.append(slice(None, None, fitting[0] if fitting else 1))
-    return tuple(steps)
+    return tuple(
+        slice(None, None, kept_every(length, count, 1, 2, 4, 8, 16, 32))
+        for length, count in zip(full, kept, strict=True)
+    )
 
 
 def _check(name: str, actual: Tensor, expected: np.ndarray) -> Check:

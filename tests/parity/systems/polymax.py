@@ -80,8 +80,7 @@ def _run(case: Case, variant: str) -> Iterable[Check]:
         named |= {f"layer{index}.{name}": value for name, value in layer.items()}
         named[f"layer{index}.cluster_centers"] = layer["clusters"]
     named |= {name: value for name, value in outputs.items() if name != "layers"}
-    if "depth_values" in case.inputs:
-        named |= _aggregate(case, named["mask_logits"])
+    named |= _aggregate(case, named["mask_logits"])
     yield from _subsample(case, named)
 
 
@@ -91,14 +90,17 @@ def _stem(backbone: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
 
 
 def _aggregate(case: Case, mask_logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What the clusters' given values become: `<task>_values` of shape (N,) or (N, components) -> `definition.<task>`."""
     from perception.models.polymax.aggregate import aggregate, unit
 
-    depth = torch.from_numpy(case.inputs["depth_values"])[None, :, None].expand(mask_logits.shape[0], -1, -1)
-    normal = torch.from_numpy(case.inputs["normal_values"])[None].expand(mask_logits.shape[0], -1, -1)
-    return {
-        "definition.depth": aggregate(mask_logits, depth)[:, 0],
-        "definition.normal": unit(aggregate(mask_logits, normal)),
-    }
+    found = {}
+    for name, values in case.inputs.items():
+        if name.endswith("_values"):
+            task, columns = name.removesuffix("_values"), torch.from_numpy(values).reshape(len(values), -1)
+            result = aggregate(mask_logits, columns.expand(len(mask_logits), -1, -1))
+            result = unit(result) if task == "normal" else result
+            found[f"definition.{task}"] = result[:, 0] if values.ndim == 1 else result
+    return found
 
 
 def _variant(case: Case) -> str:

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar
 
-from perception.datasets.world.cache import single_threaded, start_worker
+from perception.datasets.world.cache import check_not_importing, single_threaded, start_worker
 from perception.datasets.world.progress import Bar
 from perception.datasets.world.render import World
 from perception.datasets.world.textures.shared import shared_atlas
@@ -99,6 +99,7 @@ def export(
         raise InputError(
             f"an export needs a count of at least 1 and a val_share in 0..1, found {count} and {val_share}"
         )
+    check_not_importing()
     root = Path(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -137,7 +138,7 @@ def export(
                     bar.update(len(records))
             except BrokenProcessPool as error:
                 raise DatasetError(
-                    f"an exporting process died (out of memory, or killed); run again with fewer workers than {workers}"
+                    f"an exporting process died (out of memory, killed, or for the reason above); run again with fewer workers than {workers}"
                 ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
