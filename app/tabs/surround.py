@@ -128,7 +128,7 @@ def build(services: Services) -> None:
                         true_bev = picture_view("Truth from above", "surround-true-bev", None)
                 with result.view("3D"):
                     shape = shape_view(
-                        "surround", "Occupied voxels by class, boxes as bars; drag to turn", tilt=50, away=75
+                        "surround", "Occupied voxels by class, boxes as bars; drag to turn", tilt=50, away=90
                     )
                 with result.view("Table"):
                     table = gr.Dataframe(
