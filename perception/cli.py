@@ -122,6 +122,11 @@ def _predict(options: argparse.Namespace) -> int:
     import warnings
     from pathlib import Path
 
+    for name in options.inputs:  # told before seconds of imports
+        if not Path(name).exists():
+            raise PerceptionError(f"the file {name!r} is not there")
+
+    from perception.drawing import SteadyLimits
     from perception.inference import load
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
@@ -178,10 +183,11 @@ def _predict(options: argparse.Namespace) -> int:
     for file in videos:
         place = folder / names[file]
         place.mkdir(parents=True, exist_ok=True)
-        rate = (frame_rate(file) or 10.0) / max(options.every, 1)
+        rate, limits = (frame_rate(file) or 10.0) / max(options.every, 1), SteadyLimits()
         with VideoWriter(place / "prediction.mp4", rate) as writer:
             for count, result in enumerate(model.stream(file, camera, fov=options.fov, every=options.every), 1):
-                writer.write(result.preview())
+                depth = result.depth
+                writer.write(result.preview(depth_limits=None if depth is None else limits(depth.depth, depth.valid)))
                 print(f"\r{file}: {count} frames", end="", flush=True)
         print(f" -> {place / 'prediction.mp4'}")
     if failures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perception.drawing.boxes import draw_bev, draw_boxes3d
 from perception.drawing.colors import COLORMAPS, apply_colormap, color_of, colormap, palette
 from perception.drawing.maps import (
+    SteadyLimits,
     colorize_depth,
     depth_limits,
     draw_depth,
@@ -19,6 +20,7 @@ from perception.drawing.sheet import contact_sheet, grid
 
 __all__ = [
     "COLORMAPS",
+    "SteadyLimits",
     "apply_colormap",
     "color_of",
     "colorize_depth",

@@ -34,6 +34,29 @@ def depth_limits(depth: np.ndarray, valid: np.ndarray | None = None) -> tuple[fl
     return (near, far) if far > near else (near, near * 2)
 
 
+class SteadyLimits:
+    """Limits of the colours of one frame after another, so that a film does not flicker: the first frame's, until `patience` frames in a row have others.
+
+    Then they are the widest of those frames. For a film of known length, one range for all frames is better still.
+    """
+
+    def __init__(self, patience: int = 10) -> None:
+        if patience < 1:
+            raise InputError(f"patience is a number of frames, at least 1; found {patience}")
+        self.patience = patience
+        self._limits: tuple[float, float] | None = None
+        self._others: list[tuple[float, float]] = []
+
+    def __call__(self, depth: np.ndarray, valid: np.ndarray | None = None) -> tuple[float, float]:
+        """(near, far) for this frame's (H, W) depth."""
+        found = depth_limits(depth, valid)
+        self._others = [] if found == self._limits else [*self._others, found]
+        if self._limits is None or len(self._others) >= self.patience:
+            self._limits = min(near for near, _ in self._others), max(far for _, far in self._others)
+            self._others = []
+        return self._limits
+
+
 def _nice(value: float, down: bool) -> float:
     steps = (1, 1.5, 2, 3, 5, 7, 10)
     power = 10.0 ** math.floor(math.log10(value))

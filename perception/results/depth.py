@@ -190,13 +190,13 @@ class DepthResult(Result):
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
-    def preview(self, image: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) uint8: coloured depth, warm = near, with its legend inside."""
+    def preview(self, image: np.ndarray | None = None, limits: tuple[float, float] | None = None) -> np.ndarray:
+        """(H, W, 3) uint8: coloured depth, warm = near, with its legend inside. limits: of the colours, (near, far); inverse depth has none."""
         from perception.drawing import draw_depth, draw_inverse_depth
 
         if self.kind == "inverse":
             return draw_inverse_depth(self.depth, self.valid)
-        return draw_depth(self.depth, self.valid, unit=self.unit)
+        return draw_depth(self.depth, self.valid, unit=self.unit, limits=limits)
 
     def summary(self) -> dict[str, Any]:
         """JSON-able description."""

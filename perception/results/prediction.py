@@ -112,13 +112,14 @@ class Prediction(Result):
         """A copy with some parts replaced or added."""
         return replace(self, **parts)
 
-    def preview(self, image: np.ndarray | None = None) -> np.ndarray:
-        """uint8 RGB contact sheet: the picture and the preview of every part."""
+    def preview(self, image: np.ndarray | None = None, depth_limits: tuple[float, float] | None = None) -> np.ndarray:
+        """uint8 RGB contact sheet: the picture and the preview of every part. depth_limits: of the colours of depth, (near, far)."""
         from perception.drawing import contact_sheet
 
         picture = self.image if image is None else image
         tiles = {} if picture is None else {"image": picture}
-        tiles |= {name: part.preview(picture) for name, part in self.parts.items()}
+        for name, part in self.parts.items():
+            tiles[name] = part.preview(picture, depth_limits) if name == "depth" else part.preview(picture)
         if not tiles:
             raise InputError("this prediction is empty: it has no part to draw")
         return contact_sheet(list(tiles.values()), titles=list(tiles))

@@ -7,6 +7,7 @@ import pytest
 
 from perception.drawing import (
     COLORMAPS,
+    SteadyLimits,
     apply_colormap,
     color_of,
     colorize_depth,
@@ -160,3 +161,17 @@ def test_the_legend_of_values_has_its_low_end_on_the_left() -> None:
     assert columns.size and reds.size and columns.max() < reds.min()
     with pytest.raises(InputError, match="low < high"):
         draw_values(np.zeros((3, 3)), limits=(1, 1))
+
+
+def test_steady_limits_hold_until_a_film_really_changes() -> None:
+    limits, near, far = (
+        SteadyLimits(patience=3),
+        np.linspace(1, 5, 400).reshape(20, 20),
+        np.linspace(2, 50, 400).reshape(20, 20),
+    )
+    assert depth_limits(near) != depth_limits(far)
+    assert limits(near) == depth_limits(near)
+    assert [limits(frame) for frame in (far, far, near, far, far)] == [depth_limits(near)] * 5  # never three in a row
+    assert limits(far) == depth_limits(far) and limits(near) == depth_limits(far)
+    with pytest.raises(InputError, match="at least 1; found 0"):
+        SteadyLimits(patience=0)
