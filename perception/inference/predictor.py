@@ -135,8 +135,8 @@ class Predictor:
         return self
 
     def close(self) -> None:
-        """Give the memory back; the predictor cannot be used afterwards."""
-        self.model = torch.nn.Identity()
+        """Give the memory back; whoever uses the predictor afterwards gets `InputError`."""
+        self.model = _Closed()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -203,3 +203,10 @@ def input_files(sources: Sequence[str | Path]) -> list[Path]:
         else:
             raise InputError(f"the file {str(source)!r} is not there")
     return files
+
+
+class _Closed(torch.nn.Module):
+    """In the place of a model that was given back."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InputError("this model was closed; load it again with perception.load()")

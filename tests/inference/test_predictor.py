@@ -191,3 +191,13 @@ def test_a_stream_of_pictures_is_what_calls_give(predictor: Predictor, picture: 
     sources = [tmp_path / "lens.jpg", picture, tmp_path / "plain.png", picture]
     assert [r.name for r in predictor.stream(sources)] == ["lens", "frame_000001", "plain", "frame_000003"]
     assert [r.name for r in predictor.stream(iter(sources), every=2)] == ["lens", "plain"]
+
+
+def test_a_closed_model_says_so(predictor: Predictor, picture: np.ndarray) -> None:
+    closed = Predictor(predictor.model, predictor.device, torch.float32, {"name": "tiny"})
+    closed.close()
+    closed.close()
+    for use in (lambda: closed(picture), lambda: next(closed.stream([picture]))):
+        with pytest.raises(InputError, match="was closed; load it again"):
+            use()
+    assert predictor(picture).depth is not None
