@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,20 +74,27 @@ def test_an_upload_that_is_too_large_is_refused(app_address: str) -> None:
 
 def test_nothing_that_a_client_sends_reaches_a_path(app: Served, tmp_path: Path) -> None:
     """File names, session hashes and paths that climb: nothing lies or is read outside the app's own folder."""
+    evil = f"evil{uuid.uuid4().hex}"  # in no other test's folder
     content = coloured(tmp_path / "evil.png", (9, 99, 200)).read_bytes()
     (own,) = app.folder.glob("perception_app_*")
-    for name in ("../../evil.png", "/etc/evil.png", "..\\evil.png", "a/../../evil.png", "%2e%2e%2fevil.png"):
+    for name in (
+        f"../../{evil}.png",
+        f"/etc/{evil}.png",
+        f"..\\{evil}.png",
+        f"a/../../{evil}.png",
+        f"%2e%2e%2f{evil}.png",
+    ):
         answer = httpx.post(f"{app.address}/gradio_api/upload", files={"files": (name, content)}, timeout=120)
         stored = Path(answer.json()[0]).resolve()
         assert stored.is_relative_to(own / "gradio"), stored
         data = [{"path": str(stored), "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
         call = f"{app.address}/gradio_api/call/predict_photo"
-        body = {"data": data, "session_hash": "../../evil"}
+        body = {"data": data, "session_hash": f"../../{evil}"}
         event = httpx.post(call, json=body, timeout=120).json()["event_id"]
         assert "96 x 64" in httpx.get(f"{call}/{event}", timeout=300).text
     written = {path for path in app.folder.parent.rglob("*") if path.is_file() and not path.is_relative_to(tmp_path)}
     elsewhere = {path.name for path in written if not path.is_relative_to(own)}
-    assert not any("evil" in name for name in elsewhere) and "log.txt" in elsewhere
+    assert not any(evil in name for name in elsewhere) and "log.txt" in elsewhere
     for path in ("/etc/passwd", str(app.folder / "log.txt"), str(app.folder / "../log.txt")):
         data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, "dpt-world-tiny", 60, ""]
         event = httpx.post(call, json={"data": data}, timeout=120).json()["event_id"]
