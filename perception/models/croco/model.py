@@ -23,6 +23,7 @@ from perception.models.croco.losses import CRITERIA, FLOW_SCALES, STEREO_BOUND
 from perception.models.croco.preprocess import PairPreprocess
 from perception.models.croco.tiling import Run, certainty, enlarge, predict_tiled, resize_displacements
 from perception.models.croco.transformer import PATCH, CroCoTransformer
+from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 from perception.ops.constants import is_tracing
@@ -68,8 +69,7 @@ class CroCo(nn.Module):
     ) -> None:
         """Raises `RecipeError` for options that do not exist or do not fit."""
         super().__init__()
-        if task not in CHANNELS:
-            raise RecipeError(f"task of CroCo is stereo or flow; found {task!r}")
+        check_choice("CroCo's task", task, CHANNELS)
         if any(side < MULTIPLE or side % MULTIPLE for side in tile):
             raise RecipeError(
                 f"the tile of CroCo must have sides that are multiples of {MULTIPLE}; found {tuple(tile)}"
@@ -77,8 +77,7 @@ class CroCo(nn.Module):
         if not 0 <= overlap < 1:
             raise RecipeError(f"overlap must lie in 0 <= overlap < 1; found {overlap}")
         self.criterion = criterion or CRITERION[task]
-        if self.criterion not in CRITERIA:
-            raise RecipeError(f"criterion of CroCo is one of {', '.join(CRITERIA)}; found {criterion!r}")
+        check_choice("CroCo's criterion", self.criterion, CRITERIA)
         self.task, self.tasks = task, (OUTPUT[task],)
         self.tile, self.overlap = (int(tile[0]), int(tile[1])), float(overlap)
         self.blending = blending or BLENDING[task]

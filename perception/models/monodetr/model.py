@@ -29,6 +29,7 @@ from perception.models.monodetr.postprocess import MonoPostprocess, foreground_d
 from perception.models.monodetr.preprocess import MonoPreprocess
 from perception.models.monodetr.proposals import CentreProposals
 from perception.models.monodetr.targets import VirtualLens, encode_batch
+from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 
@@ -103,8 +104,7 @@ class MonoDetector(nn.Module):
                 "a MonoDETR needs dim divisible by 32 and at least one query, group and decoder layer; "
                 f"found dim {dim}, {num_queries} queries, {query_groups} groups, {decoder_layers} layers"
             )
-        if query_start not in ("learnt", "peaks"):
-            raise RecipeError(f"query_start must be 'learnt' or 'peaks'; found {query_start!r}")
+        check_choice("MonoDETR's query_start", query_start, ("learnt", "peaks"))
         self.classes = tuple(classes)
         self.num_queries, self.query_groups = num_queries, query_groups
         self.bins = DepthBins(depth_bins, *depth_range)

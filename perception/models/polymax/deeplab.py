@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from perception.models.dense.preprocess import Preprocess
+from perception.models.options import with_changes
 from perception.models.polymax.criterion import KMaXCriterion, auxiliary_semantic_loss, panoptic_targets
 from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
 from perception.models.polymax.kmax import KMaXNetwork
@@ -62,7 +63,7 @@ class KMaXDeepLab(KMaXNetwork):
         self.inference = check_inference(inference)
         self.criterion = KMaXCriterion(num_classes, **(criterion or {}))
         self.preprocess = Preprocess(**{"pixels": 641 * 641, "offset": 1, **(preprocess or {})})
-        self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
+        self.loss_weights = with_changes("the loss weights", LOSS_WEIGHTS, loss_weights)
         self.semantic_samples = semantic_samples
 
     def forward(

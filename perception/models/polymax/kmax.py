@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import RecipeError
+from perception.models.options import check_choice
 from perception.models.polymax.kmeans_decoder import KMeansDecoder
 from perception.models.polymax.pixel_decoder import PixelDecoder
 from perception.models.polymax.predictor import ClusterHead, Prediction
@@ -65,8 +66,7 @@ class ClusterTrunk(nn.Module):
         align_corners: bool | str | None = None,
     ) -> None:
         super().__init__()
-        if variant not in _VARIANTS:
-            raise RecipeError(f"kMaX variant {variant!r} is not one of {sorted(_VARIANTS)}")
+        check_choice("kMaX-DeepLab's variant", variant, _VARIANTS)
         switches = _VARIANTS[variant]
         config = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
         is_resnet = config.get("type") == "BottleneckResNet"

@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from perception.errors import RecipeError
 from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import GlobalToken
 from perception.models.layers.conv import resize, set_norm_momentum
+from perception.models.options import check_choice
 from perception.models.polymax.aggregate import aggregate
 from perception.models.polymax.criterion import KMaXCriterion, panoptic_targets
 from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
@@ -79,8 +79,7 @@ class PolyMaX(DenseModel):
         **dense: Any,
     ) -> None:
         super().__init__(tasks, **dense)
-        if depth_space not in ("metric", "canonical"):
-            raise RecipeError(f"depth_space is 'metric' or 'canonical', found {depth_space!r}")
+        check_choice("PolyMaX's depth_space", depth_space, ("metric", "canonical"))
         self.depth_space, self.depth_range, self.log_range = depth_space, tuple(depth_range), log_range
         self.depth_focal = depth_focal
         self.deep_weight, self.out_stride = deep_weight, out_stride
