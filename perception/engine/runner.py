@@ -31,6 +31,7 @@ from perception.datasets.transforms.registry import build_batch_transform
 from perception.engine import (
     distributed,
     layer_decay,  # noqa: F401  (registers its constructor)
+    muon,  # noqa: F401  (registers its optimiser)
 )
 from perception.engine.checkpoint import get_rng_state, newest_loadable, write_checkpoint
 from perception.engine.ema import WeightAverage
