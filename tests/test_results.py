@@ -18,6 +18,7 @@ from perception.results import (
     Boxes3DResult,
     DepthResult,
     NormalsResult,
+    OccupancyResult,
     PointCloud,
     Prediction,
     Segment,
@@ -247,6 +248,15 @@ def test_wrong_segmentations_are_refused(arguments: dict, words: str) -> None:
 # -- boxes ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("maps", [{"instance": [[2**33 + 5]]}, {"instance": np.array([[2**33 + 5]])}])
+def test_ids_that_do_not_fit_are_refused_and_not_wrapped(maps: dict) -> None:
+    with pytest.raises(InputError, match="int32|arrays of numbers"):
+        SegmentationResult(**maps)
+    with pytest.raises(InputError, match="uint8.*300"):
+        OccupancyResult(np.full((1, 1, 1), 300), (0, 0, 0), (1, 1, 1))  # 300 would have become 44
+    assert SegmentationResult(instance=np.array([[7.0]])).instance == 7
+
+
 def test_boxes_behave_like_a_sequence() -> None:
     result = boxes(5, track_ids=np.arange(5) + 10, attributes=list("abcde"), velocity=np.zeros((5, 2)))
     assert len(result) == 5 and [len(one) for one in result] == [1] * 5
@@ -304,6 +314,9 @@ def test_box_json_is_strict_and_complete(tmp_path: Path) -> None:
         ({"frame": "world"}, "camera, ego"),
         ({"attributes": ["a"]}, "attributes"),
         ({"scores": np.array([np.nan, 1])}, "scores"),
+        ({"labels": np.array([0, 0.7])}, "whole numbers.*0.7"),
+        ({"labels": np.array([0, np.nan])}, "whole numbers.*nan"),
+        ({"boxes": [[1, 2], [3]]}, "arrays of numbers"),
     ],
 )
 def test_wrong_boxes_are_refused(options: dict, words: str) -> None:
