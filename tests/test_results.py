@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,15 @@ def test_depth_is_masked_frozen_and_copied() -> None:
     np.testing.assert_array_equal(np.asarray(result), result.depth)
     tensor = DepthResult(torch.from_numpy(source).bfloat16().requires_grad_(), valid=torch.ones(H, W), camera=CAMERA)
     assert tensor.depth.dtype == np.float32
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
+def test_copies_and_pickles_are_frozen_too(again) -> None:
+    result = again(DepthResult(np.ones((2, 3)), kind="range"))
+    with pytest.raises(ValueError, match="read-only"):
+        result.depth[0, 0] = 5
+    assert not result.valid.flags.writeable and not again(boxes(2)).scores.flags.writeable
+    np.testing.assert_array_equal(result.points().shape, (2, 3, 3))
 
 
 def test_depth_says_where_intrinsics_came_from() -> None:

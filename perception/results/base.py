@@ -98,6 +98,13 @@ def output_folder(folder: str | Path) -> Path:
 class Result:
     """Base of all results."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Pickles and deep copies are read-only, too: NumPy forgets it."""
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+        self.__dict__.update(state)
+
     def summary(self) -> dict[str, Any]:
         """JSON-able description without the large arrays."""
         raise NotImplementedError
