@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from perception.results import (
     Boxes3DResult,
     DepthResult,
     NormalsResult,
+    OccupancyResult,
     PointCloud,
     Prediction,
     Segment,
@@ -86,6 +89,15 @@ def test_depth_is_masked_frozen_and_copied() -> None:
     np.testing.assert_array_equal(np.asarray(result), result.depth)
     tensor = DepthResult(torch.from_numpy(source).bfloat16().requires_grad_(), valid=torch.ones(H, W), camera=CAMERA)
     assert tensor.depth.dtype == np.float32
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
+def test_copies_and_pickles_are_frozen_too(again) -> None:
+    result = again(DepthResult(np.ones((2, 3)), kind="range"))
+    with pytest.raises(ValueError, match="read-only"):
+        result.depth[0, 0] = 5
+    assert not result.valid.flags.writeable and not again(boxes(2)).scores.flags.writeable
+    np.testing.assert_array_equal(result.points().shape, (2, 3, 3))
 
 
 def test_depth_says_where_intrinsics_came_from() -> None:
@@ -247,6 +259,15 @@ def test_wrong_segmentations_are_refused(arguments: dict, words: str) -> None:
 # -- boxes ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("maps", [{"instance": [[2**33 + 5]]}, {"instance": np.array([[2**33 + 5]])}])
+def test_ids_that_do_not_fit_are_refused_and_not_wrapped(maps: dict) -> None:
+    with pytest.raises(InputError, match="int32|arrays of numbers"):
+        SegmentationResult(**maps)
+    with pytest.raises(InputError, match="uint8.*300"):
+        OccupancyResult(np.full((1, 1, 1), 300), (0, 0, 0), (1, 1, 1))  # 300 would have become 44
+    assert SegmentationResult(instance=np.array([[7.0]])).instance == 7
+
+
 def test_boxes_behave_like_a_sequence() -> None:
     result = boxes(5, track_ids=np.arange(5) + 10, attributes=list("abcde"), velocity=np.zeros((5, 2)))
     assert len(result) == 5 and [len(one) for one in result] == [1] * 5
@@ -304,6 +325,9 @@ def test_box_json_is_strict_and_complete(tmp_path: Path) -> None:
         ({"frame": "world"}, "camera, ego"),
         ({"attributes": ["a"]}, "attributes"),
         ({"scores": np.array([np.nan, 1])}, "scores"),
+        ({"labels": np.array([0, 0.7])}, "whole numbers.*0.7"),
+        ({"labels": np.array([0, np.nan])}, "whole numbers.*nan"),
+        ({"boxes": [[1, 2], [3]]}, "arrays of numbers"),
     ],
 )
 def test_wrong_boxes_are_refused(options: dict, words: str) -> None:
