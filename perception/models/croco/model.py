@@ -23,10 +23,10 @@ from perception.models.croco.losses import CRITERIA, FLOW_SCALES, STEREO_BOUND
 from perception.models.croco.preprocess import PairPreprocess
 from perception.models.croco.tiling import Run, certainty, enlarge, predict_tiled, resize_displacements
 from perception.models.croco.transformer import PATCH, CroCoTransformer
-from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 from perception.ops.constants import is_tracing
+from perception.options import check_choice
 
 CHANNELS = {"stereo": 1, "flow": 2}
 OUTPUT = {"stereo": "disparity", "flow": "flow"}

@@ -29,9 +29,9 @@ from perception.models.monodetr.postprocess import MonoPostprocess, foreground_d
 from perception.models.monodetr.preprocess import MonoPreprocess
 from perception.models.monodetr.proposals import CentreProposals
 from perception.models.monodetr.targets import VirtualLens, encode_batch
-from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.options import check_choice
 
 KITTI_CLASSES = ("Pedestrian", "Car", "Cyclist")
 
