@@ -104,7 +104,7 @@ def add_person(
     drop = -min(joints["foot0"][2], joints["foot1"][2]) + 0.035 * h if ground else 0.0
     shift = np.array(at, float) + [0, 0, drop]
     joints = {name: p + shift for name, p in joints.items()}
-    _draw(rng, shape, joints, h, build, head, child, pose, helmet)
+    _draw(rng, shape, joints, h, build, head, pose, helmet)
     return joints
 
 
@@ -114,7 +114,7 @@ def _tube(shape, a, b, thick, taper, role) -> None:
         shape.sphere(a, thick * 1.0, level=0, role=role)
 
 
-def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
+def _draw(rng, shape, j, h, build, head, pose, helmet) -> None:
     u = rng.uniform
     skirt = rng.random() < 0.13 and not helmet
     coat = rng.random() < 0.22 and not helmet

@@ -32,7 +32,7 @@ from perception.models.layers.conv import resize
 from perception.models.layers.flow_attention import use_flow_attention
 from perception.models.layers.pyramid import ReassemblePyramid, SimplePyramid
 from perception.models.layers.token_clustering import TokenClustering
-from perception.models.options import check_choice
+from perception.options import check_choice
 
 MODES = ("auto", "native", "sfp", "dpt")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -22,7 +22,7 @@ from perception.errors import RecipeError
 from perception.models.dense import losses as L
 from perception.models.dense.camera import CANONICAL_FOCAL, RayEmbedding, VerticalPrior, default_intrinsics, focal_of
 from perception.models.dense.preprocess import Preprocess
-from perception.models.options import with_changes
+from perception.options import with_changes
 
 LOSS_WEIGHTS = {
     "depth": 1.0,

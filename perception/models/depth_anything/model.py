@@ -19,9 +19,9 @@ from perception.models.depth_anything.losses import scale_shift_invariant, silog
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
 from perception.models.depth_anything.vit import PATCH, DinoV2
 from perception.models.layers.token_clustering import TokenClustering
-from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.options import check_choice
 
 # dim, depth, heads, taps, feed-forward kind, features and channels of the head
 SIZES: dict[str, tuple[int, int, int, tuple[int, ...], str, int, tuple[int, ...]]] = {

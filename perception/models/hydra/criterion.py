@@ -15,7 +15,7 @@ from perception.models.hydra.centerpoint import CenterGeometry
 from perception.models.hydra.centerpoint_targets import CODE_WEIGHTS, center_losses, center_targets
 from perception.models.hydra.depth_loss import depth_bins, depth_loss, nearest_depth
 from perception.models.hydra.occupancy import OCCUPANCY_LOSSES, focal_weights, occupancy_losses
-from perception.models.options import with_changes
+from perception.options import with_changes
 
 LOSS_WEIGHTS = {"heatmap": 1.0, "box": 0.25, "depth": 3.0, "occupancy": 1.0}
 

@@ -25,10 +25,10 @@ from perception.models.hydra.dfa3d import DepthAttention
 from perception.models.hydra.hat import HeightAssociation
 from perception.models.hydra.radar import BevRadar, PerspectiveRadar
 from perception.models.hydra.visible import VisibleCells
-from perception.models.options import check_choice, with_changes
 from perception.models.trunks import build_backbone
 from perception.ops.constants import is_tracing
 from perception.ops.lift_splat import LiftPlan, VoxelGrid, flatten_height, lift_splat, plan_lift
+from perception.options import check_choice, with_changes
 
 WIDTHS = {
     "image": 256, "mid": 256, "context": 80, "radar": 64, "bev": 80, "encoder": (160, 320, 640), "blocks": 2,

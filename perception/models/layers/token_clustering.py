@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import InputError, RecipeError
-from perception.models.options import check_choice
 from perception.ops.token_clustering import Clustering, cluster_tokens, reconstruct_tokens
+from perception.options import check_choice
 
 
 class TokenClustering:

@@ -13,7 +13,7 @@ from perception.models.monodetr.depth_bins import DepthBins
 from perception.models.monodetr.matcher import FOCAL_ALPHA, FOCAL_GAMMA, GroupMatcher, edges, generalised_iou
 from perception.models.monodetr.proposals import proposal_losses
 from perception.models.monodetr.targets import MonoTargets
-from perception.models.options import with_changes
+from perception.options import with_changes
 
 FOREGROUND_WEIGHT = 13.0
 

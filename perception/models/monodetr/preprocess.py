@@ -8,8 +8,8 @@ import torch
 from perception.errors import InputError
 from perception.geometry.cameras import Pinhole
 from perception.geometry.image_transform import ImageTransform
-from perception.models.options import check_choice
 from perception.models.preprocess import Prepared
+from perception.options import check_choice
 
 CONVENTIONS = ("exact", "official")
 

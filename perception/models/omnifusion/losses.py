@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from perception.models.options import check_choice
+from perception.options import check_choice
 
 KINDS = ("berhu", "berhu-official", "l1", "log")
 

@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from perception.models.dense.preprocess import Preprocess
-from perception.models.options import with_changes
 from perception.models.polymax.criterion import KMaXCriterion, auxiliary_semantic_loss, panoptic_targets
 from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
 from perception.models.polymax.kmax import KMaXNetwork
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.options import with_changes
 
 LOSS_WEIGHTS = {"class": 3.0, "dice": 3.0, "mask": 0.3, "instance": 1.0, "semantic": 1.0}
 

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from perception.errors import RecipeError
-from perception.models.options import check_choice
 from perception.models.polymax.kmeans_decoder import KMeansDecoder
 from perception.models.polymax.pixel_decoder import PixelDecoder
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.polymax.semantic_head import CityscapesSemanticHead, SemanticHead
 from perception.models.trunks import build_backbone
+from perception.options import check_choice
 
 _VARIANTS: dict[str, dict[str, Any]] = {
     "torch": {"decoder_dilation": 1, "activate": False, "align_corners": "parity", "resnet": {}},

@@ -16,13 +16,13 @@ from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import GlobalToken
 from perception.models.layers.conv import resize, set_norm_momentum
-from perception.models.options import check_choice
 from perception.models.polymax.aggregate import aggregate
 from perception.models.polymax.criterion import KMaXCriterion, panoptic_targets
 from perception.models.polymax.inference import MAPS, PanopticThresholds, check_inference, panoptic_result
 from perception.models.polymax.kmax import ClusterTrunk
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.registry import register_model
+from perception.options import check_choice
 
 
 @register_model

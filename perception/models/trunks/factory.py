@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from perception.errors import RecipeError
-from perception.models.options import check_choice
+from perception.options import check_choice
 
 _HOMES: dict[str, str] = {
     "Backbone": "perception.models.backbones.adapter",

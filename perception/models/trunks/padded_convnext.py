@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception.models.layers.conv import ChannelLayerNorm
-from perception.models.options import check_choice
 from perception.models.trunks.timm_weights import load_timm
+from perception.options import check_choice
 
 # size -> (blocks a stage, channels a stage)
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from perception.errors import InputError, RecipeError
 from perception.geometry.cubemap import cube_to_equirectangular, equirectangular_to_cube
 from perception.models.omnifusion.preprocess import PanoramaPreprocess
-from perception.models.options import check_choice, with_changes
 from perception.models.registry import register_model
 from perception.models.video360 import losses
 from perception.models.video360.network import CubeDepthNet, CubePoseNet
 from perception.models.video360.view_synthesis import CONVENTIONS, rotation_from_axis_angle, warp_panorama
+from perception.options import check_choice, with_changes
 
 LOSS_WEIGHTS = {"photometric": 1.0, "explain": 0.1, "smooth": 0.01, "pose": 0.1}
 
@@ -178,7 +178,7 @@ class Video360(nn.Module):
                 notes=(*found.notes, note),
                 motion=None if motions is None else motions[index],
             )
-            for index, found in enumerate(predictions(self, {"depth": outputs["depth"]}, cameras, sizes))
+            for index, found in enumerate(predictions({"depth": outputs["depth"]}, cameras, sizes))
         ]
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from perception.errors import RecipeError
 from perception.geometry.cubemap import face_rays, face_rotations, pad_cube
-from perception.models.options import check_choice
+from perception.options import check_choice
 
 PADDINGS = ("cube", "zeros")
 

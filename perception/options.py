@@ -1,4 +1,4 @@
-"""What models do with their keyword arguments: take one of a few choices, or change some of a table of defaults."""
+"""What is done with keyword arguments of models and data sets: take one of a few choices, or change some of a table of defaults."""
 
 from __future__ import annotations
 

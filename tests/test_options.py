@@ -6,8 +6,8 @@ import pytest
 
 from perception.engine.schema import _typed
 from perception.errors import RecipeError
-from perception.models.options import check_choice, with_changes
 from perception.models.registry import build_model, model_class
+from perception.options import check_choice, with_changes
 from tests.models.hydra.conftest import TINY
 
 
