@@ -325,6 +325,7 @@ def test_box_json_is_strict_and_complete(tmp_path: Path) -> None:
         ({"boxes": -np.ones((2, 7))}, "negative"),
         ({"labels": np.array([0, 5])}, r"0\.\.1"),
         ({"labels": np.array([0])}, "labels"),
+        ({"labels": np.array([0, -1]), "class_names": ()}, "0 or more"),
         ({"frame": "world"}, "camera, ego"),
         ({"attributes": ["a"]}, "attributes"),
         ({"scores": np.array([np.nan, 1])}, "scores"),

@@ -141,7 +141,7 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 def format_labels(labels: KittiLabels, decimals: int = 2) -> str:
-    """Write rows as the official files do: two decimals, whole numbers for occlusion and for unknown values."""
+    """Write rows as the official files do: two decimals, whole numbers for occlusion and for unknown values; blanks in a type become "_"."""
 
     def number(value: float, column: int) -> str:
         if column == 1 or (value == UNKNOWN[column] and value < 0):
@@ -150,7 +150,10 @@ def format_labels(labels: KittiLabels, decimals: int = 2) -> str:
 
     lines = []
     for i in range(len(labels)):
-        cells = [str(labels.types[i]), *(number(v, c) for c, v in enumerate(labels.values[i].tolist()))]
+        cells = [
+            "_".join(str(labels.types[i]).split()),
+            *(number(v, c) for c, v in enumerate(labels.values[i].tolist())),
+        ]
         if labels.score is not None:
             cells.append(f"{labels.score[i]:.{max(decimals, 4)}f}")
         lines.append(" ".join(cells) + "\n")
