@@ -131,6 +131,7 @@ def _predict(options: argparse.Namespace) -> int:
     from perception.inference.predictor import input_files
     from perception.io import VideoWriter, is_video
     from perception.io.video import frame_rate
+    from perception.results.base import output_folder
 
     warnings.filterwarnings("ignore", "a panorama of 360 x 180", UserWarning)  # the same sentence is printed as a note
 
@@ -181,8 +182,7 @@ def _predict(options: argparse.Namespace) -> int:
             print(f"{file}: {note}", file=sys.stderr)
         print(f"[{number}/{len(sources)}] {file} -> {place}")
     for file in videos:
-        place = folder / names[file]
-        place.mkdir(parents=True, exist_ok=True)
+        place = output_folder(folder / names[file])
         rate, limits = (frame_rate(file) or 10.0) / max(options.every, 1), SteadyLimits()
         with VideoWriter(place / "prediction.mp4", rate) as writer:
             for count, result in enumerate(model.stream(file, camera, fov=options.fov, every=options.every), 1):
@@ -246,11 +246,15 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _unique_names(files: Sequence) -> dict:
-    """Result folder of each input: its stem, numbered where two inputs share one."""
-    names, used = {}, {}
-    for file in files:
-        count = used[file.stem] = used.get(file.stem, 0) + 1
-        names[file] = file.stem if count == 1 else f"{file.stem}_{count}"
+    """Result folder of each input: its stem, numbered where two inputs share one (in upper or lower case: file systems differ)."""
+    from itertools import chain, count
+
+    names: dict = {}
+    used: set[str] = set()
+    for file in dict.fromkeys(files):
+        candidates = chain([file.stem], (f"{file.stem}_{number}" for number in count(2)))
+        names[file] = next(name for name in candidates if name.casefold() not in used)
+        used.add(names[file].casefold())
     return names
 
 
