@@ -26,6 +26,7 @@ from perception.results import (
     Segment,
     SegmentationResult,
 )
+from perception.results.base import jsonable
 
 H, W = 24, 36
 CAMERA = Pinhole.from_fov(W, H, horizontal_degrees=70)
@@ -248,6 +249,8 @@ def test_panoptic_brings_the_semantic_map_and_areas(tmp_path: Path) -> None:
         ({"panoptic": np.ones((2, 2))}, r"without a segment: \[1\]"),
         ({"panoptic": np.ones((2, 2)), "segments": [Segment(1, 0), Segment(1, 1)]}, "once"),
         ({"semantic": np.full((2, 2), 3), "class_names": ["a"]}, "class index 3"),
+        ({"semantic": np.array([[255, 3]]), "class_names": ["a"]}, "class index 3"),
+        ({"semantic": np.array([[255, -3]]), "class_names": ["a"]}, "class index -3"),
         ({"semantic": np.zeros((2, 2)), "segments": [Segment(1, 0)]}, "without a panoptic"),
     ],
 )
@@ -322,6 +325,7 @@ def test_box_json_is_strict_and_complete(tmp_path: Path) -> None:
         ({"boxes": -np.ones((2, 7))}, "negative"),
         ({"labels": np.array([0, 5])}, r"0\.\.1"),
         ({"labels": np.array([0])}, "labels"),
+        ({"labels": np.array([0, -1]), "class_names": ()}, "0 or more"),
         ({"frame": "world"}, "camera, ego"),
         ({"attributes": ["a"]}, "attributes"),
         ({"scores": np.array([np.nan, 1])}, "scores"),
@@ -363,6 +367,12 @@ def test_point_cloud_drops_what_is_not_finite(tmp_path: Path) -> None:
 
 
 # -- all together --------------------------------------------------------------------------------------------------------
+
+
+def test_empty_point_cloud_goes_through_json_and_back() -> None:
+    nothing = PointCloud(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros((0, 3)))
+    again = PointCloud.from_dict(jsonable(nothing.to_dict()))
+    assert len(again) == 0 and again.points.shape == again.normals.shape == (0, 3) and again.colors.dtype == np.uint8
 
 
 def test_prediction_saves_everything_and_strictly(tmp_path: Path) -> None:
