@@ -41,85 +41,9 @@ def build_road(
     left, right = (layout.edge(layout.drive == s) for s in (1, -1))
     ribbon(builder, corridor, (start, end), (-right, left), material=surfaces.asphalt, semantic=ID["road"])
     for sign, own in layout.sides():
-        edge, outer = layout.edge(own), layout.outer(own)
-        kerb = layout.kerb
-        if layout.cycle:
-            low = edge - layout.cycle - layout.parking[0 if own else 1]
-            _strip(builder, corridor, (start, end), sign, low, low + layout.cycle, 0.006, surfaces.cycle, "road")
-        if layout.parking[0 if own else 1] and rng.random() < 0.7:
-            for span in layout.spans(start, end, 5):
-                _strip(
-                    builder,
-                    corridor,
-                    span,
-                    sign,
-                    edge - layout.parking[0 if own else 1],
-                    edge,
-                    0.005,
-                    surfaces.parking,
-                    "road",
-                )
-        for span in layout.spans(start, end):
-            s_edge = edge
-            if kerb:
-                _wall(builder, corridor, span, sign, edge, 0.0, kerb, surfaces.kerb, "pavement")
-                _strip(builder, corridor, span, sign, edge, edge + 0.14, kerb, surfaces.kerb, "pavement")
-                s_edge += 0.14
-                for s in span:  # the kerb's ends at side roads
-                    corners = corridor.at([s, s, s, s], sign * np.array([edge, outer, outer, edge]), [0, 0, kerb, kerb])
-                    builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
-            if layout.verge:
-                _strip(builder, corridor, span, sign, s_edge, edge + layout.verge, kerb, surfaces.verge, "terrain")
-                s_edge = edge + layout.verge
-            if outer - s_edge > 0.2:
-                _strip(builder, corridor, span, sign, s_edge, outer, kerb, surfaces.pavement, "pavement")
+        _side(rng, builder, corridor, layout, surfaces, sign, own)
         for centre in layout.crossings:
-            w = layout.side_width
-            along = (centre - w, centre + w)
-            _strip(
-                builder,
-                corridor,
-                along,
-                sign,
-                edge - 0.01,
-                edge + _SIDE_LENGTH,
-                0.0,
-                surfaces.asphalt,
-                "road",
-                step=2 * w,
-            )
-            for s0, s1 in ((centre - w - 2.2, centre - w), (centre + w, centre + w + 2.2)):
-                if not rural:
-                    _strip(
-                        builder,
-                        corridor,
-                        (s0, s1),
-                        sign,
-                        outer - 0.01,
-                        edge + _SIDE_LENGTH,
-                        kerb,
-                        surfaces.pavement,
-                        "pavement",
-                        step=4,
-                    )
-                    inner = s1 if s1 <= centre else s0
-                    far = edge + _SIDE_LENGTH
-                    corners = corridor.at([inner] * 4, sign * np.array([outer, far, far, outer]), [0, 0, kerb, kerb])
-                    builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
-            mark = edge + 1.0 + (layout.outer(own) - edge) * 0.6
-            stop = [centre - w + 0.3, centre - 0.15] if sign > 0 else [centre + 0.15, centre + w - 0.3]
-            patches(
-                builder,
-                corridor,
-                [(*stop, *sorted((sign * mark, sign * (mark + 0.4))))],
-                material=surfaces.white,
-                semantic=ID["road"],
-            )
-            dash = [
-                (centre - 0.06, centre + 0.06, *sorted((sign * (mark + 2 + 5 * k), sign * (mark + 4.5 + 5 * k))))
-                for k in range(12)
-            ]
-            patches(builder, corridor, dash, material=surfaces.white, semantic=ID["road"])
+            _side_road(builder, corridor, layout, surfaces, sign, own, centre, rural)
         terrain[sign] = Terrain(rng, builder, corridor, layout, surfaces.terrain, sign, own, rural)
     across = (-layout.outer(layout.drive < 0), layout.outer(layout.drive > 0))
     for span in ((start - 30, start), (end, end + 30)):  # meadow where the road ends
@@ -135,6 +59,72 @@ def build_road(
     _markings(rng, builder, corridor, layout, surfaces)
     _wear(rng, builder, corridor, layout, surfaces)
     return terrain
+
+
+def _side(
+    rng, builder: MeshBuilder, corridor: Corridor, layout: Layout, surfaces: Surfaces, sign: int, own: bool
+) -> None:
+    """What lies beside the lanes on one side: cycle lane, parking, kerb, verge, pavement."""
+    start, end = corridor.start, corridor.end
+    edge, outer, kerb, parking = layout.edge(own), layout.outer(own), layout.kerb, layout.parking[0 if own else 1]
+    if layout.cycle:
+        low = edge - layout.cycle - parking
+        _strip(builder, corridor, (start, end), sign, low, low + layout.cycle, 0.006, surfaces.cycle, "road")
+    if parking and rng.random() < 0.7:
+        for span in layout.spans(start, end, 5):
+            _strip(builder, corridor, span, sign, edge - parking, edge, 0.005, surfaces.parking, "road")
+    for span in layout.spans(start, end):
+        s_edge = edge
+        if kerb:
+            _wall(builder, corridor, span, sign, edge, 0.0, kerb, surfaces.kerb, "pavement")
+            _strip(builder, corridor, span, sign, edge, edge + 0.14, kerb, surfaces.kerb, "pavement")
+            s_edge += 0.14
+            for s in span:  # the kerb's ends at side roads
+                corners = corridor.at([s, s, s, s], sign * np.array([edge, outer, outer, edge]), [0, 0, kerb, kerb])
+                builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
+        if layout.verge:
+            _strip(builder, corridor, span, sign, s_edge, edge + layout.verge, kerb, surfaces.verge, "terrain")
+            s_edge = edge + layout.verge
+        if outer - s_edge > 0.2:
+            _strip(builder, corridor, span, sign, s_edge, outer, kerb, surfaces.pavement, "pavement")
+
+
+def _side_road(
+    builder: MeshBuilder,
+    corridor: Corridor,
+    layout: Layout,
+    surfaces: Surfaces,
+    sign: int,
+    own: bool,
+    centre: float,
+    rural: bool,
+) -> None:
+    """A road that leaves at `centre` along the corridor, with pavements in towns, stop line and dashes."""
+    edge, outer, kerb = layout.edge(own), layout.outer(own), layout.kerb
+    w, far = layout.side_width, edge + _SIDE_LENGTH
+    _strip(
+        builder, corridor, (centre - w, centre + w), sign, edge - 0.01, far, 0.0, surfaces.asphalt, "road", step=2 * w
+    )
+    if not rural:
+        for s0, s1 in ((centre - w - 2.2, centre - w), (centre + w, centre + w + 2.2)):
+            _strip(builder, corridor, (s0, s1), sign, outer - 0.01, far, kerb, surfaces.pavement, "pavement")
+            inner = s1 if s1 <= centre else s0
+            corners = corridor.at([inner] * 4, sign * np.array([outer, far, far, outer]), [0, 0, kerb, kerb])
+            builder.quad(corners, material=surfaces.kerb, semantic=ID["pavement"])
+    mark = edge + 1.0 + (outer - edge) * 0.6
+    stop = [centre - w + 0.3, centre - 0.15] if sign > 0 else [centre + 0.15, centre + w - 0.3]
+    patches(
+        builder,
+        corridor,
+        [(*stop, *sorted((sign * mark, sign * (mark + 0.4))))],
+        material=surfaces.white,
+        semantic=ID["road"],
+    )
+    dash = [
+        (centre - 0.06, centre + 0.06, *sorted((sign * (mark + 2 + 5 * k), sign * (mark + 4.5 + 5 * k))))
+        for k in range(12)
+    ]
+    patches(builder, corridor, dash, material=surfaces.white, semantic=ID["road"])
 
 
 def _strip(builder, corridor, span, sign, near, far, z, material, semantic, step=4.0) -> None:
