@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +147,17 @@ def _predict_video(model: Any, file: Path, place: Path, camera: Any, options: ar
     from perception.drawing import SteadyLimits
     from perception.io import VideoWriter
     from perception.io.video import frame_rate
+    from perception.results.base import output_folder
 
-    place.mkdir(parents=True, exist_ok=True)
+    place = output_folder(place)
     rate, limits = (frame_rate(file) or 10.0) / max(options.every, 1), SteadyLimits()
     notes: dict[str, None] = {}
     with VideoWriter(place / "prediction.mp4", rate) as writer:
-        for count, result in enumerate(model.stream(file, camera, fov=options.fov, every=options.every), 1):
+        for number, result in enumerate(model.stream(file, camera, fov=options.fov, every=options.every), 1):
             depth = result.depth
             writer.write(result.preview(depth_limits=None if depth is None else limits(depth.depth, depth.valid)))
             notes |= dict.fromkeys(result.notes)
-            print(f"\r{file}: {count} frames", end="", flush=True)
+            print(f"\r{file}: {number} frames", end="", flush=True)
     print(f" -> {place / 'prediction.mp4'}")
     _print_notes(file, list(notes))
 
@@ -198,12 +200,13 @@ def _weights(options: argparse.Namespace) -> str:
 
 
 def _unique_names(files: Sequence[Path]) -> dict[Path, str]:
-    """Result folder of each input: its stem, numbered where two inputs share one."""
+    """Result folder of each input: its stem, numbered where two inputs share one (in upper or lower case: file systems differ)."""
     names: dict[Path, str] = {}
-    used: dict[str, int] = {}
-    for file in files:
-        count = used[file.stem] = used.get(file.stem, 0) + 1
-        names[file] = file.stem if count == 1 else f"{file.stem}_{count}"
+    used: set[str] = set()
+    for file in dict.fromkeys(files):
+        candidates = chain([file.stem], (f"{file.stem}_{number}" for number in count(2)))
+        names[file] = next(name for name in candidates if name.casefold() not in used)
+        used.add(names[file].casefold())
     return names
 
 

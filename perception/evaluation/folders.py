@@ -15,6 +15,7 @@ import numpy as np
 
 from perception.errors import DatasetError, InputError
 from perception.evaluation.base import Evaluator
+from perception.io.text import read_text
 
 Progress = Callable[[Iterable], Iterable]
 DEPTH_FILES = (".npy", ".png", ".pgm", ".pfm", ".exr")
@@ -232,7 +233,7 @@ def _coco_panoptic(path: str | Path) -> tuple[dict[str, Any], Path]:
     if not listing.exists() or not folder.is_dir():
         raise DatasetError(f"panoptic results need {str(listing)!r} and the PNG folder {str(folder)!r}")
     try:
-        content = json.loads(listing.read_text())
+        content = json.loads(read_text(listing))
         for annotation in content["annotations"]:
             annotation["image_id"], annotation["file_name"], annotation["segments_info"]
     except (ValueError, KeyError, TypeError) as error:

@@ -216,3 +216,24 @@ def test_a_closed_model_says_so(predictor: Predictor, picture: np.ndarray) -> No
         with pytest.raises(InputError, match="was closed; load it again"):
             use()
     assert predictor(picture).depth is not None
+
+
+def test_no_two_inputs_share_a_result_folder():
+    from perception.cli import _unique_names
+
+    files = [Path(name) for name in ("x/a.jpg", "x/a.png", "x/a_2.jpg", "y/A.jpg", "x/a.jpg")]
+    names = _unique_names(files)
+    assert list(names.values()) == ["a", "a_2", "a_2_2", "A_3"]
+
+
+def test_a_video_whose_results_have_no_place_gets_a_sentence(tmp_path, monkeypatch, capsys):
+    from types import SimpleNamespace
+
+    import perception.inference
+    from perception.cli import main
+
+    monkeypatch.setattr(perception.inference, "load", lambda *_, **__: SimpleNamespace(model=None, name="m"))
+    for name in ("film.mp4", "out"):
+        (tmp_path / name).touch()
+    assert main(["predict", str(tmp_path / "film.mp4"), "--out", str(tmp_path / "out")]) == 1
+    assert "results cannot be saved" in capsys.readouterr().err
