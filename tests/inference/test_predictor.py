@@ -219,7 +219,7 @@ def test_a_closed_model_says_so(predictor: Predictor, picture: np.ndarray) -> No
 
 
 def test_no_two_inputs_share_a_result_folder():
-    from perception.cli import _unique_names
+    from perception.commands.predict import _unique_names
 
     files = [Path(name) for name in ("x/a.jpg", "x/a.png", "x/a_2.jpg", "y/A.jpg", "x/a.jpg")]
     names = _unique_names(files)
