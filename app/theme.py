@@ -18,6 +18,8 @@ THEME = gr.themes.Base(
     button_large_text_weight="600",
     block_label_text_size="*text_xs",
     block_title_text_weight="500",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
     body_text_color_subdued="*neutral_500",
     body_text_color_subdued_dark="*neutral_400",
 )
@@ -47,6 +49,7 @@ button[role="tab"].selected { color: var(--primary-700) !important; }  /* read w
 .rows td:nth-child(2) { white-space: nowrap; }
 @media (max-width: 640px) {
   #title p { display: block; margin-top: 2px; }
+  .picture { height: auto !important; }  /* no empty bars above and below */
 }
 """
 # Some of Gradio's pictures (thumbnails, sliders) have no text for those who cannot see them: they are given the label of their block, and examples
