@@ -34,7 +34,6 @@ CSS = """
 .facts dd { margin: 0; font-size: 0.9rem; overflow-wrap: anywhere; }
 .notes p, p.hint, .hint p { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 p.hint, .hint p { margin: 0; }
-footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }

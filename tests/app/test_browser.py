@@ -281,6 +281,9 @@ def test_a_phone_shows_what_was_asked_for(visit: Callable[..., Any], tmp_path: P
     page = visit(390)
     finished(page, "Photo")
     assert page.evaluate("scrollY") == 0
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('footer')).opacity") == "1"
+    )  # else too pale to be read
     upload(page, "#photo", small(EXAMPLES / "coffee.jpg", tmp_path / "cup.png", (150, 100)))
     page.click("#photo-run")
     page.wait_for_function("document.querySelector('#photo-views').getBoundingClientRect().top < 100")
