@@ -172,7 +172,6 @@ def semantic_folders(
     num_classes: int,
     ignore: int = 255,
     reduce_zero: bool = False,
-    names: Sequence[str] | None = None,
     progress: Progress = iter,
 ) -> Evaluator:
     """Label maps of two folders. `reduce_zero`: truth label 0 is void and the classes start at 1 (ADE20K)."""
@@ -187,7 +186,7 @@ def semantic_folders(
     items = (
         (name, {"semantic": read_label_map(file)}, {"semantic": labels(true_file)}) for name, true_file, file in pairs
     )
-    return _run(SemanticEvaluator(num_classes, ignore, names), _Sized(items, len(pairs)), progress)
+    return _run(SemanticEvaluator(num_classes, ignore), _Sized(items, len(pairs)), progress)
 
 
 def panoptic_folders(truth: str | Path, predictions: str | Path, progress: Progress = iter) -> Evaluator:

@@ -20,13 +20,13 @@ def _cab(shape: Shape, x: float, y: float, z: float, size) -> None:
     shape.box((x, y, z + lz * 0.12), (lx, ly, lz * 0.26), role="paint")
 
 
-def _beam(shape: Shape, points, thickness: float, width: float, role="paint") -> None:
+def _beam(shape: Shape, points, thickness: float, width: float) -> None:
     """A jointed arm in the xz plane through `points` (K, 2)."""
     for (ax, az), (bx, bz) in zip(points[:-1], points[1:], strict=True):
         d = np.array([bx - ax, bz - az])
         n = np.array([-d[1], d[0]]) / np.linalg.norm(d) * thickness / 2
         p = np.array([[ax, az] - n, [bx, bz] - n * 0.7, [bx, bz] + n * 0.7, [ax, az] + n])
-        shape.mesh(*extrude(p, width), role=role)
+        shape.mesh(*extrude(p, width), role="paint")
     shape.tube(
         [(x, -width * 0.6, z) for x, z in points],
         [(x, width * 0.6, z) for x, z in points],

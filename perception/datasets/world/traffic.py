@@ -75,9 +75,9 @@ def vehicle(street: Street, kind: str | None = None) -> tuple[str, Template, tup
     return category, shape, scale, lookup
 
 
-def lamps_of(street: Street, item, front: bool = True) -> None:
+def lamps_of(street: Street, item) -> None:
     """Headlights of a vehicle at night: two spots in the object's frame."""
-    if not street.night or not front:
+    if not street.night:
         return
     length, width, height = item.size
     z = -height / 2 + 0.65

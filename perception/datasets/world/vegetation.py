@@ -46,7 +46,7 @@ def _trunk(rng, shape: Shape, height: float, thick: float, lean: float = 0.03) -
     return points[-1]
 
 
-def _clumps(rng, shape: Shape, centres, radii, cards: float, size: float, role="leaf", core: float = 0.72) -> None:
+def _clumps(rng, shape: Shape, centres, radii, cards: float, size: float, core: float = 0.72) -> None:
     """Leafy clumps: a dark jittered core each, with cards around it."""
     centres, radii = np.asarray(centres, float), np.asarray(radii, float).reshape(-1, 1)
     squash = np.array([1, 1, rng.uniform(0.7, 0.95)])
@@ -56,7 +56,7 @@ def _clumps(rng, shape: Shape, centres, radii, cards: float, size: float, role="
     points = np.concatenate(points)
     # The lit upper side shows the lighter leaf, the underside the darker one.
     upper = rng.random(len(points)) < 0.65
-    _cards(rng, shape, points[upper], size * rng.uniform(0.7, 1.3, int(upper.sum())), role)
+    _cards(rng, shape, points[upper], size * rng.uniform(0.7, 1.3, int(upper.sum())), "leaf")
     _cards(rng, shape, points[~upper], size * rng.uniform(0.7, 1.3, int((~upper).sum())), "leaf2")
 
 

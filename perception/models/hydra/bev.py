@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from perception.models.hydra.depth_net import BasicBlock
 
 
-def conv_block(in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv_block(in_channels: int, channels: int, kernel: int = 3) -> nn.Sequential:
     """Convolution, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+        nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
     )
 
 

@@ -142,9 +142,9 @@ class Kit:
             roughness=self.between(0.3, 0.8),
         )
 
-    def fabric(self, patterned: float = 0.25, colour: Colour | None = None) -> int:
+    def fabric(self, patterned: float = 0.25) -> int:
         """Upholstery, curtains, cushions."""
-        colour = colour or vary(self.rng, self.pick(self.cloths), 0.2)
+        colour = vary(self.rng, self.pick(self.cloths), 0.2)
         if self.chance(patterned):
             return self.add("cloth_pattern", colour, vary(self.rng, srgb(self.pick(_CLOTH)), 0.2), smooth=True)
         return self.add(self.pick(("fabric", "fabric", "fabric", "fur", "plain")), colour, roughness=0.95, smooth=True)

@@ -123,12 +123,10 @@ class Room:
             return float(spot[0]), float(spot[1]), w.yaw, w
         return None
 
-    def free_standing(
-        self, part: Part, yaws: Sequence[float] | None = None, region=None, tries: int = 12, margin: float = 0.05
-    ):
+    def free_standing(self, part: Part, yaws: Sequence[float] | None = None, tries: int = 12, margin: float = 0.05):
         """Stand a part somewhere on the floor; returns (x, y, yaw) or None."""
         rng = self.kit.rng
-        x0, y0, x1, y1 = region or self.bounds
+        x0, y0, x1, y1 = self.bounds
         for _ in range(tries):
             yaw = float(rng.uniform(-np.pi, np.pi)) if yaws is None else float(yaws[int(rng.integers(len(yaws)))])
             x, y = float(rng.uniform(x0, x1)), float(rng.uniform(y0, y1))

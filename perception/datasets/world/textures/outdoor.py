@@ -47,7 +47,7 @@ def paving(rng, variant):
     return body * (1 - 0.35 * joint), 0.8 * joint
 
 
-def _blades(rng, count: int, length: float, thick: int = 1):
+def _blades(rng, count: int, length: float):
     """Strokes drawn back to front: (brightness, mask)."""
     shade = np.full((SIZE, SIZE), 0.45, np.float32)
     tone = np.zeros((SIZE, SIZE), np.float32)
@@ -62,8 +62,8 @@ def _blades(rng, count: int, length: float, thick: int = 1):
             for oy in (0, SIZE if min(start[k][1], end[1]) < 16 else 0):
                 a = (int(start[k][0] + ox), int(start[k][1] + oy))
                 b = (int(end[0] + ox), int(end[1] + oy))
-                cv2.line(shade, a, b, float(light[k]), thick, cv2.LINE_AA)
-                cv2.line(tone, a, b, float(dry[k]), thick)
+                cv2.line(shade, a, b, float(light[k]), 1, cv2.LINE_AA)
+                cv2.line(tone, a, b, float(dry[k]), 1)
     return shade, tone
 
 
