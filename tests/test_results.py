@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,13 @@ from perception.results import (
     Boxes3DResult,
     DepthResult,
     NormalsResult,
+    OccupancyResult,
     PointCloud,
     Prediction,
     Segment,
     SegmentationResult,
 )
+from perception.results.base import jsonable
 
 H, W = 24, 36
 CAMERA = Pinhole.from_fov(W, H, horizontal_degrees=70)
@@ -86,6 +90,15 @@ def test_depth_is_masked_frozen_and_copied() -> None:
     np.testing.assert_array_equal(np.asarray(result), result.depth)
     tensor = DepthResult(torch.from_numpy(source).bfloat16().requires_grad_(), valid=torch.ones(H, W), camera=CAMERA)
     assert tensor.depth.dtype == np.float32
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
+def test_copies_and_pickles_are_frozen_too(again) -> None:
+    result = again(DepthResult(np.ones((2, 3)), kind="range"))
+    with pytest.raises(ValueError, match="read-only"):
+        result.depth[0, 0] = 5
+    assert not result.valid.flags.writeable and not again(boxes(2)).scores.flags.writeable
+    np.testing.assert_array_equal(result.points().shape, (2, 3, 3))
 
 
 def test_depth_says_where_intrinsics_came_from() -> None:
@@ -236,6 +249,8 @@ def test_panoptic_brings_the_semantic_map_and_areas(tmp_path: Path) -> None:
         ({"panoptic": np.ones((2, 2))}, r"without a segment: \[1\]"),
         ({"panoptic": np.ones((2, 2)), "segments": [Segment(1, 0), Segment(1, 1)]}, "once"),
         ({"semantic": np.full((2, 2), 3), "class_names": ["a"]}, "class index 3"),
+        ({"semantic": np.array([[255, 3]]), "class_names": ["a"]}, "class index 3"),
+        ({"semantic": np.array([[255, -3]]), "class_names": ["a"]}, "class index -3"),
         ({"semantic": np.zeros((2, 2)), "segments": [Segment(1, 0)]}, "without a panoptic"),
     ],
 )
@@ -245,6 +260,15 @@ def test_wrong_segmentations_are_refused(arguments: dict, words: str) -> None:
 
 
 # -- boxes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("maps", [{"instance": [[2**33 + 5]]}, {"instance": np.array([[2**33 + 5]])}])
+def test_ids_that_do_not_fit_are_refused_and_not_wrapped(maps: dict) -> None:
+    with pytest.raises(InputError, match="int32|arrays of numbers"):
+        SegmentationResult(**maps)
+    with pytest.raises(InputError, match="uint8.*300"):
+        OccupancyResult(np.full((1, 1, 1), 300), (0, 0, 0), (1, 1, 1))  # 300 would have become 44
+    assert SegmentationResult(instance=np.array([[7.0]])).instance == 7
 
 
 def test_boxes_behave_like_a_sequence() -> None:
@@ -301,9 +325,13 @@ def test_box_json_is_strict_and_complete(tmp_path: Path) -> None:
         ({"boxes": -np.ones((2, 7))}, "negative"),
         ({"labels": np.array([0, 5])}, r"0\.\.1"),
         ({"labels": np.array([0])}, "labels"),
+        ({"labels": np.array([0, -1]), "class_names": ()}, "0 or more"),
         ({"frame": "world"}, "camera, ego"),
         ({"attributes": ["a"]}, "attributes"),
         ({"scores": np.array([np.nan, 1])}, "scores"),
+        ({"labels": np.array([0, 0.7])}, "whole numbers.*0.7"),
+        ({"labels": np.array([0, np.nan])}, "whole numbers.*nan"),
+        ({"boxes": [[1, 2], [3]]}, "arrays of numbers"),
     ],
 )
 def test_wrong_boxes_are_refused(options: dict, words: str) -> None:
@@ -339,6 +367,12 @@ def test_point_cloud_drops_what_is_not_finite(tmp_path: Path) -> None:
 
 
 # -- all together --------------------------------------------------------------------------------------------------------
+
+
+def test_empty_point_cloud_goes_through_json_and_back() -> None:
+    nothing = PointCloud(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros((0, 3)))
+    again = PointCloud.from_dict(jsonable(nothing.to_dict()))
+    assert len(again) == 0 and again.points.shape == again.normals.shape == (0, 3) and again.colors.dtype == np.uint8
 
 
 def test_prediction_saves_everything_and_strictly(tmp_path: Path) -> None:

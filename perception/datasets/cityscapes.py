@@ -26,6 +26,7 @@ from perception.datasets.files import (
 )
 from perception.datasets.registry import register_dataset
 from perception.errors import DatasetError
+from perception.io.text import read_text
 
 CLASSES = (
     "road sidewalk building wall fence pole traffic_light traffic_sign vegetation terrain sky person rider car truck bus train motorcycle bicycle"
@@ -52,7 +53,6 @@ LABEL_IDS = (
     33,
 )  # of the training classes, in order
 THINGS = tuple(range(11, 19))
-STUFF = tuple(range(11))
 _TRAIN_ID = np.full(256, 255, np.int64)
 _TRAIN_ID[list(LABEL_IDS)] = np.arange(len(LABEL_IDS))
 
@@ -113,7 +113,7 @@ class Cityscapes(FileDataset):
     def _depth(self, entry: Entry) -> dict[str, torch.Tensor]:
         raw = read_image(entry["disparity"]).astype(np.float32)
         try:
-            camera = json.loads(entry["camera"].read_text())
+            camera = json.loads(read_text(entry["camera"]))
             inner = camera["intrinsic"]
             baseline = float(camera["extrinsic"]["baseline"])
             fx, fy, u0, v0 = (float(inner[name]) for name in ("fx", "fy", "u0", "v0"))

@@ -28,6 +28,7 @@ from perception.errors import DatasetError
 from perception.geometry import boxes3d
 from perception.geometry.cameras import Pinhole
 from perception.io.kitti import KittiLabels
+from perception.io.text import read_text
 
 
 @register_dataset
@@ -52,7 +53,7 @@ class Coco3D(FileDataset):
         root = existing_folder(root, "Coco3D")
         path = root / annotations
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(read_text(path))
             names = {row["id"]: str(row["name"]) for row in content["categories"]}
             boxes: dict[Any, list] = {}
             for row in content["annotations"]:

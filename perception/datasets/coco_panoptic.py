@@ -17,6 +17,7 @@ import torch
 from perception.datasets.files import Entry, FileDataset, existing_folder, image_tensor, read_image, read_rgb
 from perception.datasets.registry import register_dataset
 from perception.errors import DatasetError
+from perception.io.text import read_text
 
 
 @register_dataset
@@ -42,7 +43,7 @@ class CocoPanoptic(FileDataset):
         listing = Path(annotations) if annotations else root / "annotations" / f"panoptic_{split}.json"
         pictures = Path(images) if images else existing_folder(root, "COCO panoptic", split, f"images/{split}")
         try:
-            content = json.loads(listing.read_text())
+            content = json.loads(read_text(listing))
             self.categories = content["categories"]
             files = {image["id"]: image["file_name"] for image in content.get("images", [])}
             entries = [

@@ -16,6 +16,7 @@ import torch
 
 from perception.datasets.resize import resize_sample
 from perception.errors import DatasetError, PerceptionError
+from perception.io.text import read_text
 
 Entry = dict[str, Any]
 
@@ -257,6 +258,7 @@ def existing_folder(root: str | Path, what: str, *parts: str) -> Path:
 def read_lines(path: str | Path, what: str) -> list[str]:
     """Non-empty lines of a list file. Raises `DatasetError`."""
     try:
-        return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
-    except OSError as error:
-        raise DatasetError(f"{what}: the list {str(path)!r} cannot be read: {error.strerror or error}") from error
+        return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not a text file" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        raise DatasetError(f"{what}: the list {str(path)!r} cannot be read: {reason}") from error

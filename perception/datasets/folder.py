@@ -22,12 +22,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from perception.datasets.files import Entry, FileDataset, depth_tensors, existing_folder, image_tensor, read_rgb
+from perception.datasets.files import (
+    Entry,
+    FileDataset,
+    depth_tensors,
+    existing_folder,
+    image_tensor,
+    read_lines,
+    read_rgb,
+)
 from perception.datasets.registry import register_dataset
 from perception.errors import DatasetError
 from perception.io.depth_files import read_depth, read_depth_png
 from perception.io.images import read_png, write_ids, write_image
 from perception.io.normal_files import read_normals
+from perception.io.text import read_text
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 DEPTHS = (".png", ".npy", ".exr", ".pfm", ".pgm")
@@ -53,7 +62,7 @@ class ImageFolder(FileDataset):
     def __init__(
         self,
         root: str | Path,
-        names: Sequence[str] | str | None = None,
+        names: Sequence[str] | str | Path | None = None,
         depth: bool = True,
         intrinsics: Sequence[float] | None = None,
         depth_scale: float | None = None,
@@ -65,7 +74,7 @@ class ImageFolder(FileDataset):
         self.default_intrinsics, self.default_scale = intrinsics, depth_scale
         entries = _nested(root) or _parallel(root)
         if names is not None:
-            wanted = names if not isinstance(names, str) else Path(names).read_text().split()
+            wanted = read_lines(names, "ImageFolder") if isinstance(names, str | Path) else names
             by_name = {entry["name"]: entry for entry in entries}
             unknown = [name for name in wanted if name not in by_name]
             if unknown:
@@ -163,7 +172,7 @@ def _parallel(root: Path) -> list[Entry]:
 def read_meta(path: Path) -> dict[str, Any]:
     """Read a meta.json. Raises `DatasetError`."""
     try:
-        meta = json.loads(path.read_text())
+        meta = json.loads(read_text(path))
         return dict(meta)
     except (OSError, ValueError, TypeError) as error:
         raise DatasetError(f"{str(path)!r} is not a JSON object: {error}") from error

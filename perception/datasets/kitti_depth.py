@@ -34,6 +34,7 @@ from perception.datasets.registry import register_dataset
 from perception.datasets.resize import resize_sample
 from perception.errors import DatasetError
 from perception.io.kitti import read_calibration
+from perception.io.text import read_text
 
 UNITS_PER_METRE = 256.0
 
@@ -291,10 +292,10 @@ class KittiDepth(FileDataset):
         path = entry["intrinsics"]
         try:
             if path.suffix == ".json":
-                held = json.loads(path.read_text())
+                held = json.loads(read_text(path))
                 fx, fy, cx, cy = (float(held[name]) for name in ("fx", "fy", "cx", "cy"))
             else:
-                fx, _, cx, _, fy, cy = (float(v) for v in path.read_text().split()[:6])
+                fx, _, cx, _, fy, cy = (float(v) for v in read_text(path).split()[:6])
         except (OSError, ValueError, KeyError) as error:
             raise DatasetError(f"{str(path)!r} holds no intrinsics: {error}") from error
         return matrix_tensor(fx, fy, cx + 0.5, cy + 0.5)

@@ -30,6 +30,7 @@ from perception.datasets.registry import register_dataset
 from perception.errors import DatasetError, PerceptionError
 from perception.io.depth_files import read_pfm
 from perception.io.flow_files import read_flow_png
+from perception.io.text import read_text
 
 
 class PairDataset(FileDataset):
@@ -166,7 +167,7 @@ class KittiFlow(PairDataset):
 def read_middlebury_calibration(path: str | Path) -> dict[str, Any]:
     """``intrinsics`` (3, 3) with centres at integer + 0.5, ``baseline`` metres and ``doffs`` pixels of a calib.txt. Raises `DatasetError`."""
     try:
-        lines = dict(line.split("=", 1) for line in Path(path).read_text().split("\n") if "=" in line)
+        lines = dict(line.split("=", 1) for line in read_text(path).split("\n") if "=" in line)
         matrix = [[float(v) for v in row.split()] for row in lines["cam0"].strip(" []").split(";")]
         (fx, _, cx), (_, fy, cy) = matrix[0], matrix[1]
         baseline, doffs = float(lines["baseline"]) / 1000, float(lines["doffs"])

@@ -11,13 +11,13 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from perception.errors import DatasetError
 from perception.evaluation.base import to_numpy
+from perception.io.text import read_text
 
 BINS = 180  # one degree each, elevation -90 .. 90 degrees
 PIXELS_PER_IMAGE = 8192
@@ -131,7 +131,7 @@ def fit_prior(source: Any, evaluated: list[BaselinePixels]) -> VerticalPrior:
         frames = int(config.pop("frames", 64))
         return VerticalPrior.fit_dataset(build_dataset(config), frames)
     try:
-        return VerticalPrior.from_dict(json.loads(Path(source).read_text()))
+        return VerticalPrior.from_dict(json.loads(read_text(source)))
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(f"the prior file {str(source)!r} cannot be read: {error}") from error
 

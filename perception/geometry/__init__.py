@@ -1,7 +1,7 @@
 """Cameras, rigid transforms, 3D boxes, point clouds and meshes. Floor 1: knows nothing of models or files.
 
-Names of functions that go together stay in their modules: ``from perception.geometry import boxes3d, transforms``. `rotated_iou` and `rays` need
-torch, so they are imported only where they are used: ``from perception.geometry import rotated_iou``.
+Names of functions that go together stay in their modules: ``from perception.geometry import boxes3d, transforms``. `rotated_iou` needs torch,
+so it is imported only where it is used: ``from perception.geometry import rotated_iou``.
 """
 
 from __future__ import annotations

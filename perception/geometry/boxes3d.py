@@ -18,7 +18,7 @@ radians, counter-clockwise seen from above. The frame says which axis is up and 
     y <---      heading = (cos yaw, sin yaw, 0)
 
 Corners: 0 front left, 1 rear left, 2 rear right, 3 front right of the bottom face, then 4-7 the same of the top face.
-All functions take NumPy arrays or torch tensors (..., 7) and return the same kind.
+All functions take NumPy arrays or torch tensors (..., 7) and return the same kind; whole numbers become floats.
 """
 
 from __future__ import annotations
@@ -58,11 +58,18 @@ def _ground(frame: str) -> tuple[tuple[int, int, int], tuple[float, float, float
     return _GROUND[frame]
 
 
-def _check(boxes: Any) -> None:
+def _checked(boxes: Any) -> Any:
+    """The boxes as floats: half a whole number is none. Raises `InputError` for another shape."""
+    if hasattr(boxes, "is_floating_point"):
+        boxes = boxes if boxes.is_floating_point() else boxes.float()
+    else:
+        boxes = np.asarray(boxes)
+        boxes = boxes if boxes.dtype.kind == "f" else boxes.astype(np.float64)
     if boxes.ndim < 1 or boxes.shape[-1] != 7:
         raise InputError(
             f"3D boxes must have shape (..., 7): x, y, z, length, width, height, yaw; found {tuple(boxes.shape)}"
         )
+    return boxes
 
 
 def _stack(parts: list[Any]) -> Any:
@@ -87,14 +94,14 @@ def from_ground(points: Any, frame: str) -> Any:
 
 def bev(boxes: Any, frame: str) -> Any:
     """(..., 7) boxes -> (..., 5) footprints: centre on the two ground axes, length, width, yaw (for `rotated_iou`)."""
-    _check(boxes)
+    boxes = _checked(boxes)
     (first, second, _), _ = _ground(frame)
     return _stack([boxes[..., i] for i in (first, second, 3, 4, 6)])
 
 
 def height_span(boxes: Any, frame: str) -> tuple[Any, Any]:
     """(...) lowest and (...) highest coordinate along the up axis, metres."""
-    _check(boxes)
+    boxes = _checked(boxes)
     (_, _, up), (_, _, sign) = _ground(frame)
     middle = boxes[..., up] * sign
     return middle - boxes[..., 5] / 2, middle + boxes[..., 5] / 2
@@ -102,7 +109,7 @@ def height_span(boxes: Any, frame: str) -> tuple[Any, Any]:
 
 def heading(boxes: Any, frame: str) -> Any:
     """(..., 3) unit vector in which each box looks, in `frame`."""
-    _check(boxes)
+    boxes = _checked(boxes)
     yaw = boxes[..., 6]
     cos, sin = _cos_sin(yaw)
     return from_ground(_stack([cos, sin, 0 * yaw]), frame)
@@ -116,7 +123,7 @@ def _cos_sin(yaw: Any) -> tuple[Any, Any]:
 
 def corners(boxes: Any, frame: str) -> Any:
     """(..., 7) boxes -> (..., 8, 3) corners in `frame`, metres, in the order drawn above."""
-    _check(boxes)
+    boxes = _checked(boxes)
     signs = _SIGNS.astype(boxes.dtype) if isinstance(boxes, np.ndarray) else boxes.new_tensor(_SIGNS)
     local = boxes[..., None, 3:6] * signs
     cos, sin = _cos_sin(boxes[..., 6, None])
@@ -130,7 +137,7 @@ def change_frame(boxes: Any, target_from_source: Any, source: str, target: str) 
     The box stays upright: its heading is projected onto the target's ground plane, which is exact when both up axes agree. A tilted camera
     (pitch, roll) tilts the box by as much, and that part is dropped.
     """
-    _check(boxes)
+    boxes = _checked(boxes)
     if not isinstance(boxes, np.ndarray):
         target_from_source = _as_tensor(target_from_source, boxes)
     centre = transforms.apply(target_from_source, boxes[..., None, :3])[..., 0, :]
@@ -164,7 +171,7 @@ def ego_to_camera(boxes: Any, camera_from_ego: Any = transforms.CAMERA_FROM_EGO)
 
 def flip(boxes: Any, frame: str) -> Any:
     """Mirror left to right: x -> -x and yaw -> pi - yaw in the camera frame, y -> -y and yaw -> -yaw in the others."""
-    _check(boxes)
+    boxes = _checked(boxes)
     out = boxes.copy() if isinstance(boxes, np.ndarray) else boxes.clone()
     if frame == "camera":
         out[..., 0] = -out[..., 0]
@@ -178,7 +185,7 @@ def flip(boxes: Any, frame: str) -> Any:
 
 def points_in_boxes(points: Any, boxes: Any, frame: str, margin: float = 0.0) -> Any:
     """(N, 3) points and (M, 7) boxes in one frame -> (N, M) bool, faces included; `margin` metres widen every side."""
-    _check(boxes)
+    boxes = _checked(boxes)
     offset = to_ground(points[:, None, :] - boxes[None, :, :3], frame)
     cos, sin = _cos_sin(boxes[:, 6])
     along = abs(offset[..., 0] * cos + offset[..., 1] * sin)
@@ -192,7 +199,7 @@ def ray_entries(rays: np.ndarray, boxes: np.ndarray, frame: str) -> np.ndarray:
 
     Infinite where the ray misses the box, and for boxes that hold the origin.
     """
-    _check(boxes)
+    boxes = _checked(boxes)
     cos, sin = _cos_sin(boxes[:, 6].astype(np.float64))
 
     def turned(vectors: np.ndarray) -> np.ndarray:

@@ -59,27 +59,27 @@ def face_rays(size: int, device: torch.device | str = "cpu", dtype: torch.dtype 
 
 def equirectangular_to_cube(panorama: Tensor, size: int, mode: str = "bilinear") -> Tensor:
     """(B, C, H, W) -> (B, 6, C, size, size)."""
-    rays = face_rays(size, panorama.device, panorama.dtype).reshape(6 * size, size, 3)
+    rays = face_rays(size, panorama.device, sphere.at_least_float32(panorama.dtype)).reshape(6 * size, size, 3)
     cut = sphere.sample_sphere(panorama, rays, mode)
     return cut.view(*cut.shape[:2], 6, size, size).transpose(1, 2)
 
 
 def cube_to_equirectangular(faces: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, 6, C, h, h) -> (B, C, H, W), bilinear across the edges of the cube. size: (H, W)."""
-    rays = sphere.equirectangular_directions(*size, faces.device, faces.dtype)
+    rays = sphere.equirectangular_directions(*size, faces.device, sphere.at_least_float32(faces.dtype))
     return sample_cube(faces, rays)
 
 
 def sample_cube(faces: Tensor, rays: Tensor) -> Tensor:
     """Look a cube map up along directions; no direction ever misses.
 
-    faces: (B, 6, C, h, h). rays: (H, W, 3), or (B, H, W, 3), of any length. Returns (B, C, H, W); differentiable in both.
+    faces: (B, 6, C, h, h). rays: (H, W, 3), or (B, H, W, 3), of any length. Returns (B, C, H, W) in the dtype of `faces`; differentiable in both.
     """
     batch, _, channels, side, _ = faces.shape
     padded = pad_cube(faces, 1)  # (B, 6, C, h + 2, h + 2)
     wide = side + 2
     flat = padded.transpose(1, 2).reshape(batch, channels, -1)
-    local_u, local_v, face = cube_position(rays)
+    local_u, local_v, face = cube_position(rays.to(sphere.at_least_float32(rays.dtype)))
     # Continuous coordinates in the padded face, whose pixel centres are at integers here.
     u = ((local_u + 1) / 2 * side + 0.5).clamp(0, wide - 1)
     v = ((local_v + 1) / 2 * side + 0.5).clamp(0, wide - 1)
@@ -97,7 +97,7 @@ def sample_cube(faces: Tensor, rays: Tensor) -> Tensor:
     ):
         value = flat.gather(2, (corner + step).expand(-1, channels, -1))
         out = out + value * weight.expand(shape).reshape(batch, 1, -1)
-    return out.view(batch, channels, *shape[1:])
+    return out.view(batch, channels, *shape[1:]).to(faces.dtype)
 
 
 def cube_position(rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -70,12 +70,19 @@ def padded_grid(rays: Tensor, height: int, width: int) -> Tensor:
 def sample_sphere(image: Tensor, rays: Tensor, mode: str = "bilinear") -> Tensor:
     """Look a panorama up along directions.
 
-    image: (B, C, H, W). rays: (h, w, 3), or (B, h, w, 3), of any length. mode: of `grid_sample`. Returns (B, C, h, w). No seam, no border.
+    image: (B, C, H, W). rays: (h, w, 3), or (B, h, w, 3), of any length. mode: of `grid_sample`. Returns (B, C, h, w) in the dtype of `image`; places are
+    computed in float32 or better. No seam, no border.
     """
-    grid = padded_grid(rays, *image.shape[-2:])
+    work = at_least_float32(image.dtype)
+    grid = padded_grid(rays.to(at_least_float32(rays.dtype)), *image.shape[-2:]).to(work)
     if grid.ndim == 3:
         grid = grid.expand(image.shape[0], -1, -1, -1)
-    return F.grid_sample(pad_sphere(image, 1), grid.to(image.dtype), mode=mode, align_corners=False)
+    return F.grid_sample(pad_sphere(image, 1).to(work), grid, mode=mode, align_corners=False).to(image.dtype)
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """The precision in which places are computed: in half precision they would be whole pixels off."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 @cached_constants()

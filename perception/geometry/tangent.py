@@ -162,16 +162,13 @@ class TangentLayout:
     # -- panorama -> patches --------------------------------------------------------------------------------------------
 
     def sample(self, panorama: Tensor, patch: Size, mode: str = "bilinear") -> Tensor:
-        """Cut (B, C, H, W) into (B, N, C, h, w) patches. mode: "bilinear", or "nearest" for labels and depth with holes."""
+        """Cut (B, C, H, W) into (B, N, C, h, w) patches of the same dtype. mode: "bilinear", or "nearest" for labels and depth with holes."""
         batch, channels, height, width = panorama.shape
-        grid = _grid(self, tuple(patch), (height, width), panorama.device, panorama.dtype).expand(batch, -1, -1, -1)
-        if self.official:
-            cut = F.grid_sample(panorama, grid, mode=mode, padding_mode="border", align_corners=True)
-        else:
-            cut = F.grid_sample(
-                sphere.pad_sphere(panorama, 1), grid, mode=mode, padding_mode="border", align_corners=False
-            )
-        return cut.view(batch, channels, self.patches, *patch).transpose(1, 2)
+        work = sphere.at_least_float32(panorama.dtype)
+        grid = _grid(self, tuple(patch), (height, width), panorama.device, work).expand(batch, -1, -1, -1)
+        whole = panorama if self.official else sphere.pad_sphere(panorama, 1)
+        cut = F.grid_sample(whole.to(work), grid, mode=mode, padding_mode="border", align_corners=self.official)
+        return cut.to(panorama.dtype).view(batch, channels, self.patches, *patch).transpose(1, 2)
 
     # -- patches -> panorama --------------------------------------------------------------------------------------------
 

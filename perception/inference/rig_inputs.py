@@ -23,6 +23,7 @@ import numpy as np
 from perception.errors import InputError
 from perception.geometry.cameras import Pinhole
 from perception.geometry.rig import Rig, RigCamera, checked_pose, radar_points
+from perception.io.text import read_text
 
 
 def rig_from_sample(sample: Mapping[str, Any]) -> Rig:
@@ -73,7 +74,7 @@ def rig_from_json(path: str | Path, max_pixels: int | None = None) -> Rig:
     if path.is_dir():
         path = path / "rig.json"
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"the rig {str(path)!r} cannot be read: {error}") from None
     try:

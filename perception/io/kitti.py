@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from perception.errors import DatasetError
+from perception.io.text import read_text
 
 # Values of the numeric columns in a DontCare row (unknown).
 UNKNOWN = (-1.0, -1.0, -10.0, 0.0, 0.0, 0.0, 0.0, -1.0, -1.0, -1.0, -1000.0, -1000.0, -1000.0, -10.0)
@@ -131,7 +132,7 @@ def parse_labels(text: str, source: str = "text") -> KittiLabels:
 def read_labels(path: str | Path) -> KittiLabels:
     """Read a label or result file; an empty file is an empty set. Raises `DatasetError`."""
     try:
-        return parse_labels(Path(path).read_text(), str(path))
+        return parse_labels(read_text(path), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"KITTI labels {str(path)!r} cannot be read: {_reason(error)}") from error
 
@@ -141,7 +142,7 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 def format_labels(labels: KittiLabels, decimals: int = 2) -> str:
-    """Write rows as the official files do: two decimals, whole numbers for occlusion and for unknown values."""
+    """Write rows as the official files do: two decimals, whole numbers for occlusion and for unknown values; blanks in a type become "_"."""
 
     def number(value: float, column: int) -> str:
         if column == 1 or (value == UNKNOWN[column] and value < 0):
@@ -150,7 +151,10 @@ def format_labels(labels: KittiLabels, decimals: int = 2) -> str:
 
     lines = []
     for i in range(len(labels)):
-        cells = [str(labels.types[i]), *(number(v, c) for c, v in enumerate(labels.values[i].tolist()))]
+        cells = [
+            "_".join(str(labels.types[i]).split()),
+            *(number(v, c) for c, v in enumerate(labels.values[i].tolist())),
+        ]
         if labels.score is not None:
             cells.append(f"{labels.score[i]:.{max(decimals, 4)}f}")
         lines.append(" ".join(cells) + "\n")
@@ -260,7 +264,7 @@ def parse_calibration(text: str, source: str = "text") -> KittiCalibration:
 def read_calibration(path: str | Path) -> KittiCalibration:
     """Read a calibration file of the object, raw or odometry data. Raises `DatasetError`."""
     try:
-        return parse_calibration(Path(path).read_text(), str(path))
+        return parse_calibration(read_text(path), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"KITTI calibration {str(path)!r} cannot be read: {_reason(error)}") from error
 

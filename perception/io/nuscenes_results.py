@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import DatasetError
+from perception.io.text import read_text
 
 DETECTION_CLASSES = (
     "car",
@@ -132,7 +133,7 @@ def read_submission(
     Raises `DatasetError` for another format, missing or unknown samples, unknown class names, or too many boxes in a sample.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(read_text(path))
         results, meta = content["results"], content.get("meta", {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(

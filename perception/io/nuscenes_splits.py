@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from perception.errors import DatasetError, RecipeError, nearest
+from perception.io.text import read_text
 
 # Scene numbers of the official validation split; the other scenes of v1.0-trainval are its training split.
 _VAL_RANGES = (
@@ -18,7 +19,7 @@ _MINI_TRAIN, _MINI_VAL = (61, 553, 655, 757, 796, 1077, 1094, 1100), (103, 916)
 def own_splits(path: Path) -> dict[str, list[str]]:
     """Splits of a ``splits.json``, name -> scene names. Raises `DatasetError` for a file of another form."""
     try:
-        listed = json.loads(path.read_text())
+        listed = json.loads(read_text(path))
         return {str(name): [str(scene) for scene in scenes] for name, scenes in listed.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DatasetError(f"{str(path)!r} must hold {{split: [scene names]}}: {error}") from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from perception.errors import DatasetError
 from perception.io.nuscenes_index import NuScenesIndex
+from perception.io.text import read_text
 
 TABLES = (
     "scene",
@@ -159,7 +160,7 @@ def _velocities(
 
 def _table(folder: Path, name: str) -> list[dict[str, Any]]:
     try:
-        rows = json.loads((folder / f"{name}.json").read_text())
+        rows = json.loads(read_text(folder / f"{name}.json"))
     except (OSError, ValueError) as error:
         raise DatasetError(f"nuScenes table {name}.json in {str(folder)!r} cannot be read: {error}") from error
     if not isinstance(rows, list):

@@ -8,16 +8,15 @@ Tokens are (B, H*W, C), row-major, without class or register tokens; clusters ar
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from perception.errors import InputError
+from perception.ops.constants import cached_constants
 
 Grid = tuple[int, int]
-_FAR = 1e16  # added to the distance of clusters outside a token's window, as the published code does
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +66,8 @@ def cluster_tokens(
     centres = F.adaptive_avg_pool2d(maps, clusters).flatten(2).mT
     outside = _outside_window(grid, clusters, window // 2, tokens.device)
     for _ in range(iterations):
-        distance = squared_distances(tokens, centres).masked_fill(outside, _FAR)
+        distance = squared_distances(tokens, centres)
+        distance = distance.masked_fill(outside, torch.finfo(distance.dtype).max)  # no share of what is outside
         share = (-temperature * distance).softmax(-1).detach()  # (B, N, M)
         centres = share.mT @ tokens / share.sum(1).clamp_min(1e-16)[..., None]
     return Clustering(tokens, centres)
@@ -98,7 +98,7 @@ def reconstruct_tokens(
     return F.normalize(weights, p=2 if normalise == "l2" else 1, dim=-1) @ processed
 
 
-@lru_cache(maxsize=32)
+@cached_constants(maxsize=32)
 def _outside_window(grid: Grid, clusters: Grid, radius: int, device: torch.device) -> Tensor:
     """(N, M) bool: the centre lies more than `radius` cells from the cell that the token is in (nearest-neighbour upsampled cell index)."""
     offsets = []

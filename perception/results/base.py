@@ -18,12 +18,21 @@ from perception.errors import InputError
 
 
 def frozen(value: Any, dtype: Any) -> np.ndarray:
-    """Read-only NumPy copy of an array or tensor."""
+    """Read-only NumPy copy of an array, tensor or nested list. Raises `InputError` for what is no array, or whole numbers that `dtype` cannot hold."""
     if hasattr(value, "detach"):
         value = value.detach().to("cpu")
         value = value.float() if value.is_floating_point() else value
         value = value.numpy()
-    out = np.array(value, dtype=dtype, order="C")
+    try:
+        with np.errstate(invalid="ignore"):
+            out = np.array(value, dtype=dtype, order="C")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"a result is made of arrays of numbers; found {str(value)[:60]} ({error})") from None
+    if out.dtype.kind in "iu":
+        given = np.asarray(value)
+        if not np.can_cast(given.dtype, out.dtype) and (out != given).any():
+            wrong = given[out != given].ravel()[0]
+            raise InputError(f"labels and ids of a result must be whole numbers that {out.dtype} holds; found {wrong}")
     out.setflags(write=False)
     return out
 
@@ -88,6 +97,13 @@ def output_folder(folder: str | Path) -> Path:
 
 class Result:
     """Base of all results."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Pickles and deep copies are read-only, too: NumPy forgets it."""
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+        self.__dict__.update(state)
 
     def summary(self) -> dict[str, Any]:
         """JSON-able description without the large arrays."""

@@ -69,9 +69,8 @@ class Boxes3DResult(Result):
             raise InputError(f"the frame of 3D boxes must be one of {', '.join(geometry.FRAMES)}; found {self.frame!r}")
         object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
         if count and ((self.labels < 0).any() or (self.class_names and self.labels.max() >= len(self.class_names))):
-            raise InputError(
-                f"class indices must lie in 0..{len(self.class_names) - 1}; found {np.unique(self.labels).tolist()}"
-            )
+            allowed = f"lie in 0..{len(self.class_names) - 1}" if self.class_names else "be 0 or more"
+            raise InputError(f"class indices must {allowed}; found {np.unique(self.labels).tolist()}")
         if self.attributes is not None:
             object.__setattr__(self, "attributes", tuple(map(str, self.attributes)))
             if len(self.attributes) != count:

@@ -27,13 +27,14 @@ class PointCloud(Result):
 
     def __post_init__(self) -> None:
         points = frozen(self.points, np.float32)
+        points = points.reshape(-1, 3) if points.size == 0 else points  # an empty list
         check_shape("points", points, ("N", 3))
         finite = np.isfinite(points).all(-1)
         for name, dtype in (("points", np.float32), ("colors", np.uint8), ("normals", np.float32)):
             value = getattr(self, name)
             if value is None:
                 continue
-            value = frozen(value, None)
+            value = frozen(np.reshape(value, (0, 3)) if np.size(value) == 0 else value, None)
             check_shape(name, value, (len(points), 3))
             if name == "colors" and value.dtype != np.uint8:
                 raise InputError(f"point colours must be uint8 RGB; found {value.dtype}")

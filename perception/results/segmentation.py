@@ -58,10 +58,11 @@ class SegmentationResult(Result):
         elif segments:
             raise InputError(f"{len(segments)} segments were given without a panoptic map")
         names = tuple(map(str, self.class_names))
-        labels = [s.label for s in segments] + (
-            [int(given["semantic"].max())] if "semantic" in given and shape[0] * shape[1] else []
-        )
-        wrong = [label for label in labels if names and label >= len(names) and label != self.ignore_label]
+        labels = [s.label for s in segments]
+        if names and "semantic" in given:
+            known = given["semantic"][given["semantic"] != self.ignore_label]
+            labels += [int(known.min()), int(known.max())] if known.size else []
+        wrong = [label for label in labels if names and not 0 <= label < len(names) and label != self.ignore_label]
         if wrong:
             raise InputError(f"class index {wrong[0]} has no name: {len(names)} class names were given")
         for name, value in given.items():

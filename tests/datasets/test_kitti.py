@@ -17,6 +17,7 @@ from perception.io.kitti import (
     parse_labels,
     read_calibration,
 )
+from perception.results import Boxes3DResult
 from tests.evaluation.kitti_scenes import make_frames
 from tests.evaluation.test_wrong_files import load_tool
 from tests.helpers import sample
@@ -100,6 +101,14 @@ def test_boxes_to_rows_and_back() -> None:
         )
         np.testing.assert_allclose(again.values[:, 3:], labels.values[:, 3:], atol=1e-9)
         np.testing.assert_allclose(np.cos(again.alpha - labels.alpha), 1, atol=1e-9)
+
+
+def test_class_names_with_blanks_make_lines_that_are_read_back() -> None:
+    camera = Pinhole(500, 500, 300, 200, 600, 400)
+    box = np.array([[0, 0, 10, 4, 2, 1.5, 0]])
+    for names, written in (((), "class_0"), (("traffic  sign",), "traffic_sign")):
+        rows = parse_labels(Boxes3DResult(box, [0], class_names=names, camera=camera).to_kitti())
+        assert rows.types.tolist() == [written] and len(rows.score) == 1
 
 
 def test_calibration_keys_in_any_order_and_dates() -> None:

@@ -157,6 +157,17 @@ def test_kitti_boxes_land_on_their_labels() -> None:
     assert len(overlaps) >= 5 and min(overlaps) > 0.85 and np.median(overlaps) > 0.93
 
 
+def test_boxes_of_whole_numbers_are_boxes() -> None:
+    numbers = [[1, 2, 3, 5, 3, 1, 2]]
+    matrix = transforms.rigid(transforms.rotation_about("z", 0.3), [0.5, 0, 0])
+    wanted = np.array(numbers, np.float64)
+    for boxes in (np.array(numbers), numbers, torch.tensor(numbers)):
+        np.testing.assert_allclose(boxes3d.corners(boxes, "ego"), boxes3d.corners(wanted, "ego"), atol=1e-6)
+        moved = boxes3d.change_frame(boxes, matrix, "ego", "ego")
+        np.testing.assert_allclose(moved, boxes3d.change_frame(wanted, matrix, "ego", "ego"), atol=1e-6)
+        np.testing.assert_allclose(boxes3d.flip(boxes, "camera"), boxes3d.flip(wanted, "camera"), atol=1e-6)
+
+
 def test_errors_name_the_choices() -> None:
     with pytest.raises(InputError, match="camera, ego"):
         boxes3d.corners(np.zeros((1, 7)), "world")
