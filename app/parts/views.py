@@ -16,12 +16,9 @@ from app.parts.result import Result
 from app.services import QUIET
 
 VIEW_HEIGHT = 520  # pixels of the large pictures and of the 3D view
-_FOR_VISITORS = {  # what notes tell programs -> what they tell those who look at the page
-    "give fov= or camera=": "enter it under Camera",
-    "say so with Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians, or on the command line with --angles in degrees": (
-        "enter its edges under Part of the sphere"
-    ),
-}
+_FOR_PROGRAMS = (  # in a note about panoramas; the page has a control instead
+    "say so with Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians, or on the command line with --angles in degrees"
+)
 
 
 class VideoView(gr.Video):
@@ -41,9 +38,8 @@ def facts_html(facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> s
 
 
 def _for_visitors(note: str) -> str:
-    for program, page in _FOR_VISITORS.items():
-        note = note.replace(program, page)
-    return f"{note[:1].upper()}{note[1:]}."
+    text = note.replace(_FOR_PROGRAMS, "enter its edges under Part of the sphere")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def table_html(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

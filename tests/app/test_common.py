@@ -40,14 +40,12 @@ def test_how_much_of_a_picture_has_no_depth_is_told() -> None:
 
 
 def test_the_pages_notes_name_its_own_controls() -> None:
-    """The library's sentences name arguments of Python; a visitor has none."""
-    from perception.inference.predictor import _camera_notes
+    """The library's sentence names Python and the command line; a visitor has neither."""
     from perception.models.omnifusion.preprocess import shape_notes
 
-    notes = [*_camera_notes(Pinhole.default(64, 48), None), *shape_notes(Equirectangular(60, 40))]
-    text = facts_html([], notes)
-    assert len(notes) == 2 and not any(word in text for word in ("fov=", "camera=", "Equirectangular", "--angles"))
-    assert "enter it under Camera" in text and "under Part of the sphere" in text
+    text = facts_html([], shape_notes(Equirectangular(60, 40)))
+    assert "enter its edges under Part of the sphere" in text
+    assert "Equirectangular" not in text and "--angles" not in text
 
 
 def test_folders_are_deleted_without_a_further_visit() -> None:
