@@ -111,11 +111,11 @@ def _read_signed(path: Path) -> np.ndarray:
     from perception.io.depth_files import read_npy, read_pfm
     from perception.io.images import read_png
 
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return read_npy(path).squeeze().astype(np.float64)
-    if path.suffix == ".pfm":
+    if path.suffix.lower() == ".pfm":
         return read_pfm(path).astype(np.float64)
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         return read_png(path)[0].astype(np.float64)
     raise InputError(f"{path.name} must end in .npy, .pfm or .png to be read as inverse depth")
 
@@ -151,7 +151,7 @@ def read_label_map(path: str | Path) -> np.ndarray:
     from perception.io.images import read_png
 
     path = Path(path)
-    values = read_npy(path) if path.suffix == ".npy" else read_png(path)[0]
+    values = read_npy(path) if path.suffix.lower() == ".npy" else read_png(path)[0]
     if values.ndim != 2:
         raise InputError(f"{path.name} must hold one label a pixel; found shape {values.shape}")
     if values.dtype.kind not in "iub" and (values != np.floor(values)).any():
