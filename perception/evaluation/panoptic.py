@@ -78,12 +78,14 @@ def segments_from_maps(
 ) -> tuple[np.ndarray, dict[int, int], set[int]]:
     """Make segments of semantic (H, W) and instance (H, W) maps: ids (H, W), category of each id, ids of crowds.
 
-    Stuff is one segment a category; a thing pixel without an instance (0) belongs to the crowd of its category.
+    Stuff is one segment a category; a thing pixel without an instance (0 or less) belongs to the crowd of its category. Instances may have any numbers.
     """
     semantic = np.asarray(semantic).astype(np.int64)
-    number = np.zeros_like(semantic) if instance is None else np.asarray(instance).astype(np.int64)
+    number = np.zeros_like(semantic) if instance is None else np.maximum(np.asarray(instance).astype(np.int64), 0)
+    if number.max(initial=0) >= INSTANCES:
+        number = np.unique(np.append(number, 0), return_inverse=True)[1][:-1].reshape(number.shape)  # 0 stays 0
     is_thing = np.isin(semantic, list(things))
-    ids = (semantic + 1) * INSTANCES + np.where(is_thing, number % INSTANCES, 0)
+    ids = (semantic + 1) * INSTANCES + np.where(is_thing, number, 0)
     ids = np.where(semantic == ignore, 0, ids)
     present = [int(i) for i in np.unique(ids) if i]
     categories = {i: i // INSTANCES - 1 for i in present}
