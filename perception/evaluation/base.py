@@ -111,6 +111,14 @@ def to_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
+def plane(value: Any) -> np.ndarray:
+    """`to_numpy` without leading or trailing axes of length 1 beyond two: (1, H, W) and (H, W, 1) become (H, W), one row high or not."""
+    array = to_numpy(value)
+    while array.ndim > 2 and 1 in (array.shape[0], array.shape[-1]):
+        array = array[0] if array.shape[0] == 1 else array[..., 0]
+    return array
+
+
 def take(prediction: Any, *names: str) -> Any:
     """Return the first of `names` that `prediction` (a mapping or a result object) has and that is not None, else None."""
     for name in names:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.base import Evaluator
+from perception.evaluation.base import Evaluator, plane
 from perception.io.text import read_text
 
 Progress = Callable[[Iterable], Iterable]
@@ -112,7 +112,7 @@ def _read_signed(path: Path) -> np.ndarray:
     from perception.io.images import read_png
 
     if path.suffix.lower() == ".npy":
-        return read_npy(path).squeeze().astype(np.float64)
+        return plane(read_npy(path)).astype(np.float64)
     if path.suffix.lower() == ".pfm":
         return read_pfm(path).astype(np.float64)
     if path.suffix.lower() == ".png":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
-from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
+from perception.evaluation.base import Evaluator, format_rows, plane, take
 from perception.evaluation.registry import register_evaluator
 from perception.evaluation.segmentation import predicted_labels, resize_nearest
 
@@ -110,12 +110,12 @@ class PanopticEvaluator(Evaluator):
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> dict[int, np.ndarray]:
         if sample.get("panoptic") is not None:
-            true_ids = to_numpy(sample["panoptic"]).squeeze()
+            true_ids = plane(sample["panoptic"])
             true_category, crowd = _read_segments(sample["segments"])
         else:
-            instance = None if sample.get("instance") is None else to_numpy(sample["instance"]).squeeze()
+            instance = None if sample.get("instance") is None else plane(sample["instance"])
             true_ids, true_category, crowd = segments_from_maps(
-                to_numpy(sample["semantic"]).squeeze(), instance, self.things, self.ignore
+                plane(sample["semantic"]), instance, self.things, self.ignore
             )
         held = take(prediction, "segmentation")
         prediction = prediction if held is None else held
@@ -129,7 +129,7 @@ class PanopticEvaluator(Evaluator):
             instances = take(prediction, "instance")
             ids, category, _ = segments_from_maps(
                 predicted_labels(prediction, "semantic"),
-                None if instances is None else to_numpy(instances).squeeze(),
+                None if instances is None else plane(instances),
                 self.things,
                 self.ignore,
             )
