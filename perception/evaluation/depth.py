@@ -142,7 +142,7 @@ class DepthEvaluator(Evaluator):
         if self.baselines:
             record["pixels"] = BaselinePixels.sample(truth, mask, sample.get("intrinsics"), rows)
         if self.protocol.group > 1:
-            key = sample_key(sample, default=None)
+            key = sample_key(sample)
             if not isinstance(key, int):
                 raise InputError(
                     f"protocol {self.protocol.name!r} aligns {self.protocol.group} images together and needs an integer meta['index']; found {key!r}"
