@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -106,6 +107,16 @@ def test_kitti_depth_and_raw(tmp_path) -> None:
     bts = f"{date}/{drive}/image_02/data/0000000001.png {drive}/proj_depth/groundtruth/image_02/0000000001.png 721\nx None 721\n"
     (tmp_path / "bts.txt").write_text(bts)
     assert KittiDepth(depth, tmp_path / "bts.txt", raw)[0]["depth_valid"].all()
+
+
+def test_a_drive_that_is_not_there_is_told_and_not_left_out(tmp_path) -> None:
+    folder = tmp_path / "2011_09_26" / "drive_0001_sync" / "image_02" / "data"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "0000000000.png"), np.zeros((8, 8, 3), np.uint8))
+    drives = ["2011_09_26/drive_0001_sync", "2011_09_26/drive_0002_sync"]
+    assert len(KittiRaw(tmp_path, drives=drives[:1], velodyne=False)) == 1
+    with pytest.raises(DatasetError, match="no folder.*drive_0002_sync"):
+        KittiRaw(tmp_path, drives=drives, velodyne=False)
 
 
 @pytest.mark.parametrize(
