@@ -293,7 +293,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
     try:
         held = np.load(path, allow_pickle=False)
-        return {"arr_0": held} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+        if isinstance(held, np.ndarray):
+            return {"arr_0": held}
+        with held:
+            return {name: held[name] for name in held.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{str(path)!r} is not a readable .npz or .npy file: {error}") from error
 
