@@ -15,7 +15,7 @@ from tests.datasets.reader_files import picture, put
 from tests.helpers import sample
 
 
-def test_nyu_matlab_file(tmp_path) -> None:
+def test_nyu_matlab_file(tmp_path, monkeypatch) -> None:
     """Axes are reversed, splits count from 1, labels go through the table of 40 classes."""
     h5py = pytest.importorskip("h5py")
     from scipy.io import savemat
@@ -54,6 +54,10 @@ def test_nyu_matlab_file(tmp_path) -> None:
     raw_item = test[0]
     assert (raw_item["depth_valid"].numpy() == (raw[1].T > 0)).all()
     assert pickle.loads(pickle.dumps(train))[1]["image"].shape == (3, 480, 640)  # workers reopen the file
+    mine = train._file
+    with monkeypatch.context() as forked:
+        forked.setattr("os.getpid", lambda: -1)
+        assert train[0]["image"].shape == (3, 480, 640) and train._file is not mine  # forked ones, too
     assert NYUv2(tmp_path, "all", labels=None, size=(240, 320))[0]["intrinsics"][0, 0] == pytest.approx(518.857901 / 2)
     with pytest.raises(DatasetError, match="no file"):
         NYUv2(tmp_path / "nowhere")
