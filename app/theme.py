@@ -18,6 +18,8 @@ THEME = gr.themes.Base(
     button_large_text_weight="600",
     block_label_text_size="*text_xs",
     block_title_text_weight="500",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
     body_text_color_subdued="*neutral_500",
     body_text_color_subdued_dark="*neutral_400",
 )
@@ -32,7 +34,6 @@ CSS = """
 .facts dd { margin: 0; font-size: 0.9rem; overflow-wrap: anywhere; }
 .notes p, p.hint, .hint p { margin: 8px 0 0; font-size: 0.85rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 p.hint, .hint p { margin: 0; }
-footer { opacity: 0.7; }
 footer .divider { display: none; }
 button[role="tab"].selected { color: var(--primary-700) !important; }  /* read well on white; the accent itself is too pale for text */
 .dark button[role="tab"].selected { color: var(--primary-300) !important; }
@@ -47,6 +48,7 @@ button[role="tab"].selected { color: var(--primary-700) !important; }  /* read w
 .rows td:nth-child(2) { white-space: nowrap; }
 @media (max-width: 640px) {
   #title p { display: block; margin-top: 2px; }
+  .picture { height: auto !important; }  /* no empty bars above and below */
 }
 """
 # Some of Gradio's pictures (thumbnails, sliders) have no text for those who cannot see them: they are given the label of their block, and examples

@@ -124,6 +124,11 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def file_fact(name: str) -> Facts:
+    """Whose result it is: it stays on the page while the next file cannot be read."""
+    return [("File", name)] if name else []
+
+
 def model_facts(chosen: Predictor, seconds: float) -> Facts:
     """Name, licence, device, time."""
     licence = str(chosen.about.get("licence", ""))
@@ -145,11 +150,13 @@ def camera_text(camera: Any) -> str:
 
 
 def depth_text(depth: Any) -> str:
-    """Range and median of the valid depth, with the unit."""
+    """Range and median of the valid depth, with the unit; how much of the picture has none."""
     if depth is None or not depth.valid.any():
         return "none"
     near, middle, far = np.percentile(depth.depth[depth.valid], (1, 50, 99))
-    return f"{near:.2f} to {far:.2f} {depth.unit or '(relative)'}, median {middle:.2f}"
+    unknown = 1 - float(depth.valid.mean())
+    rest = f"; none for {unknown:.0%} of the pixels, drawn dark" if unknown >= 0.005 else ""
+    return f"{near:.2f} to {far:.2f} {depth.unit or '(relative)'}, median {middle:.2f}{rest}"
 
 
 def pack(folder: Path, archive: Path) -> Path:

@@ -15,6 +15,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    file_fact,
     loading,
     megabytes,
     model_facts,
@@ -98,7 +99,8 @@ def compare(
     image = read_picture(file, max_pixels)
     entry = camera or CameraEntry()
     entered = entry.camera(image) or image.camera()
-    answers, facts, names = [], [("Picture", f"{image.width} x {image.height}")], []
+    answers, names = [], []
+    facts = [*file_fact(image.name), ("Picture", f"{image.width} x {image.height}")]
     for place, model, seen in ((0.2, first, SAME), (0.6, second, variation)):
         say(place, f"Predicting with {model.name}")
         start = time.perf_counter()

@@ -14,6 +14,7 @@ from app.jobs.common import (
     Facts,
     Say,
     depth_text,
+    file_fact,
     loading,
     megabytes,
     model_facts,
@@ -119,6 +120,7 @@ def predict_panorama(
     say(0.8, "Drawing")
     height, width = result.image.shape[:2]
     facts = [
+        *file_fact(result.name),
         ("Panorama", f"{width} x {height}"),
         ("Shows", entry.text),
         ("Range", depth_text(result.depth)),

@@ -13,6 +13,7 @@ from app.jobs.common import (
     Say,
     camera_text,
     depth_text,
+    file_fact,
     loading,
     megabytes,
     model_facts,
@@ -77,7 +78,7 @@ def predict_photo(
 
 def _facts(result: Any, model: Predictor, seconds: float) -> Facts:
     height, width = result.image.shape[:2]
-    facts: Facts = [("Picture", f"{width} x {height}")]
+    facts: Facts = [*file_fact(result.name), ("Picture", f"{width} x {height}")]
     if result.camera is not None:
         facts.append(("Camera", camera_text(result.camera)))
     if result.depth is not None:

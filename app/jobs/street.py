@@ -16,6 +16,7 @@ from app.jobs.common import (
     Facts,
     Say,
     camera_text,
+    file_fact,
     loading,
     megabytes,
     model_facts,
@@ -78,6 +79,7 @@ def predict_street(
     say(0.8, "Drawing")
     height, width = result.image.shape[:2]
     facts = [
+        *file_fact(result.name),
         ("Picture", f"{width} x {height}"),
         ("Camera", camera_text(result.camera)),
         *model_facts(model, seconds),

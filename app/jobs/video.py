@@ -19,7 +19,7 @@ import numpy as np
 
 from app.jobs import photo, street
 from app.jobs.cameras import CameraEntry
-from app.jobs.common import Facts, Say, camera_text, halved_where_too_large, loading, model_facts, silent
+from app.jobs.common import Facts, Say, camera_text, file_fact, halved_where_too_large, loading, model_facts, silent
 from app.jobs.looks import Look, depth_view
 from app.jobs.ruler import Measured, in_pictures
 from perception.drawing import depth_limits, draw_values
@@ -144,7 +144,7 @@ def predict_video(
     rate = (count - 1) / (times[-1] - times[0]) if count > 1 and times[-1] > times[0] else 10.0
     fps = float(np.clip(rate, 0.5, 60))
     near, far = _range(frames.ranges) if frames.ranges else (0.0, 0.0)
-    facts: Facts = [("Frames", f"{count}, {fps:.3g} a second, {width} x {height}")]
+    facts: Facts = [*file_fact(Path(file).name), ("Frames", f"{count}, {fps:.3g} a second, {width} x {height}")]
     if hasattr(frames.used, "fx"):
         facts.append(("Camera", camera_text(frames.used)))
     if far and frames.kind != "inverse" and not frames.boxes:

@@ -25,6 +25,15 @@ _OPENED = """async () => {
 }"""
 
 
+# In the browser: where the result lies below the button, as on a phone, it is moved into sight when it is asked for, and with it the progress.
+_SEEN = """() => {
+    const [run, views] = ["run", "views"].map(part => document.querySelector(`#%s-${part}`));
+    if (!run || !views || views.getBoundingClientRect().top < run.getBoundingClientRect().bottom) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    views.closest(".column").scrollIntoView({ behavior: still ? "instant" : "smooth" });
+}"""
+
+
 class Result:
     """The last answer of a tab, by its `ticket`, and the events around it.
 
@@ -84,6 +93,7 @@ class Result:
             answer = self.services.run(lambda: make(_say(progress), *asked))
             return self._shown(self.services.shelf.put(answer, answer.megabytes), now)
 
+        event(None, js=_SEEN % self.prefix, **QUIET)
         self._heavy(event, run, [*inputs, *self._controls])
 
     def examples(
@@ -98,6 +108,7 @@ class Result:
         def run(number: int, progress: gr.Progress = gr.Progress(), *now: Any) -> Any:  # noqa: B008
             return self._example(number, make, progress, now)
 
+        samples.click(None, js=_SEEN % self.prefix, **QUIET)
         samples.click(preset, samples, list(inputs), queue=False, **QUIET)
         self._heavy(samples.click, run, [samples, *self._controls])
 
@@ -135,10 +146,11 @@ class Result:
         outputs: Parts,
         triggers: Sequence[Callable[..., Any]] = (),
         busy: gr.components.Component | None = None,
+        show: str = "hidden",
     ) -> None:
         """Keep `outputs` as ``draw(answer, *inputs)`` gives them: after every new answer and after the `triggers`. No model runs.
 
-        busy: where progress is shown, if it takes long; then it is ``draw(say, answer, *inputs)``.
+        busy: where progress is told, if it takes long; then it is ``draw(say, answer, *inputs)``. show: "full": that `outputs` are drawn is shown on them.
         """
         outputs = list(outputs)
 
@@ -151,7 +163,9 @@ class Result:
                     gr.Warning(error.message, duration=8)
             return _values(gr.skip() for _ in outputs)
 
-        shown = QUIET if busy is None else {"api_visibility": "private", "show_progress_on": busy}
+        shown = QUIET | (
+            {"show_progress": show} if busy is None else {"show_progress": "full", "show_progress_on": busy}
+        )
         # A run that waits behind another one is started by its event anew, and with it all other runs of that event: two of them would keep each
         # other going for ever. So each run follows an empty step of its own, by which it alone is started.
         step = gr.on([self.ticket.change, *triggers], js="() => []", trigger_mode="multiple", queue=False, **QUIET)
@@ -167,13 +181,13 @@ class Result:
     ) -> None:
         """`drawn`, but only while the view `title` is open: what is costly, or is shown only while it can be seen.
 
-        Else it is left alone: the view may have been opened since, and opening it draws anew.
+        Else it is left alone: the view may have been opened since, and opening it draws anew. It may take seconds, in which the view says so.
         """
 
         def run(answer: Any, opened: str, *values: Any) -> Any:
             return draw(answer, *values) if opened == title else gr.skip()
 
-        self.drawn(run, [self._open, *inputs], [output], [self._views[title].select, *triggers])
+        self.drawn(run, [self._open, *inputs], [output], [self._views[title].select, *triggers], show="full")
 
     def drawn_shape(
         self,

@@ -16,6 +16,12 @@ from app.parts.result import Result
 from app.services import QUIET
 
 VIEW_HEIGHT = 520  # pixels of the large pictures and of the 3D view
+_FOR_VISITORS = {  # what notes tell programs -> what they tell those who look at the page
+    "give fov= or camera=": "enter it under Camera",
+    "say so with Equirectangular(width, height, longitude=(left, right), latitude=(bottom, top)) in radians, or on the command line with --angles in degrees": (
+        "enter its edges under Part of the sphere"
+    ),
+}
 
 
 class VideoView(gr.Video):
@@ -30,8 +36,14 @@ class VideoView(gr.Video):
 def facts_html(facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> str:
     """Name and value pairs and sentences as HTML. Everything is escaped: names of files are the visitor's."""
     rows = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
-    lines = "".join(f"<p>{html.escape(note[:1].upper() + note[1:])}.</p>" for note in notes)
+    lines = "".join(f"<p>{html.escape(_for_visitors(note))}</p>" for note in notes)
     return f'<dl class="facts">{rows}</dl><div class="notes">{lines}</div>'
+
+
+def _for_visitors(note: str) -> str:
+    for program, page in _FOR_VISITORS.items():
+        note = note.replace(program, page)
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def table_html(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -57,6 +69,7 @@ def picture_view(label: str, elem_id: str, height: int | None = VIEW_HEIGHT) -> 
         format="png",
         height=height,
         min_width=260,
+        elem_classes="picture",
         buttons=["fullscreen", "download"],
         alt_text=label,
     )
@@ -174,17 +187,21 @@ class Ruler:
                 interactive=False,
                 format="png",
                 height=VIEW_HEIGHT,
+                elem_classes="picture",
                 buttons=[],
                 alt_text="The picture, to click points in",
             )
             with gr.Row(equal_height=True):
-                self.reading = gr.Textbox(label="Reading", elem_id=f"{prefix}-reading", interactive=False, scale=3)
+                self.reading = gr.Textbox(
+                    label="Reading", elem_id=f"{prefix}-reading", interactive=False, scale=3, min_width=260
+                )
                 self._typed = gr.Textbox(
                     label="Or type one or two points: x, y; x, y",
                     placeholder="120, 80; 300, 90",
                     max_length=60,
                     elem_id=f"{prefix}-points",
                     scale=2,
+                    min_width=220,
                 )
         self._clicks = gr.State((None, ()))  # the ticket of the answer that was clicked, its points
 

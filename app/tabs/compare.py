@@ -98,7 +98,8 @@ def build(services: Services) -> None:
     def seen(done: jobs.Comparison, part: str, *values: Any) -> tuple[Any, ...]:
         one, two, apart, facts = jobs.views(done, part, look.look(*values))
         notes = dict.fromkeys((*done.first.notes, *done.second.notes))
-        return (one, two), apart, facts_html([*facts, *done.facts], list(notes))
+        label = " | ".join(done.names)
+        return gr.update(value=(one, two), label=label), apart, facts_html([*facts, *done.facts], list(notes))
 
     def shape_of(done: jobs.Comparison, folder: Path, side: str) -> Path | None:
         return shape_file(done.sides[side], Look(), folder, "Mesh")

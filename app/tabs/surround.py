@@ -32,6 +32,7 @@ FROM_WORLD, FROM_FILE = "A street of the world", "Your own rig"
 ANY_WEATHER = "by the seed"
 FIRST_SEED = 5
 SCORE = 0.3
+COLUMNS = "() => innerWidth < 640 ? 1 : innerWidth < 1100 ? 2 : 3"  # of pictures side by side, so that each can be seen
 BEV_HEIGHT = 480  # pixels: about as it is shown, so that its texts can be read
 EXAMPLE_RIG = SCENES / "rig.zip"
 FIRST = {  # thumbnail of an example -> seed and weather of the street, or None: the archive
@@ -119,8 +120,15 @@ def build(services: Services) -> None:
                 )
             with gr.Tabs(elem_id="surround-views"):
                 with result.view("Boxes"):
-                    gr.Markdown("All cameras, the lower row as in a mirror | with the boxes", elem_classes="hint")
-                    slider = before_after("All cameras | with the boxes", "surround", 6, show_label=False)
+                    camera = gr.Dropdown(
+                        [("All", jobs.ALL)],
+                        value=jobs.ALL,
+                        label="Cameras",
+                        info="Left of the line the pictures, right of it with the boxes",
+                        elem_id="surround-camera",
+                    )
+                    columns = gr.Number(3, visible="hidden", label="Pictures side by side")
+                    slider = before_after("Pictures | with the boxes", "surround", 6, height=1200, show_label=False)
                     with gr.Row():
                         bev = picture_view(
                             "Model from above; true boxes in white, radar in orange", "surround-bev", None
@@ -173,13 +181,16 @@ def build(services: Services) -> None:
         return (
             gr.update(maximum=max(count, 2), value=count, interactive=count > 1),
             gr.update(choices=answer.sides, value=answer.sides[0]),
+            gr.update(choices=jobs.camera_choices(answer), value=jobs.ALL),
         )
 
-    def seen(answer: jobs.SurroundAnswer, moment: float, score: float, side: str) -> tuple[Any, ...]:
-        number, side = int(moment) - 1, answer.side(side)
+    def seen(
+        answer: jobs.SurroundAnswer, moment: float, score: float, side: str, camera: int, columns: float
+    ) -> tuple[Any, ...]:
+        number, side, shown = int(moment) - 1, answer.side(side), (int(camera), min(max(int(columns), 1), 3))
         both = {name: jobs.bev_view(answer, number, score, name, BEV_HEIGHT) for name in answer.sides}
         return (
-            (jobs.pictures_view(answer, number), jobs.cameras_view(answer, number, score, side)),
+            (jobs.pictures_view(answer, number, *shown), jobs.cameras_view(answer, number, score, side, *shown)),
             gr.update(value=both.get(jobs.MODEL), visible=jobs.MODEL in both),
             gr.update(value=both.get(jobs.TRUTH), visible=jobs.TRUTH in both),
             jobs.table(answer, number, score, side),
@@ -203,12 +214,18 @@ def build(services: Services) -> None:
         **QUIET,
     )
     changes = [part.input for part in chosen]
-    result.starts(slider, [moment, side], start)
+    tab_opened()(None, None, columns, js=COLUMNS, show_progress="hidden")
+    result.starts(slider, [moment, side, camera], start)
     given = [source, seed, weather, moments, archive]
     result.predicted(run.click, predict, [*given, model])
     result.examples(samples, example, given, preset)
     result.first(tab_opened(), example)
-    result.drawn(seen, chosen, [slider, bev, true_bev, table, summary, code], changes)
+    result.drawn(
+        seen,
+        [*chosen, camera, columns],
+        [slider, bev, true_bev, table, summary, code],
+        [*changes, camera.input, columns.change],
+    )
     result.drawn_shape(shape_of, chosen, shape, changes)
     result.drawn_files(files_of, [score], files, [score.input])
     ruler.connect(result, measured, chosen, changes)

@@ -94,7 +94,7 @@ def build(services: Services) -> None:
                 label="Model to compare with the truth",
                 elem_id="world-model",
             )
-            run = run_button("Make it", "world")
+            run = run_button("Make the scene", "world")
         with result_column():
             picture = picture_view("What the sensor sees", "world-picture", 230)
             with gr.Tabs(elem_id="world-views"):

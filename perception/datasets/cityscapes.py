@@ -53,7 +53,6 @@ LABEL_IDS = (
     33,
 )  # of the training classes, in order
 THINGS = tuple(range(11, 19))
-STUFF = tuple(range(11))
 _TRAIN_ID = np.full(256, 255, np.int64)
 _TRAIN_ID[list(LABEL_IDS)] = np.arange(len(LABEL_IDS))
 

@@ -47,9 +47,15 @@ def draw_rig(
 
 
 def draw_cameras(
-    rig: Any, boxes: Any | None = None, *, tile_width: int = 480, radar_in_pictures: bool = True, labels: bool = True
+    rig: Any,
+    boxes: Any | None = None,
+    *,
+    tile_width: int = 480,
+    columns: int = 3,
+    radar_in_pictures: bool = True,
+    labels: bool = True,
 ) -> np.ndarray:
-    """(H, W, 3) uint8 sheet of a rig's pictures alone, with the boxes (ego frame) drawn in."""
+    """(H, W, 3) uint8 sheet of a rig's pictures alone, with the boxes (ego frame) drawn in. columns: pictures side by side."""
     order = _around(rig)
     tiles = []
     for index in order:
@@ -65,7 +71,7 @@ def draw_cameras(
         canvas.write_text(picture, camera.name or f"camera {index}", 0, 0, 14)
         tiles.append(picture)
     height = max(tile.shape[0] for tile in tiles)
-    columns = min(3, len(tiles))
+    columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = np.full((rows * height, columns * tile_width, 3), 24, np.uint8)
     for number, tile in enumerate(tiles):

@@ -13,9 +13,7 @@ import torch
 
 from perception.engine.checkpoint import to_plain
 from perception.engine.files import write_json
-from perception.errors import WeightsError
 from perception.io.atomic import atomic_write
-from perception.io.checkpoints import read_checkpoint
 
 FORMAT = "perception/1"
 
@@ -54,20 +52,6 @@ def publish(
     }
     write_json(folder / "config.json", config)
     return folder
-
-
-def publish_checkpoint(checkpoint: str | Path, folder: str | Path, half: bool = False, trust: bool = False) -> Path:
-    """Publish a training checkpoint: its averaged weights where it has them, else its weights."""
-    content = read_checkpoint(checkpoint, trust)
-    meta = content.get("meta") or {}
-    if "model" not in meta or "state_dict" not in content:
-        raise WeightsError(
-            f"checkpoint {checkpoint} has no model description; only checkpoints of tools/train.py have one"
-        )
-    state = content.get("ema_state_dict") or content["state_dict"]
-    provenance = {key: value for key, value in meta.items() if key not in ("model", "recipe")}
-    about = ((meta.get("recipe") or {}).get("publish") or {}).get("about")
-    return publish(folder, meta["model"], state, provenance, half, about)
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:

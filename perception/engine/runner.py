@@ -15,13 +15,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS
@@ -29,27 +27,22 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from perception import __version__
 from perception.datasets.transforms.registry import build_batch_transform
 from perception.engine import (
     distributed,
     layer_decay,  # noqa: F401  (registers its constructor)
+    muon,  # noqa: F401  (registers its optimiser)
 )
-from perception.engine.checkpoint import (
-    get_rng_state,
-    newest_loadable,
-    to_cpu,
-    to_plain,
-    write_checkpoint,
-)
+from perception.engine.checkpoint import get_rng_state, newest_loadable, write_checkpoint
 from perception.engine.ema import WeightAverage
 from perception.engine.guard import FiniteGuard
 from perception.engine.hooks import checkpoints, metrics, pictures  # noqa: F401  (registers the hooks)
 from perception.engine.loops import EvaluationLoop, EvaluationTestLoop, IterationTrainLoop
 from perception.engine.optim import GuardedOptimWrapper
 from perception.engine.recipe import jsonable
+from perception.engine.run_state import checkpoint_of, restore_run, run_weights
 from perception.engine.wrapper import TrainingModel
-from perception.errors import RecipeError, WeightsError
+from perception.errors import RecipeError
 from perception.io.checkpoints import load_fitting, load_strictly, read_checkpoint, state_dict_of
 from perception.models.registry import build_model
 
@@ -285,52 +278,13 @@ class PerceptionRunner(Runner):
         """Write a checkpoint of the present state. Raises `TrainingError` instead when the numbers are not finite."""
         self.optim_wrapper.guard.flush()
         rng = distributed.gather(get_rng_state())
-        states = self._states()
+        states = run_weights(self)
         if self.rank != 0:
             return
-        loop = self.train_loop
-        checkpoint = {
-            "meta": {
-                "format": "perception-checkpoint/1",
-                "iter": loop.iter,
-                "epoch": loop.epoch,
-                "position": loop.position,
-                "max_iters": loop.max_iters,
-                "global_batch": loop.step_samples,
-                "model": self.recipe["model"],
-                "recipe": self.recipe,
-                "recipe_name": self.recipe.get("name"),
-                "seed": self.seed,
-                "best": self.best,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "perception_version": __version__,
-                "mmengine_version": mmengine.__version__,
-                "torch_version": str(torch.__version__),
-            },
-            "model_config": self.recipe["model"],
-            **states,
-            "param_schedulers": [to_plain(scheduler.state_dict()) for scheduler in self.param_schedulers or []],
-            # mmengine pickles its smoothing windows here, which no safe loader reads; plain facts are all that is needed
-            "message_hub": {"log_scalars": {}, "runtime_info": {"iter": loop.iter}, "resumed_keys": {}},
-            "rng": rng,
-        }
+        checkpoint = checkpoint_of(self, states, rng)
         self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         write_checkpoint(checkpoint, path, marker)
         self.logger.info(f"saved {path}")
-
-    def _states(self) -> dict[str, Any]:
-        if self.recipe.get("strategy") == "fsdp2" and self.distributed:
-            from perception.engine.sharded import gathered_states
-
-            return gathered_states(self)
-        states: dict[str, Any] = {
-            "state_dict": to_cpu(dict(self.training_model.net.state_dict())),
-            "optimizer": to_cpu(self.optim_wrapper.state_dict()),
-        }
-        if self.average is not None:
-            states["ema_state_dict"] = to_cpu(self.average.average)
-            states["ema"] = {"updates": self.average.updates}
-        return states
 
     def save_checkpoint(self, out_dir: str, filename: str, *_: Any, **__: Any) -> None:
         """What hooks of mmengine call; every checkpoint goes through `save`."""
@@ -354,44 +308,8 @@ class PerceptionRunner(Runner):
         else:
             path = Path(filename)
             checkpoint = read_checkpoint(path, self.trust)
-        meta = checkpoint.get("meta") or {}
-        for key in ("iter", "position", "model"):
-            if key not in meta:
-                raise WeightsError(
-                    f"checkpoint {path} cannot be resumed: its meta has no {key!r}; use load_from instead"
-                )
-        if meta["model"] != self.recipe["model"]:
-            raise RecipeError(
-                f"checkpoint {path} holds another model than the recipe; resume with the recipe it was made by"
-            )
-        loop = self.train_loop
-        loop._iter, loop.position = int(meta["iter"]), int(meta["position"])
-        self.best = dict(meta.get("best") or {})
-        if self.recipe.get("strategy") == "fsdp2" and self.distributed:
-            from perception.engine.sharded import load_states
-
-            load_states(self, checkpoint)
-        else:
-            load_strictly(self.training_model.net, checkpoint["state_dict"], f"the checkpoint {str(path)!r}")
-            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-            if self.average is not None and "ema_state_dict" in checkpoint:
-                self.average.load(checkpoint["ema_state_dict"], checkpoint["ema"]["updates"])
-        saved = checkpoint["param_schedulers"]
-        if len(saved) != len(self.param_schedulers or []):
-            raise RecipeError(
-                f"checkpoint {path} has {len(saved)} schedulers, the recipe {len(self.param_schedulers or [])}"
-            )
-        for scheduler, state in zip(self.param_schedulers or [], saved, strict=True):
-            scheduler.load_state_dict(state)
-        states = checkpoint.get("rng") or []
-        if len(states) == self.world_size:
-            loop.rng = states[self.rank]
-        elif states:
-            self.logger.warning(
-                f"{path} was written by {len(states)} processes and is resumed by {self.world_size}: "
-                "data go on where they were, random augmentations do not repeat"
-            )
-        self.resumed_path = path
+        restore_run(self, checkpoint, path)
+        self.resumed_path, loop = path, self.train_loop
         self.logger.info(f"resumed {path} at iteration {loop.iter} of {loop.max_iters}")
 
     def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> None:  # type: ignore[override]

@@ -188,19 +188,35 @@ def _typed(
     if not isinstance(config, dict) or not isinstance(config.get("type"), str):
         raise RecipeError(f"{where} should be a dictionary with a 'type' string, found {config!r}")
     cls = resolve(config["type"])
-    parameters = inspect.signature(cls).parameters
+    parameters = _parameters(cls)
     arguments = [key for key in config if key != "type" and key not in free]
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in arguments:
         if key not in parameters and not takes_all:
             raise RecipeError(f"{where}: {config['type']} takes no {key!r}.{nearest(key, parameters)}")
-    for name, parameter in parameters.items():
+    for name, parameter in inspect.signature(cls).parameters.items():  # a parent's may be given by the class itself
         required = parameter.default is parameter.empty and parameter.kind in (
             parameter.POSITIONAL_OR_KEYWORD,
             parameter.KEYWORD_ONLY,
         )
         if required and name not in config and name not in given:
             raise RecipeError(f"{where}: {config['type']} needs {name!r}")
+
+
+def _parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a class takes by name: its constructor's parameters, and where one of ours hands ``**options`` on, its parents'."""
+    found = dict(inspect.signature(cls).parameters)
+    for parent in inspect.getmro(cls)[1:] if _is_ours(cls) else ():
+        rest = next((name for name, p in found.items() if p.kind is p.VAR_KEYWORD), None)
+        if rest is None or not _is_ours(parent):
+            break
+        del found[rest]
+        found = {**inspect.signature(parent).parameters, **found}
+    return found
+
+
+def _is_ours(cls: Any) -> bool:
+    return inspect.isclass(cls) and cls.__module__.startswith("perception.")
 
 
 def _keys(config: Any, known: Iterable[str], where: str) -> None:

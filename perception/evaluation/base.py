@@ -12,7 +12,7 @@ its last batch counts once, and records are read in sorted order, so that float 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -89,6 +89,17 @@ class Evaluator:
     def report(self) -> str:
         """Return the metrics as text, with the protocol they were computed under."""
         return format_rows({"": self.compute()})
+
+
+def resized_note(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for the report where predictions were ``resized`` to their truth's size, else none."""
+    count = sum(record.get("resized", False) for record in records)
+    sizes = (
+        "1 prediction had another size than its truth and was"
+        if count == 1
+        else f"{count} predictions had another size than their truth and were"
+    )
+    return [f"{sizes} resized bilinearly"] if count else []
 
 
 def sample_key(sample: Mapping[str, Any]) -> int | str | None:

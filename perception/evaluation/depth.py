@@ -15,7 +15,7 @@ import numpy as np
 
 from perception.errors import InputError
 from perception.evaluation.alignment import TINY, fit_alignment, parse_alignment
-from perception.evaluation.base import Evaluator, format_rows, plane, sample_key, split_batch, take
+from perception.evaluation.base import Evaluator, format_rows, plane, resized_note, sample_key, split_batch, take
 from perception.evaluation.baselines import BaselinePixels, VerticalPrior, fit_prior
 from perception.evaluation.depth_protocol import DepthProtocol, depth_protocol
 from perception.evaluation.panorama_depth import EXTRAS, panorama_extras
@@ -253,9 +253,7 @@ class DepthEvaluator(Evaluator):
             lines.append(
                 f"{invalid} pixels ({share:.1%}) have truth and no predicted depth (not finite); each is scored as the nearest or farthest depth"
             )
-        resized = sum(record.get("resized", False) for record in self.records.values())
-        if resized:
-            lines.append(f"{resized} predictions had another size than their truth and were resized")
+        lines += resized_note(self.ordered())
         if self.baselines:
             source = "the evaluated frames" if self.prior is None else "other frames"
             lines.append(

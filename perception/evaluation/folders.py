@@ -61,10 +61,13 @@ def _by_key(folder: Path, suffixes: Sequence[str], what: str) -> dict[str, Path]
     return files
 
 
-def _run(evaluator: Evaluator, items: Iterable[tuple[Any, dict[str, Any]]], progress: Progress) -> Evaluator:
-    for index, (prediction, sample) in enumerate(progress(items)):
-        sample["meta"] = {"index": index, **sample.get("meta", {})}
-        evaluator.update([prediction], [sample])
+def _run(evaluator: Evaluator, items: Iterable[tuple[str, Any, dict[str, Any]]], progress: Progress) -> Evaluator:
+    """Judge the files of each name. Raises `InputError`, with that name, for files that cannot be judged."""
+    for index, (name, prediction, sample) in enumerate(progress(items)):
+        try:
+            evaluator.update([prediction], [{**sample, "meta": {"index": index, "name": name}}])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
     return evaluator
 
 
@@ -91,11 +94,11 @@ def depth_folders(
         fx, fy, cx, cy = intrinsics
         matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
 
-    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
-        for _, true_file, file in pairs:
+    def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+        for name, true_file, file in pairs:
             depth, valid = read_depth(true_file, truth_scale)
             guess = _read_signed(file) if kind == "inverse" else known_depth(*read_depth(file, prediction_scale))
-            yield {"depth": guess}, {"depth": depth, "depth_valid": valid, "intrinsics": matrix}
+            yield name, {"depth": guess}, {"depth": depth, "depth_valid": valid, "intrinsics": matrix}
 
     pairs = matching_files(truth, predictions, DEPTH_FILES, "depth")
     return _run(evaluator, _Sized(items(), len(pairs)), progress)
@@ -141,7 +144,9 @@ def normals_folders(
     from perception.io.normal_files import read_normals
 
     pairs = matching_files(truth, predictions, LABEL_FILES, "normals")
-    items = (({"normals": read_normals(file)}, {"normals": read_normals(true_file)}) for _, true_file, file in pairs)
+    items = (
+        (name, {"normals": read_normals(file)}, {"normals": read_normals(true_file)}) for name, true_file, file in pairs
+    )
     return _run(NormalsEvaluator(crop), _Sized(items, len(pairs)), progress)
 
 
@@ -179,7 +184,9 @@ def semantic_folders(
         values = read_label_map(path)
         return np.where(values == 0, ignore, values - 1) if reduce_zero else values
 
-    items = (({"semantic": read_label_map(file)}, {"semantic": labels(true_file)}) for _, true_file, file in pairs)
+    items = (
+        (name, {"semantic": read_label_map(file)}, {"semantic": labels(true_file)}) for name, true_file, file in pairs
+    )
     return _run(SemanticEvaluator(num_classes, ignore, names), _Sized(items, len(pairs)), progress)
 
 
@@ -203,10 +210,11 @@ def panoptic_folders(truth: str | Path, predictions: str | Path, progress: Progr
     if missing:
         raise DatasetError(f"{len(missing)} of {len(wanted)} images have no prediction: {', '.join(missing[:5])}")
 
-    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
+    def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         for annotation in wanted:
             guess = guesses[annotation["image_id"]]
             yield (
+                annotation["file_name"],
                 {"panoptic": read_rgb_ids(sides[1][1] / guess["file_name"]), "segments": guess["segments_info"]},
                 {
                     "panoptic": read_rgb_ids(sides[0][1] / annotation["file_name"]),
@@ -275,14 +283,14 @@ def occupancy_folders(
     if missing:
         raise DatasetError(f"{len(missing)} of {len(files)} frames have no prediction: {', '.join(missing[:5])}")
 
-    def items() -> Iterator[tuple[Any, dict[str, Any]]]:
+    def items() -> Iterator[tuple[str, Any, dict[str, Any]]]:
         for file, match in pairs:
             held = _arrays(file)
             if "semantics" not in held:
                 raise InputError(f"{str(file)!r} must hold an array 'semantics'; found {', '.join(held)}")
-            sample = {"occupancy": held["semantics"], "meta": {"name": file.parent.name}}
+            sample = {"occupancy": held["semantics"]}
             sample |= {f"occupancy_mask_{k}": held[f"mask_{k}"] for k in ("camera", "lidar") if f"mask_{k}" in held}
-            yield {"occupancy": _grid(match)}, sample
+            yield file.parent.name, {"occupancy": _grid(match)}, sample
 
     return _run(OccupancyEvaluator(mask), _Sized(items(), len(pairs)), progress)
 

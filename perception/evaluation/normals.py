@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
-from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
+from perception.evaluation.base import Evaluator, format_rows, resized_note, take, to_numpy
 from perception.evaluation.depth import resize_bilinear
 from perception.evaluation.depth_protocol import crop_region
 from perception.evaluation.registry import register_evaluator
@@ -35,7 +35,8 @@ class NormalsEvaluator(Evaluator):
     crop      None, or "nyu_eigen" for GeoNet-style NYUv2 ground truth
     baseline  also score one normal everywhere that faces the camera (0, 0, -1)
 
-    The truth is ``normals`` (3, H, W) of the batch, 0 where unknown; predictions are results with ``normals`` or mappings.
+    The truth is ``normals`` (3, H, W) of the batch, 0 where unknown; predictions are results with ``normals`` or mappings. A prediction of another size
+    is resized bilinearly, and the report says how many were.
     """
 
     def __init__(self, crop: str | None = None, baseline: bool = True) -> None:
@@ -43,11 +44,12 @@ class NormalsEvaluator(Evaluator):
         self.crop, self.baseline = crop, baseline
         crop_region(crop, 480, 640)
 
-    def record(self, prediction: Any, sample: dict[str, Any]) -> np.ndarray:
-        """(1 or 2 rows, 2 sums + thresholds + histogram) of the model and the baseline."""
+    def record(self, prediction: Any, sample: dict[str, Any]) -> dict[str, Any]:
+        """``sums``: (1 or 2 rows, 3 sums + thresholds + histogram) of the model and the baseline; ``resized``: whether the prediction was."""
         truth = to_numpy(sample["normals"]).astype(np.float64)
         values = predicted_normals(prediction)
-        if values.shape != truth.shape:
+        resized = values.shape != truth.shape
+        if resized:
             values = np.stack([resize_bilinear(plane, truth.shape[1:]) for plane in values])
         valid = np.isfinite(truth).all(0) & (np.linalg.norm(truth, axis=0) > 0.5)
         rows, columns = crop_region(self.crop, *valid.shape)
@@ -57,13 +59,13 @@ class NormalsEvaluator(Evaluator):
         errors = [angular_error(values[:, region], kept)]
         if self.baseline:
             errors.append(angular_error(np.array([[0.0], [0.0], [-1.0]]), kept))
-        return np.stack([_summary(error) for error in errors])
+        return {"sums": np.stack([_summary(error) for error in errors]), "resized": resized}
 
     def rows(self) -> dict[str, dict[str, float]]:
         titles = ["", "facing_camera"] if self.baseline else [""]
         if not self.records:
             return {}
-        total = sum(self.ordered())
+        total = sum(record["sums"] for record in self.ordered())
         return {title: _metrics(total[i]) for i, title in enumerate(titles)}
 
     def compute(self) -> dict[str, float]:
@@ -75,7 +77,7 @@ class NormalsEvaluator(Evaluator):
 
     def report(self) -> str:
         head = f"Surface normals, {len(self.records)} images, pooled over valid pixels, crop {self.crop or 'none'}, degrees"
-        return f"{head}\n{format_rows(self.rows())}"
+        return "\n".join([head, *resized_note(self.ordered()), format_rows(self.rows())])
 
 
 def predicted_normals(prediction: Any) -> np.ndarray:

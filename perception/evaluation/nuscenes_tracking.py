@@ -3,8 +3,7 @@
 The rules of the official kit (motmetrics inside), with one NumPy state for all 40 score thresholds instead of 40 runs over data frames:
 
 - Tracks are filled in at missing key frames; every box of a predicted track takes the track's mean score.
-- In each frame of a class an object first keeps the track it was matched to last, if that track is within 2 m; what is left is assigned
-  so that as many pairs as possible are made, then at the least total distance. A new track for an object is a switch.
+- Objects and tracks of a class are matched frame by frame (`clear_mot`).
 - Thresholds lie at 40 recalls 0.1 .. 1 of the objects matched without any threshold. MOTAR uses the recall that was measured. A class
   that reaches no recall of 0.1 gets the worst of every figure (AMOTA 0, AMOTP 2 m); one without objects takes no part in the means.
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows
+from perception.evaluation.clear_mot import Frames, Tracks
 from perception.evaluation.nuscenes_filter import filter_boxes
 from perception.evaluation.nuscenes_frames import (
     check_classes,
@@ -61,29 +61,10 @@ METRICS = (
     "lgd",
 )
 SUMMED = ("mt", "ml", "tp", "fp", "fn", "ids", "frag")  # over classes; the others are averaged
-MATCH_DISTANCE = 2.0  # metres
 RECALLS, MIN_RECALL = 40, 0.1
 WORST_MOTP = 2.0
-PERIOD = 0.5  # seconds between key frames
 # Figures of a class that has objects but reaches no recall of 0.1; nobody can say what false tracks it had.
 WORST = {"motp": WORST_MOTP, "faf": 500.0, "tid": 20.0, "lgd": 20.0, "fp": np.nan, "ids": np.nan, "frag": np.nan}
-
-
-@dataclasses.dataclass
-class _Tracks:
-    """Boxes of one side in time order: place (N,) of the sample in (scene, time) order, track (N,) number, xy (N, 2), label, score."""
-
-    place: np.ndarray
-    track: np.ndarray
-    xy: np.ndarray
-    label: np.ndarray
-    score: np.ndarray
-
-    def of_class(self, label: int, samples: int) -> tuple[_Tracks, np.ndarray]:
-        """The rows of a class and the bounds (S + 1,) of each sample's rows."""
-        rows = self.label == label
-        part = _Tracks(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
-        return part, np.searchsorted(part.place, np.arange(samples + 1))
 
 
 @dataclasses.dataclass
@@ -137,7 +118,7 @@ def evaluate_tracking(truth: NuScenesBoxes, predictions: NuScenesBoxes, samples:
     return TrackingResult(np.array(rows), {key: np.array(value) for key, value in columns.items()})
 
 
-def _prepare(boxes: NuScenesBoxes, place: np.ndarray, scene: np.ndarray, time: np.ndarray, average: bool) -> _Tracks:
+def _prepare(boxes: NuScenesBoxes, place: np.ndarray, scene: np.ndarray, time: np.ndarray, average: bool) -> Tracks:
     """Number the tracks, replace scores by track means, fill gaps, sort by time (filled boxes after the others of a frame)."""
     at = place[boxes.sample]
     identity = np.unique(boxes.track, return_inverse=True)[1] if len(boxes) else np.zeros(0, np.int64)
@@ -166,7 +147,7 @@ def _prepare(boxes: NuScenesBoxes, place: np.ndarray, scene: np.ndarray, time: n
     blended = (1.0 - weight) * score[left] + weight * score[right]
     at = np.concatenate([at, new])
     order = np.argsort(at, kind="stable")
-    return _Tracks(
+    return Tracks(
         at[order],
         np.concatenate([track, track[left]])[order],
         np.concatenate([xy, filled])[order],
@@ -176,7 +157,7 @@ def _prepare(boxes: NuScenesBoxes, place: np.ndarray, scene: np.ndarray, time: n
 
 
 def _evaluate_class(
-    truth: _Tracks, guess: _Tracks, label: int, scene: np.ndarray
+    truth: Tracks, guess: Tracks, label: int, scene: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Curves over the 40 recalls and the 17 figures of a class."""
     truth, truth_bounds = truth.of_class(label, len(scene))
@@ -186,7 +167,7 @@ def _evaluate_class(
     if number == 0:
         return curves, np.full(len(METRICS), np.nan)
     worst = dict.fromkeys(METRICS[2:], 0.0) | WORST | {"gt": number, "fn": number, "ml": len(np.unique(truth.track))}
-    frames = _Frames(truth, truth_bounds, guess, guess_bounds)
+    frames = Frames(truth, truth_bounds, guess, guess_bounds)
     matched = frames.run(np.array([-np.inf])).match_scores
     if len(matched):
         scores = np.sort(matched)[::-1]
@@ -212,155 +193,6 @@ def _evaluate_class(
         if not np.isnan(curves[name]).all():
             row[column] = float(np.mean(np.where(np.isnan(curves[name]), worst, curves[name])))
     return curves, row
-
-
-@dataclasses.dataclass
-class _Tally:
-    """What happened at T thresholds. detected (T, E): was the object of event e matched; events in time order, `track` (E,) theirs."""
-
-    matches: np.ndarray
-    switches: np.ndarray
-    false: np.ndarray
-    distance: np.ndarray
-    frames: np.ndarray
-    detected: np.ndarray
-    track: np.ndarray
-    match_scores: np.ndarray
-
-    def figures(self, number: int) -> dict[str, np.ndarray]:
-        """The figures of `METRICS[2:]`, (T,) each; `number` objects."""
-        missed = number - self.matches - self.switches
-        found = self.matches + self.switches
-        recall = self.matches / number
-        wrong = missed + self.switches + self.false
-        with np.errstate(invalid="ignore", divide="ignore"):
-            motar = 1.0 - (wrong - (1.0 - recall) * number) / (recall * number)
-            motp = np.where(found > 0, self.distance / found, np.nan)
-        order = np.argsort(self.track, kind="stable")
-        detected = self.detected[:, order]
-        starts = np.flatnonzero(np.diff(self.track[order], prepend=-1))
-        length = np.diff(starts, append=len(order))
-        hits = np.add.reduceat(detected, starts, axis=1, dtype=np.int64)  # (T, tracks)
-        before = np.concatenate([np.zeros((len(detected), 1), bool), detected[:, :-1]], 1)
-        before[:, starts] = False
-        runs = np.add.reduceat(detected & ~before, starts, axis=1, dtype=np.int64)
-        step = np.arange(len(order)) - np.repeat(starts, length)  # frames since the track's first
-        first = np.minimum.reduceat(np.where(detected, step, len(order)), starts, axis=1)
-        # Length of the run of misses that ends at each event: distance to the last detection (or to before the track began).
-        last = np.maximum.accumulate(np.where(detected, np.arange(len(order)), -1), axis=1)
-        last = np.maximum(last, np.repeat(starts, length) - 1)
-        gap = np.maximum.reduceat(np.arange(len(order)) - last, starts, axis=1)
-        seen = hits > 0
-        tracks = np.where(seen.sum(1) > 0, seen.sum(1), np.nan)
-        ratio = hits / length
-        return {
-            "recall": found / number,
-            "motar": np.where(recall > 0, np.maximum(motar, 0.0), np.nan),
-            "gt": np.full(len(hits), float(number)),
-            "mota": np.maximum(1.0 - wrong / number, 0.0),
-            "motp": motp,
-            "mt": (ratio >= 0.8).sum(1).astype(np.float64),
-            "ml": (ratio < 0.2).sum(1).astype(np.float64),
-            "faf": self.false / self.frames * 100.0,
-            "tp": self.matches.astype(np.float64),
-            "fp": self.false.astype(np.float64),
-            "fn": missed.astype(np.float64),
-            "ids": self.switches.astype(np.float64),
-            "frag": (runs - seen).sum(1).astype(np.float64),
-            "tid": np.where(seen, first, 0).sum(1) * PERIOD / tracks,
-            "lgd": np.where(seen, gap, 0).sum(1) * PERIOD / tracks,
-        }
-
-
-class _Frames:
-    """The frames of one class, with the distances of all pairs."""
-
-    def __init__(self, truth: _Tracks, truth_bounds: np.ndarray, guess: _Tracks, guess_bounds: np.ndarray) -> None:
-        self.objects = int(truth.track.max(initial=-1)) + 1
-        self.tracks = int(guess.track.max(initial=-1)) + 1
-        self.truth = truth.track
-        self.frames = []
-        for place in range(len(truth_bounds) - 1):
-            own = slice(truth_bounds[place], truth_bounds[place + 1])
-            other = slice(guess_bounds[place], guess_bounds[place + 1])
-            if own.stop == own.start and other.stop == other.start:
-                continue
-            difference = truth.xy[own, None] - guess.xy[None, other]
-            distance = np.sqrt((difference**2).sum(-1))
-            distance[distance >= MATCH_DISTANCE] = np.nan
-            self.frames.append((truth.track[own], guess.track[other], guess.score[other], distance))
-
-    def run(self, thresholds: np.ndarray) -> _Tally:
-        """Walk through time once with the states of all T thresholds."""
-        count = len(thresholds)
-        held = np.full((count, self.objects), -1)  # the track that each object was matched to last
-        column_of = np.full(self.tracks + 1, -1)  # the last entry stands for "none"
-        zeros = np.zeros(count, np.int64)
-        tally = _Tally(zeros.copy(), zeros.copy(), zeros.copy(), np.zeros(count), zeros.copy(), None, self.truth, None)
-        detected, scores = [], []
-        for objects, tracks, score, distance in self.frames:
-            keep = score[None] >= thresholds[:, None]  # (T, K)
-            tally.frames += 1 if len(objects) else keep.any(1)
-            chosen = np.full((count, len(objects)), -1)  # column of each object
-            former = held[:, objects]
-            if len(objects) and len(tracks):
-                finite = ~np.isnan(distance)
-                column_of[tracks] = np.arange(len(tracks))
-                wish = column_of[former]
-                column_of[tracks] = -1
-                rows = np.arange(len(objects))[None]
-                kept = (wish >= 0) & np.take_along_axis(keep, wish.clip(min=0), 1) & finite[rows, wish.clip(min=0)]
-                t, i = np.nonzero(kept)
-                # Two objects may remember one track: the first in order has it.
-                first = np.unique(t * len(tracks) + wish[t, i], return_index=True)[1]
-                chosen[t[first], i[first]] = wish[t[first], i[first]]
-                self._assign_rest(chosen, keep, finite, distance)
-            hit = chosen >= 0
-            t, i = np.nonzero(hit)
-            track = tracks[chosen[t, i]]
-            switch = (former[t, i] >= 0) & (former[t, i] != track)
-            held[t, objects[i]] = track
-            tally.switches += np.bincount(t[switch], minlength=count)
-            tally.matches += np.bincount(t[~switch], minlength=count)
-            tally.distance += np.bincount(t, distance[i, chosen[t, i]], count)
-            tally.false += keep.sum(1) - hit.sum(1)
-            detected.append(hit)
-            if count == 1:
-                named = np.isin(tracks, track[~switch])
-                scores.append(score[named])
-        tally.detected = np.concatenate([np.zeros((count, 0), bool), *detected], 1)
-        tally.match_scores = np.concatenate([np.zeros(0), *scores])
-        return tally
-
-    @staticmethod
-    def _assign_rest(chosen: np.ndarray, keep: np.ndarray, finite: np.ndarray, distance: np.ndarray) -> None:
-        """Assign objects and tracks that are still free, in place: most pairs first, then least distance."""
-        free = keep.copy()
-        t, i = np.nonzero(chosen >= 0)
-        free[t, chosen[t, i]] = False
-        possible = finite[None] & (chosen < 0)[:, :, None] & free[:, None]  # (T, N, K)
-        plain = (possible.sum(2) <= 1).all(1) & (possible.sum(1) <= 1).all(1)
-        t, i, j = np.nonzero(possible & plain[:, None, None])
-        chosen[t, i] = j
-        solved: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-        for at in np.flatnonzero(~plain):
-            key = np.packbits(possible[at]).tobytes()
-            if key not in solved:
-                solved[key] = _most_pairs(possible[at], distance)
-            i, j = solved[key]
-            chosen[at, i] = j
-
-
-def _most_pairs(possible: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One-to-one pairs (rows, columns) among `possible`: as many as there can be, at the least sum of distances."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = np.flatnonzero(possible.any(1)), np.flatnonzero(possible.any(0))
-    part, cost = possible[np.ix_(rows, columns)], distance[np.ix_(rows, columns)]
-    barred = 2.0 * min(part.shape) * (MATCH_DISTANCE + 1.0) + 1.0
-    i, j = linear_sum_assignment(np.where(part, cost, barred))
-    good = part[i, j]
-    return rows[i[good]], columns[j[good]]
 
 
 @register_evaluator

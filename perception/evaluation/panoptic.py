@@ -15,7 +15,7 @@ import numpy as np
 from perception.errors import InputError
 from perception.evaluation.base import Evaluator, format_rows, plane, take
 from perception.evaluation.registry import register_evaluator
-from perception.evaluation.segmentation import predicted_labels, resize_nearest
+from perception.evaluation.segmentation import predicted_labels
 
 INSTANCES = 1 << 20  # code of a segment made from semantic and instance maps: (category + 1) * INSTANCES + instance
 
@@ -121,23 +121,19 @@ class PanopticEvaluator(Evaluator):
         prediction = prediction if held is None else held
         segments = take(prediction, "segments")
         if take(prediction, "panoptic") is not None and segments is not None:
-            ids = predicted_labels(prediction, "panoptic")
+            ids = predicted_labels(prediction, "panoptic", true_ids.shape)
             category, _ = _read_segments(segments)
             present = set(np.unique(ids).tolist())
             category = {key: value for key, value in category.items() if key in present}
         else:
             instances = take(prediction, "instance")
             ids, category, _ = segments_from_maps(
-                predicted_labels(prediction, "semantic"),
+                predicted_labels(prediction, "semantic", true_ids.shape),
                 None if instances is None else plane(instances),
                 self.things,
                 self.ignore,
             )
-        resized = resize_nearest(ids, true_ids.shape)
-        if resized is not ids:  # small segments may vanish
-            present = set(np.unique(resized).tolist())
-            category = {key: value for key, value in category.items() if key in present}
-        return panoptic_counts(resized, category, true_ids, true_category, crowd)
+        return panoptic_counts(ids, category, true_ids, true_category, crowd)
 
     def per_category(self) -> dict[int, dict[str, float]]:
         """PQ, SQ, RQ and the counts of each category that occurs."""

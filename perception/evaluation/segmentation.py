@@ -62,7 +62,7 @@ class SemanticEvaluator(Evaluator):
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """The non-zero entries of the image's confusion matrix: flat positions and counts."""
         truth = plane(sample["semantic"])
-        values = resize_nearest(predicted_labels(prediction, "semantic"), truth.shape)
+        values = predicted_labels(prediction, "semantic", truth.shape)
         matrix = confusion_matrix(values, truth, self.num_classes, self.ignore).ravel()
         positions = np.flatnonzero(matrix)
         return positions.astype(np.int32), matrix[positions]
@@ -100,8 +100,11 @@ class SemanticEvaluator(Evaluator):
         return f"Semantic segmentation, truth label {self.ignore} ignored, one confusion matrix over the set\n{rows}\nIoU: {classes}"
 
 
-def predicted_labels(prediction: Any, name: str) -> np.ndarray:
-    """Return the (H, W) integer labels `name` of a prediction. Raises `InputError` when there are none."""
+def predicted_labels(prediction: Any, name: str, shape: tuple[int, int]) -> np.ndarray:
+    """Return the (H, W) integer labels `name` of a prediction. Raises `InputError` when there are none, or not of the truth's `shape`.
+
+    Label maps are compared pixel by pixel, as the official scripts of Cityscapes and COCO do: a resized one would be judged by how it was resized.
+    """
     value = prediction
     for _ in range(3):  # a prediction, the segmentation inside it, the map inside that
         if value is None or isinstance(value, (np.ndarray, list)) or hasattr(value, "detach"):
@@ -110,15 +113,9 @@ def predicted_labels(prediction: Any, name: str) -> np.ndarray:
     if value is None:
         raise InputError(f"the prediction has no {name!r}; found {type(prediction).__name__}")
     array = plane(value)
-    if array.ndim != 2:
-        raise InputError(f"predicted {name} labels must have the shape (H, W); found {array.shape}")
+    if array.shape != tuple(shape):
+        raise InputError(
+            f"predicted {name} labels must have their truth's shape {tuple(shape)}, one label a pixel; found {array.shape}; "
+            "predict at that size, or resize by nearest neighbour first"
+        )
     return array
-
-
-def resize_nearest(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W) labels to `shape` by the nearest pixel centre."""
-    if labels.shape == tuple(shape):
-        return labels
-    rows = ((np.arange(shape[0]) + 0.5) * labels.shape[0] / shape[0]).astype(np.int64)
-    columns = ((np.arange(shape[1]) + 0.5) * labels.shape[1] / shape[1]).astype(np.int64)
-    return labels[rows[:, None], columns[None]]

@@ -78,6 +78,18 @@ def cameras_of(camera: CameraLike | Sequence[CameraLike], count: int) -> list[Ca
     return list(camera)
 
 
+def guess_notes(camera: Pinhole | Equirectangular, result: Any) -> tuple[str, ...]:
+    """A sentence where metres of `result` rest on a guessed `camera`; in words that Python, the command line and the app share."""
+    depth = result.depth
+    in_metres = result.boxes3d is not None or (depth is not None and depth.kind in ("metric", "range"))
+    if not in_metres or not isinstance(camera, Pinhole) or camera.source != "default":
+        return ()
+    return (
+        f"the camera is unknown, so a horizontal field of view of {camera.fov_degrees[0]:.0f} degrees was assumed: "
+        "give its field of view (fov) or its intrinsics for distances in true metres",
+    )
+
+
 def _is_one_camera(values: Sequence[Any]) -> bool:
     """Whether a list holds the numbers of one camera (fx, fy, cx, cy, or the rows of a matrix) and not cameras."""
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
-from perception.inference.cameras import CameraLike, resolve_camera
+from perception.inference.cameras import CameraLike, guess_notes, resolve_camera
 from perception.inference.predictor import Predictor
 from perception.io.images import load_image
 from perception.results import Prediction
@@ -57,17 +57,13 @@ class PairPredictor(Predictor):
         resolved = resolve_camera(loads[0], camera, fov, "pinhole")
         prepared = self.model.preprocess([load.pixels for load in loads], resolved)
         result = self._run([prepared])[0]
-        notes = [*loads[0].notes, *result.notes]
-        parts: dict[str, Any] = {}
+        notes = (*loads[0].notes, *result.notes)
         if result.disparity is not None and baseline is not None:
-            parts["depth"] = result.disparity.to_depth(baseline)
-            if resolved.source == "default":
-                notes.append(
-                    "the camera is unknown, so its focal length was guessed: give fov= or camera= for distances in true metres"
-                )
+            result = dataclasses.replace(result, depth=result.disparity.to_depth(baseline))
         elif result.disparity is not None:
-            notes.append("give the baseline (metres between the cameras) for depth in metres")
-        return dataclasses.replace(result, name=loads[0].name, model=self.name, notes=tuple(notes), **parts)
+            notes = (*notes, "give the baseline (metres between the cameras) for depth in metres")
+        notes = (*notes, *guess_notes(resolved, result))
+        return dataclasses.replace(result, name=loads[0].name, model=self.name, notes=notes)
 
     def stream(  # type: ignore[override]
         self, source: Any, camera: CameraLike = None, *, fov: float | None = None, every: int = 1

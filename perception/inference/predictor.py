@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, overload
@@ -17,8 +16,7 @@ import torch
 from PIL import Image
 
 from perception.errors import InputError
-from perception.geometry import Equirectangular, Pinhole
-from perception.inference.cameras import CameraLike, cameras_of, resolve_camera
+from perception.inference.cameras import CameraLike, cameras_of, guess_notes, resolve_camera
 from perception.io.images import LoadedImage, load_image
 from perception.models.preprocess import Prepared
 from perception.results import Prediction
@@ -152,7 +150,7 @@ class Predictor:
         results: list[Any] = [None] * len(prepared)
         for indices in _groups(prepared, max(1, batch_size)):
             for index, result in zip(indices, self._run([prepared[i] for i in indices]), strict=True):
-                notes = (*loads[index].notes, *result.notes, *_camera_notes(prepared[index].camera, result))
+                notes = (*loads[index].notes, *result.notes, *guess_notes(prepared[index].camera, result))
                 results[index] = dataclasses.replace(result, name=loads[index].name, model=self.name, notes=notes)
         return results
 
@@ -167,17 +165,6 @@ class Predictor:
             with autocast:
                 outputs = self.model(**inputs)
             return self.model.predict(outputs, prepared)
-
-
-def _camera_notes(camera: Pinhole | Equirectangular, result: Any) -> tuple[str, ...]:
-    """A sentence where distances in metres rest on a guessed camera."""
-    depth = getattr(result, "depth", None)
-    if getattr(camera, "source", None) != "default" or (depth is not None and depth.kind != "metric"):
-        return ()
-    degrees = math.degrees(2 * math.atan(0.5 * camera.width / camera.fx))
-    return (
-        f"the camera is unknown, so a horizontal field of view of {degrees:.0f} degrees was assumed: give fov= or camera= for distances in true metres",
-    )
 
 
 def _groups(prepared: list[Prepared], batch_size: int) -> Iterator[list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,58 +83,33 @@ def write_glb(
     """
     path = Path(path)
     points = np.asarray(points, np.float32)
-    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-        raise InputError(f"{path.name}: points must be finite and of shape (N, 3); found {points.shape}")
     count = len(points)
-    for name, value, width in (("colors", colors, 3), ("normals", normals, 3), ("uv", uv, 2)):
-        if value is not None and np.shape(value) != (count, width):
-            raise InputError(f"{path.name}: {name} must have shape ({count}, {width}); found {np.shape(value)}")
-    if colors is not None and np.asarray(colors).dtype != np.uint8:
-        raise InputError(f"{path.name}: colours must be uint8 RGB; found {np.asarray(colors).dtype}")
-    sign = _FLIP if flip else np.ones(3, np.float32)
-    buffer, attributes = _Buffer(), {}
-    document: dict[str, Any] = {"asset": {"version": "2.0", "generator": "perception3d"}, "scene": 0}
-    if count == 0:  # glTF allows no empty accessors: an empty scene is an empty node
-        document |= {"scenes": [{"nodes": [0]}], "nodes": [{"name": "empty"}]}
-        return _write(path, document, buffer)
-    placed = np.ascontiguousarray(points * sign + np.float32(0), "<f4")
-    limits = {"min": placed.min(0).tolist(), "max": placed.max(0).tolist()}
-    attributes["POSITION"] = buffer.accessor(placed, _FLOAT, "VEC3", _VERTICES, **limits)
-    if normals is not None:
-        attributes["NORMAL"] = buffer.accessor(
-            np.ascontiguousarray(np.asarray(normals) * sign, "<f4"), _FLOAT, "VEC3", _VERTICES
-        )
-    if colors is not None:
-        linear = _linear_colours(np.asarray(colors))
-        attributes["COLOR_0"] = buffer.accessor(linear, _UINT16, "VEC4", _VERTICES, normalized=True)
-    material: dict[str, Any] = {
-        "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},
-        "doubleSided": double_sided,
-        "extensions": {"KHR_materials_unlit": {}},
-    }
-    if uv is not None:
-        attributes["TEXCOORD_0"] = buffer.accessor(np.ascontiguousarray(uv, "<f4"), _FLOAT, "VEC2", _VERTICES)
-    if uv is not None and texture is not None:
-        document |= {
-            "images": [{"bufferView": buffer.view(_jpeg(texture)), "mimeType": "image/jpeg"}],
-            "samplers": [
-                {
-                    "magFilter": 9729,
-                    "minFilter": 9987,
-                    "wrapS": _REPEAT if len(uv) and np.max(uv[:, 0]) > 1 else _CLAMP,
-                    "wrapT": _CLAMP,
-                }
-            ],
-            "textures": [{"source": 0, "sampler": 0}],
-        }
-        material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
-    primitive: dict[str, Any] = {"attributes": attributes, "mode": _POINTS, "material": 0}
+    _check_vertices(path.name, points, colors, {"normals": (normals, 3), "uv": (uv, 2)})
     if faces is not None and len(faces):
         faces = np.asarray(faces)
         if faces.ndim != 2 or faces.shape[1] != 3 or faces.min() < 0 or faces.max() >= count:
             raise InputError(
                 f"{path.name}: triangles must have shape (M, 3) and point at the {count} vertices; found {faces.shape}"
             )
+    buffer = _Buffer()
+    document: dict[str, Any] = {"asset": {"version": "2.0", "generator": "perception3d"}, "scene": 0}
+    if count == 0:  # glTF allows no empty accessors: an empty scene is an empty node
+        document |= {"scenes": [{"nodes": [0]}], "nodes": [{"name": "empty"}]}
+        return _write(path, document, buffer)
+    primitive = {
+        "attributes": _attributes(buffer, points, colors, normals, uv, _FLIP if flip else np.ones(3, np.float32)),
+        "mode": _POINTS,
+        "material": 0,
+    }
+    material: dict[str, Any] = {
+        "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},
+        "doubleSided": double_sided,
+        "extensions": {"KHR_materials_unlit": {}},
+    }
+    if uv is not None and texture is not None:
+        document |= _texture(buffer, texture, bool(np.max(uv[:, 0]) > 1))
+        material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
+    if faces is not None and len(faces):
         index = np.ascontiguousarray(faces.reshape(-1), "<u4")
         primitive |= {"mode": _TRIANGLES, "indices": buffer.accessor(index, _UINT32, "SCALAR", _INDICES)}
     document |= {
@@ -145,6 +121,52 @@ def write_glb(
         "accessors": buffer.accessors,
     }
     return _write(path, document, buffer)
+
+
+def _check_vertices(
+    name: str, points: np.ndarray, colors: np.ndarray | None, others: Mapping[str, tuple[np.ndarray | None, int]]
+) -> None:
+    """Raise `InputError` for values that do not belong to (N, 3) finite points. others: values and their columns by name."""
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"{name}: points must be finite and of shape (N, 3); found {points.shape}")
+    for what, (value, width) in {"colors": (colors, 3), **others}.items():
+        if value is not None and np.shape(value) != (len(points), width):
+            raise InputError(f"{name}: {what} must have shape ({len(points)}, {width}); found {np.shape(value)}")
+    if colors is not None and np.asarray(colors).dtype != np.uint8:
+        raise InputError(f"{name}: colours must be uint8 RGB; found {np.asarray(colors).dtype}")
+
+
+def _attributes(
+    buffer: _Buffer,
+    points: np.ndarray,
+    colors: np.ndarray | None,
+    normals: np.ndarray | None,
+    uv: np.ndarray | None,
+    sign: np.ndarray,
+) -> dict[str, int]:
+    """Accessors of what each vertex has; `sign` (3,) turns the axes."""
+    placed = np.ascontiguousarray(points * sign + np.float32(0), "<f4")
+    limits = {"min": placed.min(0).tolist(), "max": placed.max(0).tolist()}
+    found = {"POSITION": buffer.accessor(placed, _FLOAT, "VEC3", _VERTICES, **limits)}
+    if normals is not None:
+        turned = np.ascontiguousarray(np.asarray(normals) * sign, "<f4")
+        found["NORMAL"] = buffer.accessor(turned, _FLOAT, "VEC3", _VERTICES)
+    if colors is not None:
+        linear = _linear_colours(np.asarray(colors))
+        found["COLOR_0"] = buffer.accessor(linear, _UINT16, "VEC4", _VERTICES, normalized=True)
+    if uv is not None:
+        found["TEXCOORD_0"] = buffer.accessor(np.ascontiguousarray(uv, "<f4"), _FLOAT, "VEC2", _VERTICES)
+    return found
+
+
+def _texture(buffer: _Buffer, texture: np.ndarray, goes_round: bool) -> dict[str, Any]:
+    """A document's entries for one picture; `goes_round`: its left border follows its right one."""
+    sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": _REPEAT if goes_round else _CLAMP, "wrapT": _CLAMP}
+    return {
+        "images": [{"bufferView": buffer.view(_jpeg(texture)), "mimeType": "image/jpeg"}],
+        "samplers": [sampler],
+        "textures": [{"source": 0, "sampler": 0}],
+    }
 
 
 def camera_axes(points: np.ndarray, frame: str) -> np.ndarray:

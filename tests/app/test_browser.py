@@ -276,6 +276,30 @@ def test_long_work_and_a_full_queue_are_told_on_the_page(browser: Any, monkeypat
         served.close()
 
 
+def test_a_phone_shows_what_was_asked_for(visit: Callable[..., Any], tmp_path: Path) -> None:
+    """The result, which lies below the button, comes into sight; pictures have no empty bars; each of six cameras can be seen."""
+    page = visit(390)
+    finished(page, "Photo")
+    assert page.evaluate("scrollY") == 0
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('footer')).opacity") == "1"
+    )  # else too pale to be read
+    upload(page, "#photo", small(EXAMPLES / "coffee.jpg", tmp_path / "cup.png", (150, 100)))
+    page.click("#photo-run")
+    page.wait_for_function("document.querySelector('#photo-views').getBoundingClientRect().top < 100")
+    says(page, "#photo-summary", "cup.png")
+    open_tab(page, "Normals", "#photo-views")
+    page.locator("#photo-normals img").wait_for()
+    tall = "[...document.querySelectorAll('#photo-normals, #photo-normals img')].map(part => part.clientHeight)"
+    block, picture = page.evaluate(tall)
+    assert block < picture + 60
+    finished(page, "Surround")
+    page.wait_for_function("document.querySelector('#surround-slider img').naturalHeight > 600")
+    sheet = page.locator("#surround-slider img").first.evaluate("sheet => [sheet.clientWidth, sheet.naturalWidth]")
+    assert min(sheet) > 300
+    page.screenshot(path=SCREENS / "surround_phone.png", full_page=True)
+
+
 def test_street(page: Any) -> None:
     finished(page, "Street")
     page.wait_for_selector("#street-bev img")
@@ -307,6 +331,10 @@ def test_surround(page: Any, tmp_path: Path) -> None:
     page.wait_for_selector("#surround-true-bev img")
     drawn_anew(page, "surround", lambda: page.get_by_label("Truth", exact=True).check())
     says(page, "#surround-summary", "car")
+    page.locator("#surround-camera input").click()
+    front = page.get_by_role("option", name="CAM_FRONT", exact=True)
+    drawn_anew(page, "surround", front.click)
+    page.wait_for_function("document.querySelector('#surround-slider img').naturalWidth === 800")
     open_tab(page, "Table", "#surround-views")
     says(page, "#surround-table", "#", "car")  # classes and tracks
     there = measure(page, "surround", "away", "between")
@@ -358,6 +386,7 @@ def test_video(page: Any, tmp_path: Path) -> None:
 
 def test_compare(page: Any) -> None:
     finished(page, "Compare")
+    says(page, "#compare-slider", "dpt-world-tiny | polymax-world-tiny")
     colours(page, "compare")
     page.locator("#compare-what").get_by_label("Segments").check()
     says(page, "#compare-summary", "Same class")

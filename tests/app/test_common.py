@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from app.jobs.cameras import FROM_FOV, FROM_LENS, FROM_MATRIX, CameraEntry, parse_matrix
-from app.jobs.common import with_smaller_retry
+from app.jobs.common import depth_text, with_smaller_retry
+from app.parts.views import facts_html
 from app.workspace import Shelf, Workspace
 from perception.errors import InputError
-from perception.geometry import Pinhole
+from perception.geometry import Equirectangular, Pinhole
 from perception.io import load_image
+from perception.results import DepthResult
 
 
 def test_results_of_old_visits_are_deleted() -> None:
@@ -25,6 +27,27 @@ def test_results_of_old_visits_are_deleted() -> None:
     assert not kept.exists() and fresh.exists() and lasting.exists()
     workspace.close()
     assert not workspace.root.exists()
+
+
+def test_how_much_of_a_picture_has_no_depth_is_told() -> None:
+    """It is drawn dark: nobody would know why."""
+    valid = np.ones((10, 10), bool)
+    assert depth_text(DepthResult(np.full((10, 10), 2, np.float32), valid)) == "2.00 to 2.00 m, median 2.00"
+    valid[:4] = False
+    assert depth_text(DepthResult(np.full((10, 10), 2, np.float32), valid)).endswith(
+        "; none for 40% of the pixels, drawn dark"
+    )
+
+
+def test_the_pages_notes_name_its_own_controls() -> None:
+    """The library's sentences name arguments of Python; a visitor has none."""
+    from perception.inference.predictor import _camera_notes
+    from perception.models.omnifusion.preprocess import shape_notes
+
+    notes = [*_camera_notes(Pinhole.default(64, 48), None), *shape_notes(Equirectangular(60, 40))]
+    text = facts_html([], notes)
+    assert len(notes) == 2 and not any(word in text for word in ("fov=", "camera=", "Equirectangular", "--angles"))
+    assert "enter it under Camera" in text and "under Part of the sphere" in text
 
 
 def test_folders_are_deleted_without_a_further_visit() -> None:

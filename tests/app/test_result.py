@@ -82,6 +82,13 @@ def test_what_is_seen_is_written_by_one_event_that_draws_the_last_answer(events:
     assert seen >= 7 * 3 and set(writers.values()) == {1}
 
 
+def test_views_that_take_seconds_to_open_say_that_they_are_drawn(events: list) -> None:
+    """3D and files are made when they are opened: until then there would be nothing to see."""
+    slow = [event for event in events if any(isinstance(part, (gr.Model3D, gr.File)) for part in event.outputs)]
+    slow = [event for event in slow if isinstance(event.inputs[0], gr.State) and not heavy(event)]
+    assert len(slow) == 2 * 7 and all(event.show_progress == "full" for event in slow)
+
+
 def test_what_takes_long_waits_in_one_queue(events: list) -> None:
     """Then answers come in the order in which they were asked for, the first example before what was asked after it."""
     tickets = [event for event in events if any(isinstance(part, gr.State) for part in event.outputs) and heavy(event)]

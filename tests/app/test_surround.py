@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.jobs import surround
 from app.jobs.surround import MODEL, TRUTH
@@ -84,6 +85,24 @@ def test_views_show_boxes_and_radar(perfect) -> None:
     assert bev.shape == (640, 640, 3) and (bev == (255, 140, 0)).all(2).sum() > 20  # radar
     rows = surround.table(perfect, 1, 0.3, TRUTH)
     assert [row[3] for row in rows] == sorted(row[3] for row in rows) and rows[0][1].startswith("#")
+
+
+def test_one_camera_alone_is_shown_larger_and_a_narrow_sheet_has_fewer_columns(perfect) -> None:
+    choices = surround.camera_choices(perfect)
+    cameras = perfect.scene.rigs[1].cameras
+    assert choices == [("All", surround.ALL), *((camera.name, i) for i, camera in enumerate(cameras))]
+    wide, narrow = (surround.pictures_view(perfect, 1, surround.ALL, columns) for columns in (3, 1))
+    assert wide.shape == (narrow.shape[0] // 3, 3 * narrow.shape[1], 3)
+    assert (wide[: wide.shape[0] // 2, : narrow.shape[1]] == narrow[: narrow.shape[0] // 6]).all()
+    front = next(i for name, i in choices if name == "CAM_FRONT")
+    alone = surround.pictures_view(perfect, 1, front)
+    assert alone.shape[1] == 2 * narrow.shape[1]
+    shown, own = (
+        np.asarray(Image.fromarray(picture).resize((60, 20)), float) for picture in (alone, cameras[front].image)
+    )
+    assert np.abs(shown - own)[8:].mean() < 6  # its name is written above
+    boxes = surround.cameras_view(perfect, 1, 0.3, TRUTH, front)
+    assert boxes.shape == alone.shape and (boxes != alone).any()
 
 
 def test_clicks_from_above_are_metres_around_the_vehicle(perfect) -> None:

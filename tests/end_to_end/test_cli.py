@@ -95,8 +95,9 @@ def test_a_video_plays_as_fast_as_its_source(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "clip.mp4", fps=20) as video:
         for shade in range(5):
             video.write(np.full((64, 96, 3), 40 * shade, np.uint8))
-    done = perception("predict", tmp_path / "clip.mp4", "--every", 2, "--fov", 60, "--out", tmp_path / "out")
+    done = perception("predict", tmp_path / "clip.mp4", "--every", 2, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("give its field of view (fov) or its intrinsics") == 1  # once, not once a frame
     written = tmp_path / "out" / "clip" / "prediction.mp4"
     assert frame_rate(written) == pytest.approx(10) and len(list(stream(written))) == 3
 

@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.kitti import (
+from perception.evaluation.kitti import KittiEvaluator, evaluate_folders, kitti_prediction, kitti_truth
+from perception.evaluation.kitti_protocol import (
     MAX_OCCLUSION,
     MAX_TRUNCATION,
     MIN_HEIGHT,
-    KittiEvaluator,
     KittiProtocol,
-    evaluate_folders,
-    kitti_prediction,
-    kitti_truth,
     recall_thresholds,
 )
 from perception.io.kitti import KittiLabels, write_labels

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from perception.datasets.registry import dataset_class, list_datasets
+from perception.io.images import write_rgb_ids
 from perception.io.nuscenes import load_index
 from tests.datasets.nuscenes_fixture import write_tables
 
@@ -99,7 +100,30 @@ def test_pixels_without_a_predicted_depth_are_counted_and_fit_nothing(tmp_path, 
     assert metrics["median/delta1"] == pytest.approx(40 / 64)  # all that was predicted is right after its median
     half = write(tmp_path / "half", a__npy=npy(truth[::2, ::2]))
     assert load_tool("evaluate").main(["depth", "--gt", str(gt), "--pred", str(half)]) == 0
-    assert "1 predictions had another size than their truth and were resized" in capsys.readouterr().out
+    assert "1 prediction had another size than its truth and was resized bilinearly" in capsys.readouterr().out
+
+
+def test_predictions_of_another_size(tmp_path, capsys) -> None:
+    """Normals are resized and the report says so, as of depth; labels are compared pixel by pixel or not at all."""
+    normals = np.zeros((8, 8, 3), np.float32)
+    normals[..., 2] = -1
+    truth, half = (write(tmp_path / n, a__npy=npy(v)) for n, v in (("n", normals), ("h", normals[::2, ::2])))
+    tool = load_tool("evaluate")
+    assert tool.main(["normals", "--gt", str(truth), "--pred", str(truth)]) == 0
+    assert "another size" not in capsys.readouterr().out
+    assert tool.main(["normals", "--gt", str(truth), "--pred", str(half)]) == 0
+    assert "1 prediction had another size than its truth and was resized bilinearly" in capsys.readouterr().out
+    labels = np.ones((8, 8), np.uint8)
+    truth, half = (write(tmp_path / n, a__npy=npy(v)) for n, v in (("l", labels), ("k", labels[::2])))
+    sentence = fails(capsys, "evaluate", "semantic", "--gt", truth, "--pred", half, "--num-classes", 3)
+    assert "a: predicted semantic labels must have their truth's shape (8, 8)" in sentence and "(4, 8)" in sentence
+    for side, size in (("gt", 8), ("pred", 4)):
+        write_rgb_ids(tmp_path / f"{side}/0.png", np.ones((size, size), int))
+        segment = {"image_id": 7, "file_name": "0.png", "segments_info": [{"id": 1, "category_id": 1}]}
+        content = {"annotations": [segment], "categories": [{"id": 1, "isthing": 1}]}
+        (tmp_path / f"{side}.json").write_text(json.dumps(content))
+    sentence = fails(capsys, "evaluate", "panoptic", "--gt", tmp_path / "gt.json", "--pred", tmp_path / "pred.json")
+    assert "0.png: predicted panoptic labels must have their truth's shape (8, 8)" in sentence
 
 
 def test_labels_are_whole_numbers(tmp_path, capsys) -> None:

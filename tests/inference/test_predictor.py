@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from perception.errors import InputError, PerceptionError
 from perception.geometry import Pinhole
+from perception.inference.cameras import guess_notes
 from perception.inference.predictor import Predictor, input_files
 from perception.io.images import load_image
 from perception.models.registry import build_model
@@ -108,8 +110,21 @@ def test_cameras(predictor: Predictor, picture: np.ndarray) -> None:
     near, far = (np.median(predictor(picture, fov=f).depth.depth) for f in (90, 20))
     assert far > near  # a longer lens shows the same size at a greater distance
     unknown = predictor(picture)
-    assert unknown.intrinsics_source == "default" and any("camera" in note for note in unknown.notes)
-    assert not any("camera" in note for note in by_fov.notes)
+    assert unknown.intrinsics_source == "default" and not by_fov.notes
+    # words of Python (fov=), the command line (--fov, --intrinsics) and the app (field of view) alike
+    assert "field of view (fov) or its intrinsics" in unknown.notes[0] and "=" not in unknown.notes[0]
+
+
+def test_only_metres_rest_on_a_guessed_camera(predictor: Predictor, picture: np.ndarray) -> None:
+    unknown = predictor(picture)
+    relative = dataclasses.replace(unknown.depth, kind="relative")
+    for result, count in (
+        (unknown, 1),
+        (dataclasses.replace(unknown, depth=None), 0),
+        (dataclasses.replace(unknown, depth=relative), 0),
+    ):
+        assert len(guess_notes(unknown.camera, result)) == count
+    assert not guess_notes(unknown.camera.with_source("exif"), unknown)
 
 
 @pytest.mark.parametrize("count", [3, 4])
@@ -131,24 +146,24 @@ def test_one_camera_or_one_each(predictor: Predictor, picture: np.ndarray, count
 
 
 def test_a_partial_panorama_is_told_by_its_angles() -> None:
-    from perception.cli import _angles
+    from perception.commands.predict import angles
     from perception.inference.cameras import resolve_camera
 
     part = load_image(np.zeros((30, 80, 3), np.uint8))
-    camera = resolve_camera(part, _angles("-60,60,-20,25"), kind="equirectangular")
+    camera = resolve_camera(part, angles("-60,60,-20,25"), kind="equirectangular")
     assert camera.size == (80, 30) and not camera.full
     np.testing.assert_allclose(camera.fov_degrees, (120, 45))
     np.testing.assert_allclose(camera.latitude, np.radians((-20, 25)))
     with pytest.raises(PerceptionError, match="kind Pinhole"):
-        resolve_camera(part, _angles("-60,60,-20,25"))
+        resolve_camera(part, angles("-60,60,-20,25"))
     for wrong in ({}, {"longitude": (1, 2, 3)}, {"lon": (0, 1)}, {"longitude": (1.0, -1.0)}):
         with pytest.raises(PerceptionError, match="longitude"):
             resolve_camera(part, wrong, kind="equirectangular")
     with pytest.raises(PerceptionError, match="found longitude 60 to -60, latitude -20 to 25 degrees"):
-        resolve_camera(part, _angles("60,-60,-20,25"), kind="equirectangular")
+        resolve_camera(part, angles("60,-60,-20,25"), kind="equirectangular")
     with pytest.raises(PerceptionError, match="--angles"):
-        _angles("1,2,3")
-    for given in (None, _angles("-60,60,-20,25")):  # a panorama has no field of view: never ignored in silence
+        angles("1,2,3")
+    for given in (None, angles("-60,60,-20,25")):  # a panorama has no field of view: never ignored in silence
         with pytest.raises(InputError, match="found fov=80 for a panorama.*--angles"):
             resolve_camera(part, given, fov=80, kind="equirectangular")
 
@@ -204,7 +219,7 @@ def test_a_closed_model_says_so(predictor: Predictor, picture: np.ndarray) -> No
 
 
 def test_no_two_inputs_share_a_result_folder():
-    from perception.cli import _unique_names
+    from perception.commands.predict import _unique_names
 
     files = [Path(name) for name in ("x/a.jpg", "x/a.png", "x/a_2.jpg", "y/A.jpg", "x/a.jpg")]
     names = _unique_names(files)

@@ -6,10 +6,11 @@ from app.jobs.surround.answer import MODEL, TRUTH, SurroundAnswer, predict_surro
 from app.jobs.surround.files import snippet, write_files
 from app.jobs.surround.measure import measured
 from app.jobs.surround.scenes import GRID, MAX_MOMENTS, MAX_SEED, MOMENTS, Scene, uploaded_scene, world_scene
-from app.jobs.surround.views import bev_view, cameras_view, pictures_view, shape_file, trails
+from app.jobs.surround.views import ALL, bev_view, camera_choices, cameras_view, pictures_view, shape_file, trails
 from app.jobs.surround.words import COLUMNS, facts, found_share, notes, summary, table
 
 __all__ = [
+    "ALL",
     "COLUMNS",
     "GRID",
     "MAX_MOMENTS",
@@ -20,6 +21,7 @@ __all__ = [
     "SurroundAnswer",
     "TRUTH",
     "bev_view",
+    "camera_choices",
     "cameras_view",
     "facts",
     "found_share",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,18 +16,33 @@ from perception.drawing.rig import draw_bev_of_rig, draw_cameras, view_of_rig
 from perception.geometry import transforms
 
 EXTENT = 52.0  # metres to each side from above
-TILE = 400  # pixels across of one camera's picture
+TILE = 400  # pixels across of one camera's picture, twice that of a single one
+ALL = -1  # in place of a camera's number: the sheet of all
 
 
-def pictures_view(answer: SurroundAnswer, moment: int) -> np.ndarray:
-    """(H, W, 3) uint8: the pictures around, the view ahead in the middle of the upper row."""
-    return draw_cameras(answer.scene.rigs[answer.moment(moment)], tile_width=TILE, radar_in_pictures=False)
+def camera_choices(answer: SurroundAnswer) -> list[tuple[str, int]]:
+    """(name, number) of what `pictures_view` can show: all cameras, then each one."""
+    cameras = answer.scene.rigs[0].cameras
+    return [("All", ALL), *((camera.name or f"Camera {number}", number) for number, camera in enumerate(cameras))]
 
 
-def cameras_view(answer: SurroundAnswer, moment: int, score: float, side: str) -> np.ndarray:
+def pictures_view(answer: SurroundAnswer, moment: int, camera: int = ALL, columns: int = 3) -> np.ndarray:
+    """(H, W, 3) uint8: the picture of one camera, or all around in so many columns; in three the view ahead is in the middle of the upper row."""
+    return _pictures(answer, moment, camera, columns)
+
+
+def cameras_view(
+    answer: SurroundAnswer, moment: int, score: float, side: str, camera: int = ALL, columns: int = 3
+) -> np.ndarray:
     """(H, W, 3) uint8: the same with the boxes."""
-    rig = answer.scene.rigs[answer.moment(moment)]
-    return draw_cameras(rig, answer.boxes(moment, score, side), tile_width=TILE, radar_in_pictures=False)
+    return _pictures(answer, moment, camera, columns, answer.boxes(moment, score, side))
+
+
+def _pictures(answer: SurroundAnswer, moment: int, camera: int, columns: int, boxes: Any = None) -> np.ndarray:
+    rig, tile = answer.scene.rigs[answer.moment(moment)], TILE
+    if 0 <= camera < len(rig.cameras):
+        rig, tile = dataclasses.replace(rig, cameras=[rig.cameras[camera]]), 2 * TILE
+    return draw_cameras(rig, boxes, tile_width=tile, columns=columns, radar_in_pictures=False)
 
 
 def bev_view(answer: SurroundAnswer, moment: int, score: float, side: str, height: int = 640) -> np.ndarray:

@@ -31,6 +31,5 @@ BATCH_TRANSFORMS = Registry(
     },
 )
 register_batch_transform = BATCH_TRANSFORMS.register
-list_batch_transforms = BATCH_TRANSFORMS.names
 batch_transform_class = BATCH_TRANSFORMS.find
 build_batch_transform = BATCH_TRANSFORMS.build

@@ -62,7 +62,7 @@ def city_block(rng, width: float, depth: float, floors: int, sides: tuple[bool, 
                 bars,
             )
             if door >= 0:
-                entrance(wall, centres[door], 0.15, u(0.95, 1.4), u(2.1, 2.6), fin)
+                entrance(wall, centres[door], u(0.95, 1.4), u(2.1, 2.6), fin)
     front = walls[0]
     if not modern:
         front.boxes([(0, width, height - 0.15, height + 0.2)], 0.0, -u(0.15, 0.45), fin.accent)
@@ -190,7 +190,7 @@ def house(rng, width: float, depth: float, floors: int) -> Shape:
                 bars,
             )
         if door >= 0:
-            entrance(wall, centres[door], 0.1, u(0.9, 1.2), 2.15, fin)
+            entrance(wall, centres[door], u(0.9, 1.2), 2.15, fin)
             if rng.random() < 0.35:
                 c = centres[door]
                 wall.boxes([(c - 1.2, c + 1.2, 2.55, 2.7)], 0.0, -1.4, fin.roof)

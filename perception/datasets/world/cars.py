@@ -142,13 +142,11 @@ def _car(rng: np.random.Generator, style: str, coarse: bool = False) -> Template
     shape = Shape()
     add_body(shape, body)
     add_wheels(shape, wheels, width * 0.985, radius, body.wheel_width, 7 if coarse else 12, not coarse)
-    _details(rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed, coarse)
+    _details(rng, shape, body, style, trunk, nose, belt, height, cowl, sill, roof_rear, peak, bed, coarse)
     return shape.template(style)
 
 
-def _details(
-    rng, shape, body, style, trunk, nose, hood, belt, height, cowl, sill, roof_rear, peak, bed, coarse
-) -> None:
+def _details(rng, shape, body, style, trunk, nose, belt, height, cowl, sill, roof_rear, peak, bed, coarse) -> None:
     u, length, half = rng.uniform, body.length, body.width / 2
     ends = np.interp([0.0, length], *np.array(body.taper).T) * half
     # Front: lamps, grille, intake, plate. Rear: lamps, bumper, plate.

@@ -5,7 +5,7 @@ Frames are rendered when they are asked for, or once to disk (``cache=DIRECTORY`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from perception.datasets.world.render import TRUTH
 from perception.datasets.world.rig_samples import moment_sample
 from perception.datasets.world.rigs import build_rig
 from perception.datasets.world.truth import Boxes
-from perception.errors import RecipeError, nearest
+from perception.errors import RecipeError
+from perception.options import check_choice
+
+PICTURE_TRUTH = ("depth", "normals", "semantic", "instance", "boxes")
 
 
 class WorldDataset(torch.utils.data.Dataset):
@@ -55,7 +58,7 @@ class WorldDataset(torch.utils.data.Dataset):
         viewpoint: str | None = None,
         rig: str | dict | None = None,
         period: float = 0.5,
-        truth: Iterable[str] = ("depth", "normals", "semantic", "instance", "boxes"),
+        truth: Iterable[str] = PICTURE_TRUTH,
         effects: bool = True,
         labels: str = "classes",
         box_classes: Sequence[str] | str | None = None,
@@ -69,25 +72,11 @@ class WorldDataset(torch.utils.data.Dataset):
         progress: bool = True,
     ) -> None:
         """Raises `InputError` or `RecipeError` for options that do not fit, `DatasetError` when the cache cannot be made."""
-        if labels not in ("classes", "groups"):
-            raise RecipeError(f"labels of the World data set must be 'classes' or 'groups', found {labels!r}")
-        self.kitti = box_classes == "kitti"
-        if isinstance(box_classes, str):
-            if not self.kitti:
-                raise RecipeError(
-                    f"box_classes of the World data set must be a list of categories or 'kitti', found {box_classes!r}"
-                )
-            box_classes = ("person", "car", "bicycle")
-        for name in box_classes or ():
-            if name not in classes.ID:
-                raise RecipeError(f"box class {name!r} is not one of the world's.{nearest(name, classes.ID)}")
+        check_choice("labels of the World data set", labels, ("classes", "groups"))
+        self.kitti, self.box_classes = box_classes == "kitti", _box_classes(box_classes)
         truth = tuple(truth)
-        plain = ("depth", "normals", "semantic", "instance", "boxes")
         for name in truth:
-            if name not in (plain if rig is None else TRUTH):
-                raise RecipeError(
-                    f"truth of the World data set must be among {plain} (with a rig: {TRUTH}), found {name!r}.{nearest(str(name), TRUTH)}"
-                )
+            check_choice("truth of the World data set", name, PICTURE_TRUTH if rig is None else TRUTH)
         if rig is not None and cache is not None:
             raise RecipeError("the World data set caches pictures, not rigs; leave cache out, or take type 'WorldRig'")
         self.rig = None if rig is None else build_rig(rig)
@@ -107,29 +96,20 @@ class WorldDataset(torch.utils.data.Dataset):
             viewpoint=viewpoint,
         )
         self.labels, self.transform = labels, transform
-        self.box_classes = tuple(box_classes) if box_classes is not None else None
         self.min_visibility, self.min_pixels, self.max_distance = min_visibility, min_pixels, max_distance
         self.rendered = None
         if cache is not None:
             self.rendered = prerender(cache, self.plan, workers, max_gigabytes, progress)
-        self._box_label = np.full(256, -1, np.int64)
+        self._box_label = np.full(256, -1, np.int64)  # by semantic id
         if self.box_classes is None:
             self._box_label[list(classes.THING_IDS)] = classes.THING_IDS
         else:
-            for label, name in enumerate(self.box_classes):
-                self._box_label[classes.ID[name]] = label
+            self._box_label[[classes.ID[name] for name in self.box_classes]] = np.arange(len(self.box_classes))
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the semantic labels."""
         return classes.NAMES if self.labels == "classes" else classes.TRAINING_GROUPS
-
-    @property
-    def thing_ids(self) -> tuple[int, ...]:
-        """Semantic labels that are countable."""
-        if self.labels == "classes":
-            return classes.THING_IDS
-        return tuple(sorted({int(classes.GROUP_OF[i]) for i in classes.THING_IDS}))
 
     @property
     def groups(self) -> dict[tuple[int, int], np.ndarray]:
@@ -243,6 +223,17 @@ class WorldDataset(torch.utils.data.Dataset):
         }
 
 
+def _box_classes(given: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    """Category names of labels 0, 1, ...; None = every thing. Raises `RecipeError` for names that do not exist."""
+    if given == "kitti":
+        return ("person", "car", "bicycle")
+    if isinstance(given, str):
+        raise RecipeError(f"box_classes of the World data set must be a list of categories or 'kitti', found {given!r}")
+    for name in given or ():
+        check_choice("a box class of the World data set", name, classes.ID)
+    return None if given is None else tuple(given)
+
+
 @register_dataset
 class World(WorldDataset):
     """`WorldDataset` under the name that recipes use: ``type="World"``."""
@@ -250,40 +241,3 @@ class World(WorldDataset):
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.require(array, requirements=("C", "W")))  # copies views into a read-only memory map
-
-
-class SizeBatches(torch.utils.data.Sampler):
-    """Batches of frame numbers in which all pictures have one size, shuffled anew every epoch.
-
-    groups: `WorldDataset.groups`; batch_size; seed: of the shuffling; rank, world_size: this process's share of the batches.
-    Batches that would be incomplete are left out.
-    """
-
-    def __init__(
-        self,
-        groups: dict[tuple[int, int], np.ndarray],
-        batch_size: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self.groups, self.batch_size, self.seed = groups, batch_size, seed
-        self.rank, self.world_size, self.epoch = rank, world_size, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the shuffling of an epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return sum(len(numbers) // self.batch_size for numbers in self.groups.values()) // self.world_size
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        batches = []
-        for size in sorted(self.groups):
-            numbers = rng.permutation(self.groups[size])
-            whole = len(numbers) // self.batch_size * self.batch_size
-            batches.extend(numbers[:whole].reshape(-1, self.batch_size).tolist())
-        order = rng.permutation(len(batches))
-        for position in order[self.rank : len(self) * self.world_size : self.world_size]:
-            yield batches[position]

@@ -219,7 +219,7 @@ def shop_front(rng, wall: Wall, height: float, fin: type[Finish]) -> None:
             corners = wall.points([a, e, e, a], [top - 0.85, top - 0.85, top - 0.6, top - 0.6], -reach)
             wall.builder.quad(corners, material=fin.awning)
         if k == count // 2 or rng.random() < 0.2:
-            entrance(wall, c + bay * 0.2, 0.25, 1.0, 2.2, fin)
+            entrance(wall, c + bay * 0.2, 1.0, 2.2, fin)
         if rng.random() < 0.25:
             u0 = c - bay * 0.3
             wall.panels(
@@ -229,7 +229,7 @@ def shop_front(rng, wall: Wall, height: float, fin: type[Finish]) -> None:
             )
 
 
-def entrance(wall: Wall, centre: float, depth: float, width: float, height: float, fin: type[Finish]) -> None:
+def entrance(wall: Wall, centre: float, width: float, height: float, fin: type[Finish]) -> None:
     """A door in front of whatever is there, with frame and step."""
     wall.boxes([(centre - width / 2 - 0.1, centre + width / 2 + 0.1, 0, height + 0.12)], 0.02, -0.05, fin.accent)
     wall.boxes([(centre - width / 2, centre + width / 2, 0, height)], 0.0, -0.07, fin.door)

@@ -68,8 +68,24 @@ def _merge(stations: np.ndarray, needed: set[float], gap: float) -> np.ndarray:
 
 def add_body(shape: Shape, body: Body) -> None:
     """Add the skin to `shape`, rear at x = 0."""
-    half, r = body.width / 2, body.wheel_radius
-    arch = r * 1.13
+    x = _stations(body)
+    belt = np.interp(x, *np.array(body.belt).T)
+    roof = np.maximum(np.interp(x, *np.array(body.roof).T), belt + 0.015)
+    points, cells = _sections(body, x, belt, roof), _roles(body, x, belt, roof)
+    # The underbody's middle is left open: it is never seen.
+    vertices, triangles = grid(np.roll(points, -1, axis=1)[:, :15])
+    shape.mesh(vertices, triangles, material=np.repeat(cells[:, 1:15].ravel(), 2))
+    for row, flip in ((0, True), (len(x) - 1, False)):
+        ring = points[row]
+        middle_point = ring.mean(0, keepdims=True)
+        i = np.arange(16)
+        fan = np.stack([i, (i + 1) % 16, np.full(16, 16)], 1)
+        shape.mesh(np.concatenate([ring, middle_point]), fan[:, ::-1] if flip else fan, role="paint")
+
+
+def _stations(body: Body) -> np.ndarray:
+    """(X,) where cross-sections are taken: at every bend and pane, and around the wheels."""
+    r, arch = body.wheel_radius, _arch(body)
     start = -np.arcsin(min((r - body.sill) / arch, 0.99))
     angles = np.linspace(start, np.pi - start, body.arch_steps)
     arches = [x + arch * np.cos(angles) for x in body.wheels]
@@ -79,11 +95,18 @@ def add_body(shape: Shape, body: Body) -> None:
     needed = {0.0, float(body.length), *(float(x) for x in shape_marks)}
     marks = [p[0] for p in body.taper] + [x for span in body.sides for x in span]
     x = np.concatenate([np.array(sorted(needed)), np.array(marks), *arches])
-    x = _merge(x[(x >= 0) & (x <= body.length)], needed, body.gap)
+    return _merge(x[(x >= 0) & (x <= body.length)], needed, body.gap)
 
-    belt = np.interp(x, *np.array(body.belt).T)
-    roof = np.maximum(np.interp(x, *np.array(body.roof).T), belt + 0.015)
-    wide = np.interp(x, *np.array(body.taper).T) * half
+
+def _arch(body: Body) -> float:
+    """Radius of the cut around a wheel."""
+    return body.wheel_radius * 1.13
+
+
+def _sections(body: Body, x: np.ndarray, belt: np.ndarray, roof: np.ndarray) -> np.ndarray:
+    """(X, 16, 3) points around each cross-section, from the middle of the underbody over the left side."""
+    r, arch = body.wheel_radius, _arch(body)
+    wide = np.interp(x, *np.array(body.taper).T) * body.width / 2
     # The chin and the tail rise a little from the sill.
     end = np.clip(np.minimum(x, body.length - x) / (0.13 * body.length), 0, 1)
     bottom = body.sill + (1 - end) ** 2 * 0.07
@@ -132,7 +155,11 @@ def add_body(shape: Shape, body: Body) -> None:
     points[:, :, 0] = x[:, None]
     points[:, :9, 1], points[:, 9:, 1] = y, -y[:, 7:0:-1]
     points[:, :9, 2], points[:, 9:, 2] = z, z[:, 7:0:-1]
+    return points
 
+
+def _roles(body: Body, x: np.ndarray, belt: np.ndarray, roof: np.ndarray) -> np.ndarray:
+    """(X - 1, 16) int16 role of each cell between the points of two cross-sections: paint, trim, glass."""
     cells = np.full((len(x) - 1, 16), ROLE["paint"], np.int16)
     centre = (x[1:] + x[:-1]) / 2
     cells[:, [1, 14]] = ROLE["trim"]
@@ -148,15 +175,7 @@ def add_body(shape: Shape, body: Body) -> None:
     for low, high in body.screens:
         chosen = (centre > low) & (centre < high)
         cells[np.ix_(chosen, [7, 8])] = ROLE["glass"]
-    # The underbody's middle is left open: it is never seen.
-    vertices, triangles = grid(np.roll(points, -1, axis=1)[:, :15])
-    shape.mesh(vertices, triangles, material=np.repeat(cells[:, 1:15].ravel(), 2))
-    for row, flip in ((0, True), (len(x) - 1, False)):
-        ring = points[row]
-        middle_point = ring.mean(0, keepdims=True)
-        i = np.arange(16)
-        fan = np.stack([i, (i + 1) % 16, np.full(16, 16)], 1)
-        shape.mesh(np.concatenate([ring, middle_point]), fan[:, ::-1] if flip else fan, role="paint")
+    return cells
 
 
 def add_wheels(

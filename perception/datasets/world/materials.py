@@ -11,7 +11,7 @@ Colours are linear RGB, not sRGB (`srgb` converts).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -59,10 +59,6 @@ class Material:
     radar_class: int = RADAR_WEAK
     wettable: bool = False
     smooth: bool = False
-
-    def with_(self, **changes) -> Material:
-        """Copy with some fields changed."""
-        return replace(self, **changes)
 
 
 class MaterialTable:

@@ -120,7 +120,7 @@ def _surface(posed: PosedScene, world_from_ego: np.ndarray, grid: Grid) -> tuple
         for part in np.array_split(rows, max(1, len(rows) * len(lattice) // 2_000_000)):
             origin, u, v = corners[part, 0], corners[part, 1] - corners[part, 0], corners[part, 2] - corners[part, 0]
             if n > 256:
-                origin, u, v, owner = _within(origin, u, v, part, lattice, lower, upper, grid)
+                origin, u, v, owner = _within(origin, u, v, part, lower, upper, grid)
                 points = origin
             else:
                 points = origin[:, None] + lattice[:, :1] * u[:, None] + lattice[:, 1:] * v[:, None]
@@ -140,7 +140,7 @@ def _surface(posed: PosedScene, world_from_ego: np.ndarray, grid: Grid) -> tuple
     return labels.reshape(grid.shape), instance.reshape(grid.shape)
 
 
-def _within(origin, u, v, part, lattice, lower, upper, grid):
+def _within(origin, u, v, part, lower, upper, grid):
     """Sample huge triangles (ground planes) inside the grid only: columns of voxels are cut with each triangle's plane."""
     points, owners = [], []
     step = np.float32(grid.voxel / 2.5)

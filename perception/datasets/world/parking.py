@@ -14,7 +14,7 @@ from perception.datasets.world.traffic import choose, vehicle
 def park(street: Street, s: float, d: float, yaw: float, kind: str | None, z: float = 0.0) -> float:
     from perception.datasets.world.classes import ID
 
-    category, shape, scale, lookup = vehicle(street, kind, s > 42 or s < -10 or abs(d) > 16)
+    category, shape, scale, lookup = vehicle(street, kind)
     size = shape.scaled_size(scale)
     if not street.ground.claim(s, d, size[0], size[1], yaw, 0.1):
         return 0.0

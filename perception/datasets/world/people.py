@@ -104,7 +104,7 @@ def add_person(
     drop = -min(joints["foot0"][2], joints["foot1"][2]) + 0.035 * h if ground else 0.0
     shift = np.array(at, float) + [0, 0, drop]
     joints = {name: p + shift for name, p in joints.items()}
-    _draw(rng, shape, joints, h, build, head, child, pose, helmet)
+    _draw(rng, shape, joints, h, build, head, pose, helmet)
     return joints
 
 
@@ -114,10 +114,17 @@ def _tube(shape, a, b, thick, taper, role) -> None:
         shape.sphere(a, thick * 1.0, level=0, role=role)
 
 
-def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
-    u = rng.uniform
+def _draw(rng, shape, j, h, build, head, pose, helmet) -> None:
     skirt = rng.random() < 0.13 and not helmet
     coat = rng.random() < 0.22 and not helmet
+    _limbs(rng, shape, j, h, build, skirt)
+    _trunk(rng, shape, j, h, build, skirt, coat)
+    _head(rng, shape, j, h, head, pose, helmet)
+    if not helmet:
+        _carried(rng, shape, j, h)
+
+
+def _limbs(rng, shape, j, h, build, skirt) -> None:
     short_legs = rng.random() < 0.15
     short_arms = rng.random() < 0.3
     leg = 0.085 * h * build
@@ -131,7 +138,10 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
         _tube(shape, j[f"shoulder{s}"], j[f"elbow{s}"], arm, 0.85, "top")
         _tube(shape, j[f"elbow{s}"], j[f"hand{s}"], arm * 0.85, 0.75, "skin" if short_arms else "top")
         shape.box(j[f"hand{s}"], (0.045 * h, 0.035 * h, 0.055 * h), role="skin")
-    # Trunk: rings of an ellipse from hip to neck.
+
+
+def _trunk(rng, shape, j, h, build, skirt, coat) -> None:
+    """Rings of an ellipse from hip to neck; a skirt is a cone of them below."""
     base, top = j["pelvis"], j["chest"]
     hem = -0.10 if not coat else -0.28
     if skirt:
@@ -155,11 +165,15 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
     shape.mesh(*grid(rings, wrap=True), role="top")
     if skirt:
         knee = (j["knee0"] + j["knee1"]) / 2
-        length = u(0.6, 1.5)
+        length = rng.uniform(0.6, 1.5)
         rows = base + (knee - base) * np.array([-0.05, 0.5, 1.0])[:, None] * length
         size = np.array([0.09, 0.115, 0.14 + 0.02 * length]) * h
         rings = np.stack([rows[:, :1] + size[:, None] * np.cos(angle), rows[:, 1:2] + size[:, None] * np.sin(angle), rows[:, 2:] + 0 * angle], 2)  # fmt: skip
         shape.mesh(*grid(rings[::-1], wrap=True), role="bottom")
+
+
+def _head(rng, shape, j, h, head, pose, helmet) -> None:
+    """Neck and head with a helmet, a hat, hair or none of them."""
     shape.tube(j["neck"] - [0, 0, 0.02 * h], j["neck"] + [0.01 * h, 0, head * 0.3], 0.06 * h, sides=7, role="skin")
     at = j["head"] + [0, 0, head * 0.06]
     shape.sphere(at, (head * 0.86, head * 0.72, head), level=0 if shape.coarse else 1, role="skin")
@@ -191,6 +205,11 @@ def _draw(rng, shape, j, h, build, head, child, pose, helmet) -> None:
                 level=ball,
                 role="hair",
             )
+
+
+def _carried(rng, shape, j, h) -> None:
+    """Sometimes a bag or an umbrella."""
+    base, top = j["pelvis"], j["chest"]
     thing = rng.random()
     if thing < 0.16:  # rucksack
         shape.bevelled_box(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,6 +123,27 @@ _RCS_TABLE = _class_rcs()
 _SURFACE_DB = np.array([-60.0, -22.0, -13.0, -3.0])
 
 
+class Echoes(NamedTuple):
+    """What the sensor receives, N rows each: of rays, then of resolution cells, then detections.
+
+    range, azimuth: metres, radians. radial, compensated: m/s, raw and without the sensor's own motion. strength: square metres of rays, dBsm of cells.
+    instance, semantic: what reflects. speed: of that over ground, m/s.
+    """
+
+    range: np.ndarray
+    azimuth: np.ndarray
+    radial: np.ndarray
+    compensated: np.ndarray
+    strength: np.ndarray
+    instance: np.ndarray
+    semantic: np.ndarray
+    speed: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Echoes:
+        """Some of the rows."""
+        return Echoes(*(column[rows] for column in self))
+
+
 def scan(
     posed,
     radar_class: np.ndarray,
@@ -139,25 +161,47 @@ def scan(
     and drop-out; the surviving detections are then exact.
     """
     model = model or RadarModel()
+    sensor_velocity = np.asarray(sensor_velocity, np.float64)
+    rays = _reflections(posed, radar_class, world_from_sensor, sensor_velocity, object_motion, model)
+    found = _detections(_cells(rays, model), rng, model, noise)
+    false_alarm = np.zeros(len(found.range), np.int8)
+    if noise:
+        found, false_alarm = _measured(found, sensor_velocity, world_from_sensor, rng, model)
+    return RadarScan(
+        range=found.range.astype(np.float32),
+        azimuth=found.azimuth.astype(np.float32),
+        radial_velocity=found.radial.astype(np.float32),
+        radial_velocity_compensated=found.compensated.astype(np.float32),
+        rcs=found.strength.astype(np.float32),
+        dyn_prop=_dynamic_property(found),
+        instance=found.instance.astype(np.int32),
+        semantic=found.semantic.astype(np.uint8),
+        false_alarm_index=false_alarm,
+        world_from_sensor=world_from_sensor,
+        sensor_velocity=sensor_velocity,
+    )
+
+
+def _reflections(
+    posed,
+    radar_class: np.ndarray,
+    world_from_sensor: np.ndarray,
+    sensor_velocity: np.ndarray,
+    object_motion: dict[int, tuple[np.ndarray, float]],
+    model: RadarModel,
+) -> Echoes:
+    """The rays that meet something within reach."""
     _, rays = _fan(model)
     world_rays = rays @ world_from_sensor[:3, :3].T.astype(np.float32)
     hits = posed.cast(np.broadcast_to(world_from_sensor[:3, 3].astype(np.float32), world_rays.shape), world_rays)
-    ray_azimuth = np.arctan2(rays[:, 1], rays[:, 0])
+    azimuth = np.arctan2(rays[:, 1], rays[:, 0])
     distance = np.where(np.isfinite(hits.t), hits.t, np.inf)
-    allowed = np.where(np.abs(ray_azimuth) < model.far_field_of_view / 2, model.max_range, model.near_range)
+    allowed = np.where(np.abs(azimuth) < model.far_field_of_view / 2, model.max_range, model.near_range)
     index = np.flatnonzero((distance > model.min_range) & (distance < allowed))
-    distance, azimuth, instance = distance[index].astype(np.float64), ray_azimuth[index], hits.instance[index]
-    semantic, towards = hits.semantic[index], world_rays[index].astype(np.float64)
-    known = np.array(sorted(object_motion), np.int64)
-    velocities = np.array([object_motion[int(k)][0] for k in known], np.float64).reshape(-1, 3)
-    headings = np.array([object_motion[int(k)][1] for k in known], np.float64)
-    slot = np.searchsorted(known, instance) if len(known) else np.zeros(len(instance), np.int64)
-    slot = np.minimum(slot, max(len(known) - 1, 0))
-    moving = (known[slot] == instance) if len(known) else np.zeros(len(instance), bool)
-    own = np.zeros((len(index), 3))
-    own[moving] = velocities[slot[moving]]
-    compensated = np.einsum("ij,ij->i", own, towards)
-    radial = compensated - towards @ np.asarray(sensor_velocity, np.float64)
+    distance, instance, towards = distance[index].astype(np.float64), hits.instance[index], world_rays[index]
+    towards, semantic = towards.astype(np.float64), hits.semantic[index]
+    moving, velocity, heading = _motion_of(instance, object_motion)
+    compensated = np.einsum("ij,ij->i", velocity, towards)
 
     # Strength of each ray's patch: its surface (range² times solid angle) times the material's reflectivity and a lobe around the mirror direction.
     solid = model.azimuth_step * (model.elevations[-1] - model.elevations[0]) / max(len(model.elevations) - 1, 1)
@@ -168,110 +212,141 @@ def scan(
     typical = _RCS_TABLE[semantic]
     has_class = moving & np.isfinite(typical[:, 0])
     if has_class.any():
-        aspect = np.abs(np.sin(np.arctan2(towards[:, 1], towards[:, 0])[has_class] - headings[slot[has_class]]))
+        aspect = np.abs(np.sin(np.arctan2(towards[:, 1], towards[:, 0])[has_class] - heading[has_class]))
         total = typical[has_class, 0] * (1 - aspect) + typical[has_class, 1] * aspect
         # The class's cross-section is shared by the object's visible rays in proportion to their patches.
         ids, inverse = np.unique(instance[has_class], return_inverse=True)
         patch = strength[has_class]
         share = patch / np.maximum(np.bincount(inverse, patch, len(ids))[inverse], 1e-12)
         strength[has_class] = 10 ** (total / 10) * share
+    radial = compensated - towards @ sensor_velocity
+    speed = np.hypot(velocity[:, 0], velocity[:, 1])
+    return Echoes(distance, azimuth[index], radial, compensated, strength, instance, semantic, speed)
 
+
+def _motion_of(
+    instance: np.ndarray, object_motion: dict[int, tuple[np.ndarray, float]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(R,) whether an instance is an object, (R, 3) its world velocity and (R,) world heading; 0 for the rest."""
+    velocity, heading = np.zeros((len(instance), 3)), np.zeros(len(instance))
+    if not object_motion:
+        return np.zeros(len(instance), bool), velocity, heading
+    known = np.array(sorted(object_motion), np.int64)
+    slot = np.minimum(np.searchsorted(known, instance), len(known) - 1)
+    moving = known[slot] == instance
+    velocity[moving] = np.array([object_motion[int(k)][0] for k in known], np.float64)[slot[moving]]
+    heading[moving] = np.array([object_motion[int(k)][1] for k in known], np.float64)[slot[moving]]
+    return moving, velocity, heading
+
+
+def _cells(rays: Echoes, model: RadarModel) -> Echoes:
+    """The resolution cells that rays fall into.
+
+    The strongest ray of a cell stands for it: its instance, class and speed; range, azimuth and velocity are power-weighted means over its rays.
+    """
     bins = (
-        np.floor(distance / model.range_cell).astype(np.int64),
-        np.floor((azimuth + np.pi) / model.azimuth_cell).astype(np.int64),
-        np.floor((radial + 200.0) / model.velocity_cell).astype(np.int64),
+        np.floor(rays.range / model.range_cell).astype(np.int64),
+        np.floor((rays.azimuth + np.pi) / model.azimuth_cell).astype(np.int64),
+        np.floor((rays.radial + 200.0) / model.velocity_cell).astype(np.int64),
     )
-    key = (bins[0] * 4096 + bins[1]) * 4096 + bins[2]
-    cells, inverse = np.unique(key, return_inverse=True)
+    cells, inverse = np.unique((bins[0] * 4096 + bins[1]) * 4096 + bins[2], return_inverse=True)
     count = len(cells)
-    power = np.bincount(inverse, strength, count)
-    # The strongest ray of a cell stands for it: its instance, class and velocity; range and azimuth are power-weighted means over its rays.
-    order = np.lexsort((-strength, inverse))
+    power = np.bincount(inverse, rays.strength, count)
+    order = np.lexsort((-rays.strength, inverse))
     first = order[np.searchsorted(inverse[order], np.arange(count))] if count else order
-    same = instance[first][inverse] == instance
-    weight = np.where(same, strength, 0.0)
+    weight = np.where(rays.instance[first][inverse] == rays.instance, rays.strength, 0.0)
     norm = np.maximum(np.bincount(inverse, weight, count), 1e-30)
-    cell_range = np.bincount(inverse, weight * distance, count) / norm
-    cell_azimuth = np.bincount(inverse, weight * azimuth, count) / norm
-    cell_radial = np.bincount(inverse, weight * radial, count) / norm
-    cell_compensated = np.bincount(inverse, weight * compensated, count) / norm
-    rcs = 10 * np.log10(np.maximum(power, 1e-12))
-    cell_instance, cell_semantic = instance[first].astype(np.int32), semantic[first].astype(np.uint8)
-    speed = np.hypot(*own[first, :2].T) if count else np.zeros(0)
+    means = (rays.range, rays.azimuth, rays.radial, rays.compensated)
+    return Echoes(
+        *(np.bincount(inverse, weight * column, count) / norm for column in means),
+        strength=10 * np.log10(np.maximum(power, 1e-12)),
+        instance=rays.instance[first].astype(np.int32),
+        semantic=rays.semantic[first].astype(np.uint8),
+        speed=rays.speed[first],
+    )
 
-    fluctuation = rng.standard_normal(count) * 3.0 if noise else np.zeros(count)
-    rcs = rcs + fluctuation
-    margin = rcs - 40 * np.log10(np.maximum(cell_range, 1.0)) - (model.sensitivity_db - 20.0)
+
+def _detections(cells: Echoes, rng: np.random.Generator, model: RadarModel, noise: bool) -> Echoes:
+    """The cells strong enough to be seen; with noise their strength fluctuates and they drop out by chance."""
+    count = len(cells.range)
+    cells = cells._replace(strength=cells.strength + (rng.standard_normal(count) * 3.0 if noise else np.zeros(count)))
+    margin = cells.strength - 40 * np.log10(np.maximum(cells.range, 1.0)) - (model.sensitivity_db - 20.0)
     if noise:
         keep = rng.random(count) < 0.97 / (1 + np.exp(-np.clip(margin / 2.0, -50, 50)))
     else:
         keep = margin > 0
-    keep &= margin > -8.0
-    chosen = np.flatnonzero(keep)
+    chosen = np.flatnonzero(keep & (margin > -8.0))
     # Real sensors deliver a bounded list: one that forgets the weakest.
-    chosen = chosen[np.argsort(-(rcs - 20 * np.log10(np.maximum(cell_range, 1.0)))[chosen], kind="stable")][
-        : model.max_detections
-    ]
-    chosen = np.sort(chosen)
-    columns = [cell_range, cell_azimuth, cell_radial, cell_compensated, rcs, cell_instance, cell_semantic, speed]
-    columns = [column[chosen] for column in columns]
-    false_alarm = np.zeros(len(chosen), np.int8)
-    if noise:
-        n = len(chosen)
-        columns[0] = columns[0] + rng.standard_normal(n) * model.range_sigma
-        columns[1] = columns[1] + rng.standard_normal(n) * model.azimuth_sigma
-        error = rng.standard_normal(n) * model.velocity_sigma
-        columns[2], columns[3] = columns[2] + error, columns[3] + error
-        columns, false_alarm = _add_false_alarms(columns, np.asarray(sensor_velocity), world_from_sensor, rng, model)
-    distance, azimuth, radial, compensated, rcs, instance, semantic, speed = columns
-    dyn_prop = np.where(instance > 0, np.where(speed > 0.3, MOVING, STOPPED), STATIONARY)
-    dyn_prop = np.where((dyn_prop == MOVING) & (compensated < -0.5 * np.maximum(speed, 0.1)), ONCOMING, dyn_prop)
-    dyn_prop = np.where((dyn_prop == MOVING) & (np.abs(compensated) < 0.3 * speed), CROSSING_MOVING, dyn_prop)
-    dyn_prop = np.where((instance < 0) & (np.abs(compensated) > 0.5), MOVING, dyn_prop)
-    return RadarScan(
-        range=distance.astype(np.float32),
-        azimuth=azimuth.astype(np.float32),
-        radial_velocity=radial.astype(np.float32),
-        radial_velocity_compensated=compensated.astype(np.float32),
-        rcs=rcs.astype(np.float32),
-        dyn_prop=dyn_prop.astype(np.int8),
-        instance=instance.astype(np.int32),
-        semantic=semantic.astype(np.uint8),
-        false_alarm_index=false_alarm,
-        world_from_sensor=world_from_sensor,
-        sensor_velocity=np.asarray(sensor_velocity, np.float64),
+    received = (cells.strength - 20 * np.log10(np.maximum(cells.range, 1.0)))[chosen]
+    return cells.take(np.sort(chosen[np.argsort(-received, kind="stable")][: model.max_detections]))
+
+
+def _measured(
+    found: Echoes,
+    sensor_velocity: np.ndarray,
+    world_from_sensor: np.ndarray,
+    rng: np.random.Generator,
+    model: RadarModel,
+) -> tuple[Echoes, np.ndarray]:
+    """Add measurement noise, then false alarms. Returns also (N,) int8 0 = true, 1 = ghost, 2 = clutter."""
+    n = len(found.range)
+    distance = found.range + rng.standard_normal(n) * model.range_sigma
+    azimuth = found.azimuth + rng.standard_normal(n) * model.azimuth_sigma
+    error = rng.standard_normal(n) * model.velocity_sigma
+    found = found._replace(
+        range=distance, azimuth=azimuth, radial=found.radial + error, compensated=found.compensated + error
+    )
+    ghosts = _ghosts(found, rng, model)
+    clutter = _clutter(sensor_velocity, world_from_sensor, rng, model)
+    merged = Echoes(*(np.concatenate(columns) for columns in zip(found, ghosts, clutter, strict=True)))
+    kind = np.repeat(np.array([0, 1, 2], np.int8), [n, len(ghosts.range), len(clutter.range)])
+    inside = merged.range < model.max_range
+    return merged.take(inside), kind[inside]
+
+
+def _ghosts(found: Echoes, rng: np.random.Generator, model: RadarModel) -> Echoes:
+    """Second bounces of strong detections: farther, same direction, doubled closing speed, weaker."""
+    n = len(found.range)
+    strong = np.zeros(0, np.int64)
+    if n:
+        strong = np.flatnonzero((rng.random(n) < model.ghost_probability) & (found.strength > 5.0))
+    seen, count = found.take(strong), len(strong)
+    return Echoes(
+        range=seen.range + rng.uniform(3.0, 20.0, count),
+        azimuth=seen.azimuth + rng.standard_normal(count) * np.deg2rad(2.0),
+        radial=seen.radial * 2.0,
+        compensated=seen.compensated * 2.0 + (seen.radial - seen.compensated),
+        strength=seen.strength - rng.uniform(6.0, 12.0, count),
+        instance=np.full(count, -1, np.int32),
+        semantic=seen.semantic,
+        speed=seen.speed,
     )
 
 
-def _add_false_alarms(columns, sensor_velocity, world_from_sensor, rng, model):
-    """Append ghosts (a second bounce: farther, same direction, doubled closing speed, weaker) and clutter (anywhere, weak)."""
-    n = len(columns[0])
-    strong = (
-        np.flatnonzero((rng.random(n) < model.ghost_probability) & (columns[4] > 5.0)) if n else np.zeros(0, np.int64)
-    )
-    ghost = [column[strong].copy() for column in columns]
-    extra = rng.uniform(3.0, 20.0, len(strong))
-    ghost[0] = ghost[0] + extra
-    ghost[1] = ghost[1] + rng.standard_normal(len(strong)) * np.deg2rad(2.0)
-    ghost[2], ghost[3] = ghost[2] * 2.0, ghost[3] * 2.0 + (ghost[2] - ghost[3])
-    ghost[4] = ghost[4] - rng.uniform(6.0, 12.0, len(strong))
-    ghost[5] = np.full(len(strong), -1, np.int32)
+def _clutter(
+    sensor_velocity: np.ndarray, world_from_sensor: np.ndarray, rng: np.random.Generator, model: RadarModel
+) -> Echoes:
+    """Weak detections anywhere, most of them still."""
     count = int(rng.poisson(model.clutter_rate))
     azimuth = rng.uniform(-0.5, 0.5, count) * model.field_of_view
     distance = rng.uniform(2.0, model.near_range, count)
     local = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(count)], 1) @ world_from_sensor[:3, :3].T
     own = np.where(rng.random(count) < 0.7, 0.0, rng.normal(0.0, 4.0, count))
-    clutter = [
+    return Echoes(
         distance,
         azimuth,
         own - local @ sensor_velocity,
         own,
-        rng.uniform(-12.0, 2.0, count),
-        np.full(count, -1, np.int32),
-        np.full(count, classes.IGNORE, np.uint8),
-        np.abs(own),
-    ]
-    merged = [np.concatenate([a, b, c]) for a, b, c in zip(columns, ghost, clutter, strict=True)]
-    kind = np.concatenate([np.zeros(n), np.ones(len(strong)), np.full(count, 2)]).astype(np.int8)
-    inside = merged[0] < model.max_range
-    return [column[inside] for column in merged], kind[inside]
+        strength=rng.uniform(-12.0, 2.0, count),
+        instance=np.full(count, -1, np.int32),
+        semantic=np.full(count, classes.IGNORE, np.uint8),
+        speed=np.abs(own),
+    )
+
+
+def _dynamic_property(found: Echoes) -> np.ndarray:
+    """(N,) int8 nuScenes codes."""
+    code = np.where(found.instance > 0, np.where(found.speed > 0.3, MOVING, STOPPED), STATIONARY)
+    code = np.where((code == MOVING) & (found.compensated < -0.5 * np.maximum(found.speed, 0.1)), ONCOMING, code)
+    code = np.where((code == MOVING) & (np.abs(found.compensated) < 0.3 * found.speed), CROSSING_MOVING, code)
+    return np.where((found.instance < 0) & (np.abs(found.compensated) > 0.5), MOVING, code).astype(np.int8)

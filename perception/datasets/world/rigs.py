@@ -9,9 +9,9 @@ so the sensors of one key frame see slightly different poses, as on a real vehic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import asin, cos, floor, sin
+from math import cos, floor, sin
 
 import numpy as np
 
@@ -242,20 +242,3 @@ def build_rig(rig: str | Rig | dict, **options: float) -> Rig:
         return RIGS[rig](**options)
     except TypeError as error:
         raise InputError(f"rig {rig!r} cannot be built from {sorted(options)}: {error}") from error
-
-
-def key_times(rate_hz: float, count: int, start: float = 0.0) -> np.ndarray:
-    """Return `count` key-frame times (seconds)."""
-    return start + np.arange(count) / rate_hz
-
-
-def look_at(eye: Iterable[float], target: Iterable[float], roll: float = 0.0) -> np.ndarray:
-    """Return ``world_from_camera`` of a camera at `eye` that looks at `target` (metres, world z up)."""
-    eye, target = np.asarray(list(eye), np.float64), np.asarray(list(target), np.float64)
-    ahead = target - eye
-    distance = float(np.linalg.norm(ahead))
-    if distance < 1e-9:
-        raise InputError("a camera needs a target that differs from its own position")
-    ahead /= distance
-    yaw, pitch = float(np.arctan2(ahead[1], ahead[0])), -asin(float(np.clip(ahead[2], -1, 1)))
-    return camera_pose(*eye, yaw, pitch, roll)

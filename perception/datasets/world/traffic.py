@@ -36,10 +36,8 @@ def choose(rng, weights: dict[str, float]) -> str:
     return next(reversed(weights))
 
 
-def vehicle(
-    street: Street, kind: str | None = None, far: bool = False
-) -> tuple[str, Template, tuple[float, float, float], np.ndarray]:
-    """Category, template, scale and role lookup of a random vehicle of `kind` (a template kind; None = a car of any style); `far`: the coarse template will do."""
+def vehicle(street: Street, kind: str | None = None) -> tuple[str, Template, tuple[float, float, float], np.ndarray]:
+    """Category, template, scale and role lookup of a random vehicle of `kind` (a template kind; None = a car of any style)."""
     rng, kit = street.rng, street.kit
     kind = kind or choose(rng, _STYLES)
     shape = template(
@@ -104,7 +102,7 @@ class Lane:
     def add(self, s: float, kind: str | None = None, shift: float = 0.0) -> float:
         """Put a vehicle with its middle at s; returns the length of road it takes (0 = no room)."""
         street = self.street
-        category, shape, scale, lookup = vehicle(street, kind, abs(s - 10) > 32)
+        category, shape, scale, lookup = vehicle(street, kind)
         size = shape.scaled_size(scale)
         d = self.d + shift
         if not street.ground.claim(s, d, size[0] + 0.6, size[1], margin=0.1):

@@ -64,88 +64,117 @@ def _branches(shape: Shape, start, ends, thick: float) -> None:
     shape.tube(np.broadcast_to(start, np.shape(ends)), ends, thick, sides=4, taper=0.4, caps=False, role="bark")
 
 
-def _tree(rng, kind: str, coarse: bool = False) -> Template:
-    few, large = (0.22, 1.9) if coarse else (0.72, 1.1)
+def _crowned(rng, shape: Shape, few: float, large: float, kind: str) -> None:
+    """Broad crowns on a clear trunk; a round tree is clipped to a ball."""
     u = rng.uniform
+    height = u(6, 13) if kind != "round_tree" else u(4, 7)
+    clear = height * u(0.2, 0.38)
+    spread = height * (u(0.25, 0.38) if kind != "birch" else u(0.16, 0.22))
+    top = _trunk(rng, shape, clear + height * 0.2, height * u(0.025, 0.04))
+    count = int(rng.integers(7, 13)) if kind != "round_tree" else 2
+    middle = np.array([top[0], top[1], (clear + height) / 2])
+    half = (height - clear) / 2
+    if kind == "round_tree":
+        centres, radii = [middle, middle + [0, 0, 0.1]], [min(spread, half)] * 2
+    else:
+        centres = middle + _ball(rng, count, 0.3) * np.array([spread, spread, half]) * 0.7
+        radii = u(0.32, 0.55, count) * spread
+    _branches(shape, top - [0, 0, height * 0.2], np.asarray(centres), height * 0.014)
+    _clumps(rng, shape, centres, radii, 420 * few, spread * u(0.11, 0.16) * large)
+
+
+def _poplar(rng, shape: Shape, few: float, large: float) -> None:
+    """A slender column."""
+    u = rng.uniform
+    height = u(8, 16)
+    _trunk(rng, shape, height * 0.6, height * 0.022)
+    z = np.linspace(height * 0.2, height * 0.93, 7)
+    radii = height * 0.1 * np.sin(np.linspace(0.5, 2.8, 7)) + 0.2
+    centres = np.stack([rng.normal(0, 0.15, 7), rng.normal(0, 0.15, 7), z], 1)
+    _clumps(rng, shape, centres, radii, 380 * few, height * 0.035 * large)
+
+
+def _conifer(rng, shape: Shape, few: float, large: float) -> None:
+    """A cone of twigs."""
+    u = rng.uniform
+    height, width = u(6, 15), u(0.16, 0.26)
+    _trunk(rng, shape, height * 0.9, height * 0.02, 0.005)
+    foot = height * u(0.05, 0.2)
+    cards = int(420 * few)
+    level = rng.random(cards) ** 0.7
+    angle = rng.uniform(0, 2 * np.pi, cards)
+    radius = width * height * (1.02 - level) * rng.uniform(0.55, 1.05, cards)
+    points = np.stack([np.cos(angle) * radius, np.sin(angle) * radius, foot + level * (height - foot)], 1)
+    _cards(rng, shape, points, height * 0.055 * large * (1.25 - level), "leaf", 0.35)
+    for k in range(4):
+        z = foot + (height - foot) * k / 4
+        size = 2 * width * height * (1 - k / 4) * 0.75
+        shape.cone((0, 0, z + (height - z) * 0.45), (size, size, (height - z) * 0.9), sides=7, role="leaf2")
+
+
+def _pine(rng, shape: Shape, few: float, large: float) -> None:
+    """Flat clumps on a high trunk."""
+    u = rng.uniform
+    height = u(9, 16)
+    top = _trunk(rng, shape, height * 0.85, height * 0.028)
+    count = int(rng.integers(4, 8))
+    centres = np.stack(
+        [
+            rng.normal(0, height * 0.1, count),
+            rng.normal(0, height * 0.1, count),
+            height * rng.uniform(0.62, 0.95, count),
+        ],
+        1,
+    )
+    _branches(shape, top * 0.75, centres, height * 0.012)
+    _clumps(rng, shape, centres, u(0.09, 0.15, count) * height, 330 * few, height * 0.035 * large, core=0.6)
+
+
+def _palm(rng, shape: Shape) -> None:
+    """Leaves around the top of a bare trunk."""
+    u = rng.uniform
+    height = u(5, 11)
+    top = _trunk(rng, shape, height, height * 0.035, 0.05)
+    for angle in np.linspace(0, 2 * np.pi, int(rng.integers(11, 17)), endpoint=False) + rng.normal(0, 0.15):
+        reach, rise = u(1.6, 2.6), u(0.1, 1.0)
+        s = np.linspace(0, 1, 6)
+        spine = np.stack([s * reach, np.zeros(6), rise * s - (0.9 + rise) * s**2 * 1.1], 1)
+        wide = np.sin(np.pi * np.clip(s + 0.12, 0, 1))[:, None] * np.array([[0, 0.33, -0.1]])
+        rows = np.stack([spine + wide, spine, spine + wide * [1, -1, 1]], 1)
+        c, n = np.cos(angle), np.sin(angle)
+        rows = np.stack([c * rows[..., 0] - n * rows[..., 1], n * rows[..., 0] + c * rows[..., 1], rows[..., 2]], -1)
+        shape.mesh(*grid(rows + top), role="leaf" if rng.random() < 0.7 else "leaf2")
+
+
+def _bare(rng, shape: Shape) -> None:
+    """Branches and twigs without leaves."""
+    u = rng.uniform
+    height = u(5, 12)
+    top = _trunk(rng, shape, height * 0.45, height * 0.03)
+    tips = top + np.stack(
+        [rng.normal(0, 0.22 * height, 9), rng.normal(0, 0.22 * height, 9), height * rng.uniform(0.2, 0.5, 9)], 1
+    )
+    _branches(shape, top - [0, 0, height * 0.08], tips, height * 0.012)
+    for share in (0.4, 0.65, 0.9):
+        base = top - [0, 0, height * 0.08]
+        start = np.repeat(base + (tips - base) * share, 5, 0)
+        end = start + rng.normal(0, 0.09 * height, start.shape) + [0, 0, 0.08 * height]
+        shape.tube(start, end, height * 0.005, sides=3, taper=0.3, caps=False, role="bark")
+        twig = end + rng.normal(0, 0.05 * height, start.shape) + [0, 0, 0.03 * height]
+        shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, caps=False, role="bark")
+
+
+def _tree(rng, kind: str, coarse: bool = False) -> Template:
+    few, large = (0.22, 1.9) if coarse else (0.72, 1.1)  # share of the leaf cards, and their size to make up for it
     shape = Shape()
-    if kind in ("broadleaf", "birch", "round_tree"):
-        height = u(6, 13) if kind != "round_tree" else u(4, 7)
-        clear = height * u(0.2, 0.38)
-        spread = height * (u(0.25, 0.38) if kind != "birch" else u(0.16, 0.22))
-        top = _trunk(rng, shape, clear + height * 0.2, height * u(0.025, 0.04))
-        count = int(rng.integers(7, 13)) if kind != "round_tree" else 2
-        middle = np.array([top[0], top[1], (clear + height) / 2])
-        half = (height - clear) / 2
-        if kind == "round_tree":
-            centres, radii = [middle, middle + [0, 0, 0.1]], [min(spread, half)] * 2
-        else:
-            centres = middle + _ball(rng, count, 0.3) * np.array([spread, spread, half]) * 0.7
-            radii = u(0.32, 0.55, count) * spread
-        _branches(shape, top - [0, 0, height * 0.2], np.asarray(centres), height * 0.014)
-        _clumps(rng, shape, centres, radii, 420 * few, spread * u(0.11, 0.16) * large)
-    elif kind == "poplar":
-        height = u(8, 16)
-        _trunk(rng, shape, height * 0.6, height * 0.022)
-        z = np.linspace(height * 0.2, height * 0.93, 7)
-        radii = height * 0.1 * np.sin(np.linspace(0.5, 2.8, 7)) + 0.2
-        centres = np.stack([rng.normal(0, 0.15, 7), rng.normal(0, 0.15, 7), z], 1)
-        _clumps(rng, shape, centres, radii, 380 * few, height * 0.035 * large)
-    elif kind == "conifer":
-        height, width = u(6, 15), u(0.16, 0.26)
-        _trunk(rng, shape, height * 0.9, height * 0.02, 0.005)
-        foot = height * u(0.05, 0.2)
-        cards = int(420 * few)
-        level = rng.random(cards) ** 0.7
-        angle = rng.uniform(0, 2 * np.pi, cards)
-        radius = width * height * (1.02 - level) * rng.uniform(0.55, 1.05, cards)
-        points = np.stack([np.cos(angle) * radius, np.sin(angle) * radius, foot + level * (height - foot)], 1)
-        _cards(rng, shape, points, height * 0.055 * large * (1.25 - level), "leaf", 0.35)
-        for k in range(4):
-            z = foot + (height - foot) * k / 4
-            size = 2 * width * height * (1 - k / 4) * 0.75
-            shape.cone((0, 0, z + (height - z) * 0.45), (size, size, (height - z) * 0.9), sides=7, role="leaf2")
-    elif kind == "pine":
-        height = u(9, 16)
-        top = _trunk(rng, shape, height * 0.85, height * 0.028)
-        count = int(rng.integers(4, 8))
-        centres = np.stack(
-            [
-                rng.normal(0, height * 0.1, count),
-                rng.normal(0, height * 0.1, count),
-                height * rng.uniform(0.62, 0.95, count),
-            ],
-            1,
-        )
-        _branches(shape, top * 0.75, centres, height * 0.012)
-        _clumps(rng, shape, centres, u(0.09, 0.15, count) * height, 330 * few, height * 0.035 * large, core=0.6)
-    elif kind == "palm":
-        height = u(5, 11)
-        top = _trunk(rng, shape, height, height * 0.035, 0.05)
-        for angle in np.linspace(0, 2 * np.pi, int(rng.integers(11, 17)), endpoint=False) + rng.normal(0, 0.15):
-            reach, rise = u(1.6, 2.6), u(0.1, 1.0)
-            s = np.linspace(0, 1, 6)
-            spine = np.stack([s * reach, np.zeros(6), rise * s - (0.9 + rise) * s**2 * 1.1], 1)
-            wide = np.sin(np.pi * np.clip(s + 0.12, 0, 1))[:, None] * np.array([[0, 0.33, -0.1]])
-            rows = np.stack([spine + wide, spine, spine + wide * [1, -1, 1]], 1)
-            c, n = np.cos(angle), np.sin(angle)
-            rows = np.stack(
-                [c * rows[..., 0] - n * rows[..., 1], n * rows[..., 0] + c * rows[..., 1], rows[..., 2]], -1
-            )
-            shape.mesh(*grid(rows + top), role="leaf" if rng.random() < 0.7 else "leaf2")
-    else:  # bare
-        height = u(5, 12)
-        top = _trunk(rng, shape, height * 0.45, height * 0.03)
-        tips = top + np.stack(
-            [rng.normal(0, 0.22 * height, 9), rng.normal(0, 0.22 * height, 9), height * rng.uniform(0.2, 0.5, 9)], 1
-        )
-        _branches(shape, top - [0, 0, height * 0.08], tips, height * 0.012)
-        for share in (0.4, 0.65, 0.9):
-            base = top - [0, 0, height * 0.08]
-            start = np.repeat(base + (tips - base) * share, 5, 0)
-            end = start + rng.normal(0, 0.09 * height, start.shape) + [0, 0, 0.08 * height]
-            shape.tube(start, end, height * 0.005, sides=3, taper=0.3, caps=False, role="bark")
-            twig = end + rng.normal(0, 0.05 * height, start.shape) + [0, 0, 0.03 * height]
-            shape.tube(end, twig, height * 0.003, sides=3, taper=0.3, caps=False, role="bark")
+    if kind == "palm":
+        _palm(rng, shape)
+    elif kind == "bare":
+        _bare(rng, shape)
+    elif kind in ("poplar", "conifer", "pine"):
+        {"poplar": _poplar, "conifer": _conifer, "pine": _pine}[kind](rng, shape, few, large)
+    else:
+        _crowned(rng, shape, few, large, kind)
     return shape.template(kind, centred=False)
 
 

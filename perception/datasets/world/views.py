@@ -63,9 +63,9 @@ def sample_views(
         for _ in range(16 if scene.kind == "room" else 32):
             model = camera or random_pinhole(rng, *size, degrees)
             if scene.kind == "room":
-                pose, kind = _room_pose(scene, rng, time, model)
+                pose, kind = _room_pose(scene, rng)
             else:
-                pose, kind = _street_pose(scene, rng, time, model, viewpoint)
+                pose, kind = _street_pose(scene, rng, viewpoint)
             if isinstance(model, Equirectangular):
                 pose = _upright(pose, rng)
             score = _score(scene, time, model, pose)
@@ -84,9 +84,7 @@ def _upright(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rigs.camera_pose(*pose[:3, 3], yaw, rng.normal() * 0.015, rng.normal() * 0.015)
 
 
-def _street_pose(
-    scene: Scene, rng: np.random.Generator, time: float, camera, viewpoint: str | None = None
-) -> tuple[np.ndarray, str]:
+def _street_pose(scene: Scene, rng: np.random.Generator, viewpoint: str | None = None) -> tuple[np.ndarray, str]:
     driver = rng.random() < 0.7
     driver = driver if viewpoint is None else viewpoint == "driver"
     if scene.route is None:
@@ -120,7 +118,7 @@ def _street_pose(
     return eye @ local, "free"
 
 
-def _room_pose(scene: Scene, rng: np.random.Generator, time: float, camera) -> tuple[np.ndarray, str]:
+def _room_pose(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, str]:
     station = scene.stations[rng.integers(len(scene.stations))].astype(np.float64)
     pose = rigs.camera_pose(
         station[0],

@@ -32,6 +32,7 @@ from perception.models.layers.conv import resize
 from perception.models.layers.flow_attention import use_flow_attention
 from perception.models.layers.pyramid import ReassemblePyramid, SimplePyramid
 from perception.models.layers.token_clustering import TokenClustering
+from perception.options import check_choice
 
 MODES = ("auto", "native", "sfp", "dpt")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -98,8 +99,7 @@ class Backbone(nn.Module):
         shift_equivariant: bool = False,
     ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise RecipeError(f"backbone mode {mode!r} is not one of {', '.join(MODES)}")
+        check_choice("a backbone's mode", mode, MODES)
         if not timm.is_model(name):
             raise RecipeError(f"timm has no model {name!r}.{nearest(name.split('.')[0], timm.list_models())}")
         arguments = {"features_only": True, "in_chans": in_channels, **(model_args or {})}

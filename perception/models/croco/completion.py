@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError
 from perception.models.croco.losses import completion_loss
@@ -25,6 +24,7 @@ from perception.models.croco.transformer import (
     masked_tokens,
     patches_of,
 )
+from perception.models.layers.conv import resize_picture
 from perception.models.registry import register_model
 from perception.ops.constants import cached_constants
 
@@ -76,7 +76,7 @@ class CroCoCompletion(nn.Module):
         """``image`` and ``second`` (B, 3, H, W) 0..255, resized to `image_size`; the batch's ``mask`` (B, N) where it has one."""
         if "second" not in batch:
             raise InputError("cross-view completion needs batches with 'second', another view of each picture's scene")
-        found = {key: _resized(batch[key], self.image_size) for key in ("image", "second")}
+        found = {key: resize_picture(batch[key], self.image_size) for key in ("image", "second")}
         return found | ({"mask": batch["mask"]} if "mask" in batch else {})
 
     def forward(self, image: Tensor, second: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
@@ -119,7 +119,7 @@ class CroCoCompletion(nn.Module):
 
     def loss(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Squared error of the hidden patches."""
-        image = self.normalised(_resized(batch["image"], self.image_size)).float()
+        image = self.normalised(resize_picture(batch["image"], self.image_size)).float()
         return {
             "loss_completion": completion_loss(
                 outputs["patches"].float(), patches_of(image), outputs["mask"], self.normalise
@@ -144,9 +144,3 @@ def _fixed_mask(count: int, hidden: int, device: torch.device) -> Tensor:
     mask = torch.zeros(1, count, dtype=torch.bool)
     mask[0, order[:hidden]] = True
     return mask.to(device)
-
-
-def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[-2:]) == size:
-        return image
-    return F.interpolate(image.float(), size, mode="bilinear", align_corners=False, antialias=True)

@@ -23,9 +23,11 @@ from perception.models.croco.losses import CRITERIA, FLOW_SCALES, STEREO_BOUND
 from perception.models.croco.preprocess import PairPreprocess
 from perception.models.croco.tiling import Run, certainty, enlarge, predict_tiled, resize_displacements
 from perception.models.croco.transformer import PATCH, CroCoTransformer
+from perception.models.layers.conv import resize_picture
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 from perception.ops.constants import is_tracing
+from perception.options import check_choice
 
 CHANNELS = {"stereo": 1, "flow": 2}
 OUTPUT = {"stereo": "disparity", "flow": "flow"}
@@ -68,8 +70,7 @@ class CroCo(nn.Module):
     ) -> None:
         """Raises `RecipeError` for options that do not exist or do not fit."""
         super().__init__()
-        if task not in CHANNELS:
-            raise RecipeError(f"task of CroCo is stereo or flow; found {task!r}")
+        check_choice("CroCo's task", task, CHANNELS)
         if any(side < MULTIPLE or side % MULTIPLE for side in tile):
             raise RecipeError(
                 f"the tile of CroCo must have sides that are multiples of {MULTIPLE}; found {tuple(tile)}"
@@ -77,8 +78,7 @@ class CroCo(nn.Module):
         if not 0 <= overlap < 1:
             raise RecipeError(f"overlap must lie in 0 <= overlap < 1; found {overlap}")
         self.criterion = criterion or CRITERION[task]
-        if self.criterion not in CRITERIA:
-            raise RecipeError(f"criterion of CroCo is one of {', '.join(CRITERIA)}; found {criterion!r}")
+        check_choice("CroCo's criterion", self.criterion, CRITERIA)
         self.task, self.tasks = task, (OUTPUT[task],)
         self.tile, self.overlap = (int(tile[0]), int(tile[1])), float(overlap)
         self.blending = blending or BLENDING[task]
@@ -110,7 +110,7 @@ class CroCo(nn.Module):
         size = self.tile
         if self.transformer.base is not None:
             size = tuple(max(MULTIPLE, round(n / MULTIPLE) * MULTIPLE) for n in batch["image"].shape[-2:])
-        return {key: _resized(picture, size) for key, picture in pictures.items()}
+        return {key: resize_picture(picture, size) for key, picture in pictures.items()}
 
     def forward(self, image: Tensor, second: Tensor) -> dict[str, Tensor]:
         """Two (B, 3, H, W) pictures, RGB 0..255 of any dtype.
@@ -228,9 +228,3 @@ class CroCo(nn.Module):
                 part = {"flow": FlowResult(values.permute(1, 2, 0).numpy(), confidence=sure)}
             results.append(Prediction(camera=camera, image=image, **part))
         return results
-
-
-def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)

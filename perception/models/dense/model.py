@@ -22,6 +22,7 @@ from perception.errors import RecipeError
 from perception.models.dense import losses as L
 from perception.models.dense.camera import CANONICAL_FOCAL, RayEmbedding, VerticalPrior, default_intrinsics, focal_of
 from perception.models.dense.preprocess import Preprocess
+from perception.options import with_changes
 
 LOSS_WEIGHTS = {
     "depth": 1.0,
@@ -76,12 +77,10 @@ class DenseModel(nn.Module):
             raise RecipeError(f"{type(self).__name__} needs num_classes for the tasks {list(tasks)}")
         if class_names and len(class_names) != num_classes:
             raise RecipeError(f"num_classes is {num_classes} but {len(class_names)} class_names are given")
-        if unknown := set(loss_weights or {}) - set(self.default_loss_weights()):
-            raise RecipeError(f"unknown loss weights {sorted(unknown)}; known: {sorted(self.default_loss_weights())}")
         self.tasks, self.num_classes = tuple(tasks), num_classes
         self.class_names, self.sky_class = tuple(class_names), sky_class
         self.camera, self.ray_drop = camera, ray_drop
-        self.loss_weights = self.default_loss_weights() | dict(loss_weights or {})
+        self.loss_weights = with_changes("the loss weights", self.default_loss_weights(), loss_weights)
         self.normal_loss = normal_loss
         self.preprocess = Preprocess(**(preprocess or {}))
         self.vertical_prior = VerticalPrior() if prior and "depth" in tasks else None

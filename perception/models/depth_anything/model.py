@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.errors import InputError, RecipeError, nearest
+from perception.errors import InputError, RecipeError
 from perception.models.depth_anything.dpt_head import DPTHead
 from perception.models.depth_anything.losses import scale_shift_invariant, silog, valid_pixels
 from perception.models.depth_anything.preprocess import DepthAnythingPreprocess
@@ -21,6 +21,7 @@ from perception.models.depth_anything.vit import PATCH, DinoV2
 from perception.models.layers.token_clustering import TokenClustering
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.options import check_choice
 
 # dim, depth, heads, taps, feed-forward kind, features and channels of the head
 SIZES: dict[str, tuple[int, int, int, tuple[int, ...], str, int, tuple[int, ...]]] = {
@@ -36,8 +37,7 @@ def build_encoder(size: str, token_clustering: bool | Mapping[str, Any] | None =
 
     Raises `RecipeError` for other names.
     """
-    if size not in SIZES:
-        raise RecipeError(f"Depth Anything V2 comes as {', '.join(SIZES)}; found {size!r}.{nearest(str(size), SIZES)}")
+    check_choice("Depth Anything V2's size", size, SIZES)
     dim, depth, heads, taps, ffn, features, channels = SIZES[size]
     encoder = DinoV2(dim, depth, heads, taps, ffn)
     if token_clustering:

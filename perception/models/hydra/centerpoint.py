@@ -105,6 +105,10 @@ class Detections:
     scores: Tensor
     labels: Tensor
 
+    def take(self, rows: Tensor) -> Detections:
+        """Some of the boxes."""
+        return Detections(self.boxes[rows], self.velocity[rows], self.scores[rows], self.labels[rows])
+
 
 @torch.no_grad()
 def decode(
@@ -135,56 +139,49 @@ def decode(
     Returns:
         One `Detections` a sample, the tasks one after the other, each by descending score.
     """
-    batch = outputs[0]["heatmap"].shape[0]
-    found: list[list[Detections]] = [[] for _ in range(batch)]
+    found: list[list[Detections]] = [[] for _ in outputs[0]["heatmap"]]
     first = 0
-    per_class = isinstance(min_radius, dict)
     for number, (task, maps) in enumerate(zip(tasks, outputs, strict=True)):
-        maps = {name: value.float() for name, value in maps.items()}
-        heat = maps["heatmap"].sigmoid()
-        if peaks:
-            heat = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
-        _, classes, rows, columns = heat.shape
-        count = min(max_num, rows * columns)
-        score, at = heat.flatten(2).topk(count)  # (B, classes, count)
-        score, best = score.flatten(1).topk(count)
-        label = best // count
-        at = at.flatten(1).gather(1, best)
-        table = torch.cat([maps[name] for name in BRANCHES], 1).flatten(2)  # (B, 10, Y X)
-        values = table.gather(2, at[:, None].expand(-1, table.shape[1], -1)).mT  # (B, count, 10)
-        column, row = at % columns, at // columns
-        x = (column + values[..., 0]) * geometry.size[0] + geometry.lower[0]
-        y = (row + values[..., 1]) * geometry.size[1] + geometry.lower[1]
-        size = values[..., 3:6].clamp(max=max_log_size).exp()
-        yaw = torch.atan2(values[..., 6], values[..., 7])
-        boxes = torch.cat((torch.stack((x, y, values[..., 2]), -1), size, yaw[..., None]), -1)
-        limits = boxes.new_tensor(post_range)
-        inside = ((boxes[..., :3] >= limits[:3]) & (boxes[..., :3] <= limits[3:])).all(-1)
-        keep = inside & (score > score_threshold)
-        for b in range(batch):
-            rows_kept = keep[b].nonzero().squeeze(1)
-            radius: float | Tensor
-            if per_class:
-                table_of = torch.tensor([min_radius.get(name, 0.0) for name in task], device=score.device)
-                radius = table_of[label[b, rows_kept]]
-            else:
-                radius = float(min_radius[number])
-            chosen = circle_nms(
-                boxes[b, rows_kept, :2],
-                radius,
-                post_max,
-                squared_radius,
-                label[b, rows_kept] if per_class else None,
-            )
-            rows_kept = rows_kept[chosen]
-            found[b].append(
-                Detections(
-                    boxes[b, rows_kept], values[b, rows_kept, 8:], score[b, rows_kept], label[b, rows_kept] + first
-                )
-            )
+        radii = torch.tensor(  # of each class
+            [min_radius.get(name, 0.0) if isinstance(min_radius, dict) else min_radius[number] for name in task],
+            dtype=torch.float32,
+            device=maps["heatmap"].device,
+        )
+        for b, seen in enumerate(_read_maps(maps, geometry, max_num, peaks, max_log_size)):
+            limits = seen.boxes.new_tensor(post_range)
+            inside = ((seen.boxes[:, :3] >= limits[:3]) & (seen.boxes[:, :3] <= limits[3:])).all(-1)
+            seen = seen.take((inside & (seen.scores > score_threshold)).nonzero().squeeze(1))
+            groups = seen.labels if isinstance(min_radius, dict) else None
+            kept = circle_nms(seen.boxes[:, :2], radii[seen.labels], post_max, squared_radius, groups)
+            kept = seen.take(kept)
+            found[b].append(dataclasses.replace(kept, labels=kept.labels + first))
         first += len(task)
     names = [field.name for field in dataclasses.fields(Detections)]
     return [Detections(**{n: torch.cat([getattr(d, n) for d in parts]) for n in names}) for parts in found]
+
+
+def _read_maps(
+    maps: dict[str, Tensor], geometry: CenterGeometry, max_num: int, peaks: bool, max_log_size: float
+) -> list[Detections]:
+    """The `max_num` strongest cells of one task's maps in each sample, by descending score; labels within the task."""
+    maps = {name: value.float() for name, value in maps.items()}
+    heat = maps["heatmap"].sigmoid()
+    if peaks:
+        heat = heat * (F.max_pool2d(heat, 3, 1, 1) == heat)
+    _, _, rows, columns = heat.shape
+    count = min(max_num, rows * columns)
+    score, at = heat.flatten(2).topk(count)  # (B, classes, count)
+    score, best = score.flatten(1).topk(count)
+    at = at.flatten(1).gather(1, best)
+    table = torch.cat([maps[name] for name in BRANCHES], 1).flatten(2)  # (B, 10, Y X)
+    values = table.gather(2, at[:, None].expand(-1, table.shape[1], -1)).mT  # (B, count, 10)
+    column, row = at % columns, at // columns
+    x = (column + values[..., 0]) * geometry.size[0] + geometry.lower[0]
+    y = (row + values[..., 1]) * geometry.size[1] + geometry.lower[1]
+    size = values[..., 3:6].clamp(max=max_log_size).exp()
+    yaw = torch.atan2(values[..., 6], values[..., 7])
+    boxes = torch.cat((torch.stack((x, y, values[..., 2]), -1), size, yaw[..., None]), -1)
+    return [Detections(*parts) for parts in zip(boxes, values[..., 8:], score, best // count, strict=True)]
 
 
 def circle_nms(

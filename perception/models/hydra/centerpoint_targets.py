@@ -117,7 +117,6 @@ def center_targets(
 def center_losses(
     outputs: Sequence[dict[str, Tensor]],
     targets: Sequence[CenterTargets],
-    box_weight: float = 0.25,
     code_weights: Sequence[float] = CODE_WEIGHTS,
     class_weights: Sequence[Sequence[float]] | None = None,
     velocity_beta: float = 0.0,
@@ -146,4 +145,4 @@ def center_losses(
         else:
             own = weights[target.label]
             boxes = boxes + (each * own).sum() / own.sum().clamp(min=1)
-    return {"heatmap": heat, "box": box_weight * boxes}
+    return {"heatmap": heat, "box": boxes}

@@ -5,17 +5,21 @@ Voxel volumes are (B, X, Y, Z) labels as Occ3D stores them: index order x, y, z 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perception.errors import RecipeError
 from perception.models.hydra.bev import conv_block
 from perception.models.layers.precision import full_precision
 from perception.ops.lift_splat import VoxelGrid
 
 IGNORE = 255
+CLASSES = 18  # of Occ3D, with free space
+OCCUPANCY_LOSSES = {"focal": 1.0, "semantic": 1.0, "geometric": 1.0, "lovasz": 1.0}
 
 
 class OccupancyHead(nn.Module):
@@ -28,7 +32,7 @@ class OccupancyHead(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, bev_grid: VoxelGrid, grid: VoxelGrid, classes: int = 18, channels: int = 32
+        self, in_channels: int, bev_grid: VoxelGrid, grid: VoxelGrid, classes: int = CLASSES, channels: int = 32
     ) -> None:
         super().__init__()
         self.bev_grid, self.grid, self.classes = bev_grid, grid, classes
@@ -61,9 +65,22 @@ class OccupancyHead(nn.Module):
         return scaled.view(-1, rows, columns, 2)
 
 
-def class_weights(counts: Sequence[float]) -> Tensor:
-    """1 / log(count + 1) of each class's number of voxels in the training set, so that rare classes count more."""
-    return 1 / torch.tensor(counts, dtype=torch.float32).clamp(min=1).add(1).log()
+def focal_weights(about: Mapping[str, Any]) -> Tensor:
+    """(classes,) how much a voxel of each class counts in the focal loss, from what `HyDRa` takes as `occupancy`.
+
+    Its ``weights``; else by its ``counts``, the voxels of each class in the training set, 1 / log(count + 1), so that rare classes count more; else 1.
+    Raises `RecipeError` for another number of them than of classes.
+    """
+    classes = int(about.get("classes", CLASSES))
+    if "weights" in about:
+        weights = torch.tensor([float(v) for v in about["weights"]])
+    elif "counts" in about:
+        weights = 1 / torch.tensor(about["counts"], dtype=torch.float32).clamp(min=1).add(1).log()
+    else:
+        weights = torch.ones(classes)
+    if len(weights) != classes:
+        raise RecipeError(f"HyDRa's occupancy has {classes} classes; found {len(weights)} counts or weights")
+    return weights
 
 
 def occupancy_losses(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -82,6 +82,13 @@ def resize(x: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> 
     if x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def resize_picture(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (B, 3, H, W) pictures of any dtype to `size` without aliasing; returns `x` itself if it has that size already."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def set_norm_momentum(module: nn.Module, momentum: float | None) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from perception.errors import InputError, RecipeError
 from perception.ops.token_clustering import Clustering, cluster_tokens, reconstruct_tokens
+from perception.options import check_choice
 
 
 class TokenClustering:
@@ -59,8 +60,7 @@ class TokenClustering:
             raise RecipeError(f"token clustering after block {after} leaves nothing to save in {depth} blocks")
         if isinstance(clusters, int | float) and not 0 < clusters <= 1:
             raise RecipeError(f"clusters should be (h, w) or a share in (0, 1]; found {clusters}")
-        if normalise not in ("sum", "l2", "nearest"):
-            raise RecipeError(f"normalise should be 'sum', 'l2' or 'nearest'; found {normalise!r}")
+        check_choice("token clustering's normalise", normalise, ("sum", "l2", "nearest"))
         self.clusters = clusters if isinstance(clusters, int | float) else tuple(clusters)
         self.iterations, self.temperature, self.window = iterations, temperature, window
         self.neighbours, self.normalise = neighbours, normalise

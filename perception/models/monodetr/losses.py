@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from perception.errors import RecipeError, nearest
 from perception.models.monodetr.depth_bins import DepthBins
 from perception.models.monodetr.matcher import FOCAL_ALPHA, FOCAL_GAMMA, GroupMatcher, edges, generalised_iou
 from perception.models.monodetr.proposals import proposal_losses
 from perception.models.monodetr.targets import MonoTargets
+from perception.options import with_changes
 
 FOREGROUND_WEIGHT = 13.0
 
@@ -50,13 +50,7 @@ class MonoCriterion:
         convention: str = "exact",
     ) -> None:
         self.bins, self.heading_bins, self.convention = bins, heading_bins, convention
-        self.weights = dict(self.WEIGHTS)
-        for name, value in (weights or {}).items():
-            if name not in self.WEIGHTS:
-                raise RecipeError(
-                    f"MonoDETR has no loss {name!r}; known: {', '.join(self.WEIGHTS)}.{nearest(name, self.WEIGHTS)}"
-                )
-            self.weights[name] = float(value)
+        self.weights = with_changes("the loss weights", self.WEIGHTS, weights)
         self.matcher = GroupMatcher(*(self.WEIGHTS[name] for name in ("class", "centre", "sides", "giou")))
 
     def __call__(self, outputs: Mapping[str, Any], targets: MonoTargets, groups: int) -> dict[str, Tensor]:

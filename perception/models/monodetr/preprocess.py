@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from perception.errors import InputError, RecipeError
+from perception.errors import InputError
 from perception.geometry.cameras import Pinhole
 from perception.geometry.image_transform import ImageTransform
 from perception.models.preprocess import Prepared
+from perception.options import check_choice
 
 CONVENTIONS = ("exact", "official")
 
@@ -24,8 +25,7 @@ class MonoPreprocess:
 
     def __init__(self, size: tuple[int, int], convention: str = "exact") -> None:
         self.height, self.width = (int(n) for n in size)
-        if convention not in CONVENTIONS:
-            raise RecipeError(f"the convention must be one of {', '.join(CONVENTIONS)}; found {convention!r}")
+        check_choice("MonoDETR's convention", convention, CONVENTIONS)
         self.convention = convention
 
     def transform(self, width: int, height: int) -> ImageTransform:

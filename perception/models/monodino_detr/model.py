@@ -17,7 +17,7 @@ from perception.errors import RecipeError
 from perception.models.depth_anything.model import SIZES, build_encoder
 from perception.models.depth_anything.vit import PATCH
 from perception.models.monodetr.depth_predictor import DepthDistribution, conv_norm
-from perception.models.monodetr.model import MonoDetector
+from perception.models.monodetr.detector import MonoDetector
 from perception.models.registry import register_model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from perception.errors import RecipeError
+from perception.options import check_choice
 
 KINDS = ("berhu", "berhu-official", "l1", "log")
 
@@ -15,8 +15,7 @@ def depth_loss(prediction: Tensor, target: Tensor, valid: Tensor, kind: str = "b
     kind: "berhu": |d| below c, (d^2 + c^2) / 2c above, c a fifth of the picture's largest valid error; "berhu-official": c from the whole batch,
     pixels without truth included (their truth is 0), so a single outlier changes every picture's loss; "l1"; "log": |log prediction - log truth|.
     """
-    if kind not in KINDS:
-        raise RecipeError(f"a depth loss is one of {', '.join(KINDS)}; found {kind!r}")
+    check_choice("a depth loss", kind, KINDS)
     prediction, mask = prediction.float(), valid.float()
     target = target.float() * mask
     if kind == "log":

@@ -176,7 +176,7 @@ class OmniFusion(nn.Module):
             else:
                 again = self.layout.sample(depths[-1].to(like.dtype), sizes[0])
                 geometry = self.geometry_again(self.layout, sizes, again, like)
-            raw, tokens = self._patch_maps(begun, geometry, batch, chunk)
+            raw, tokens = self._patch_maps(begun, geometry, chunk)
             outputs = self._merge(raw, tokens, batch, size, by_confidence)
             depths.append(outputs["depth"])
             if trace is not None:
@@ -185,9 +185,7 @@ class OmniFusion(nn.Module):
                 )
         return outputs | {"depths": torch.cat(depths, 1)}
 
-    def _patch_maps(
-        self, begun: list[Tensor], geometry: list[Tensor], batch: int, chunk: int
-    ) -> tuple[list[Tensor], Tensor]:
+    def _patch_maps(self, begun: list[Tensor], geometry: list[Tensor], chunk: int) -> tuple[list[Tensor], Tensor]:
         """Raw heads (B N, 1, h, w) and tokens (B, N, C) of one pass."""
         held = len(begun)
         same = held - len(geometry)  # the shallowest maps, which the geometry does not touch, are not copied
@@ -274,7 +272,7 @@ class OmniFusion(nn.Module):
         """
         from perception.models.omnifusion.predict import predictions
 
-        return predictions(self, outputs, cameras, sizes)
+        return predictions(outputs, cameras, sizes)
 
 
 __all__ = ["OmniFusion", "resize_panorama"]

@@ -14,7 +14,7 @@ from perception.models.preprocess import Prepared
 
 
 def predictions(
-    model: Any, outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
+    outputs: Mapping[str, Tensor], cameras: Sequence[Any], sizes: Sequence[tuple[int, int]] | None = None
 ) -> list[Any]:
     """See `OmniFusion.predict`."""
     from perception.results import DepthResult, Prediction

@@ -13,6 +13,7 @@ from perception.models.polymax.inference import MAPS, PanopticThresholds, check_
 from perception.models.polymax.kmax import KMaXNetwork
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
+from perception.options import with_changes
 
 LOSS_WEIGHTS = {"class": 3.0, "dice": 3.0, "mask": 0.3, "instance": 1.0, "semantic": 1.0}
 
@@ -62,7 +63,7 @@ class KMaXDeepLab(KMaXNetwork):
         self.inference = check_inference(inference)
         self.criterion = KMaXCriterion(num_classes, **(criterion or {}))
         self.preprocess = Preprocess(**{"pixels": 641 * 641, "offset": 1, **(preprocess or {})})
-        self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
+        self.loss_weights = with_changes("the loss weights", LOSS_WEIGHTS, loss_weights)
         self.semantic_samples = semantic_samples
 
     def forward(

@@ -31,10 +31,6 @@ class PanopticThresholds:
     stuff_area: int = 0
 
 
-ADE20K = PanopticThresholds(thing=0.4, stuff=0.4)
-CITYSCAPES = PanopticThresholds(thing=0.5, stuff=0.3, overlap=0.9, mask_power=0.0)
-
-
 def panoptic_inference(
     class_logits: Tensor,
     mask_logits: Tensor,

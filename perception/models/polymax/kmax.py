@@ -29,6 +29,7 @@ from perception.models.polymax.pixel_decoder import PixelDecoder
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.polymax.semantic_head import CityscapesSemanticHead, SemanticHead
 from perception.models.trunks import build_backbone
+from perception.options import check_choice
 
 _VARIANTS: dict[str, dict[str, Any]] = {
     "torch": {"decoder_dilation": 1, "activate": False, "align_corners": "parity", "resnet": {}},
@@ -65,8 +66,7 @@ class ClusterTrunk(nn.Module):
         align_corners: bool | str | None = None,
     ) -> None:
         super().__init__()
-        if variant not in _VARIANTS:
-            raise RecipeError(f"kMaX variant {variant!r} is not one of {sorted(_VARIANTS)}")
+        check_choice("kMaX-DeepLab's variant", variant, _VARIANTS)
         switches = _VARIANTS[variant]
         config = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
         is_resnet = config.get("type") == "BottleneckResNet"

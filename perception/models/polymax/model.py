@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from perception.errors import RecipeError
 from perception.models.dense.camera import focal_of
 from perception.models.dense.model import DenseModel
 from perception.models.dpt.decoder import GlobalToken
@@ -23,6 +22,7 @@ from perception.models.polymax.inference import MAPS, PanopticThresholds, check_
 from perception.models.polymax.kmax import ClusterTrunk
 from perception.models.polymax.predictor import ClusterHead, Prediction
 from perception.models.registry import register_model
+from perception.options import check_choice
 
 
 @register_model
@@ -79,8 +79,7 @@ class PolyMaX(DenseModel):
         **dense: Any,
     ) -> None:
         super().__init__(tasks, **dense)
-        if depth_space not in ("metric", "canonical"):
-            raise RecipeError(f"depth_space is 'metric' or 'canonical', found {depth_space!r}")
+        check_choice("PolyMaX's depth_space", depth_space, ("metric", "canonical"))
         self.depth_space, self.depth_range, self.log_range = depth_space, tuple(depth_range), log_range
         self.depth_focal = depth_focal
         self.deep_weight, self.out_stride = deep_weight, out_stride

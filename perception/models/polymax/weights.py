@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,18 +142,6 @@ def load_official(network: nn.Module, state: Mapping[str, Tensor], origin: str =
     counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
     state = {k: v for k, v in state.items() if not (without_head and k.startswith("semantic_head."))}
     load_strictly(network, counters | state, origin)
-
-
-def read_official(path: str | Path) -> dict[str, Tensor]:
-    """Read an official ``.pth`` file (its entry "model") and rename it. Raises `WeightsError` for a file that is no such checkpoint."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(f"{path} cannot be read as a PyTorch checkpoint of plain tensors: {error}") from error
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not any(key.startswith("sem_seg_head.") for key in state):
-        raise WeightsError(f"{path} is not a kMaX-DeepLab checkpoint: no key starts with 'sem_seg_head.'")
-    return convert(state)
 
 
 # --- TensorFlow ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from perception.errors import InputError, RecipeError
 from perception.models.depth_anything.losses import silog, valid_pixels
+from perception.models.layers.conv import resize_picture
 from perception.models.preprocess import Prepared
 from perception.models.registry import register_model
 from perception.models.spidepth import losses
@@ -109,8 +110,8 @@ class SPIdepth(nn.Module):
         image, neighbours = batch["image"], batch.get("neighbours") if self.pose is not None else None
         size = tuple(max(MULTIPLE, round(n / MULTIPLE) * MULTIPLE) for n in image.shape[-2:])
         if neighbours is not None:
-            neighbours = _resized(neighbours.flatten(0, 1), size).unflatten(0, neighbours.shape[:2])
-        return {"image": _resized(image, size), "neighbours": neighbours}
+            neighbours = resize_picture(neighbours.flatten(0, 1), size).unflatten(0, neighbours.shape[:2])
+        return {"image": resize_picture(image, size), "neighbours": neighbours}
 
     def forward(self, image: Tensor, neighbours: Tensor | None = None) -> dict[str, Tensor]:
         """Pictures, RGB 0..255 of any dtype, sides multiples of 32.
@@ -156,7 +157,7 @@ class SPIdepth(nn.Module):
         sources = self._sources(outputs, batch)
         size = (2 * depth.shape[-2], 2 * depth.shape[-1])
         depth = F.interpolate(depth[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-        reference = _resized(batch["image"], size).float() / 255
+        reference = resize_picture(batch["image"], size).float() / 255
         intrinsics = _scaled(batch["intrinsics"].float(), batch["image"].shape[-2:], size)
         pair = "stereo_image" in batch
         scaled = not pair if self.scale_motion is None else self.scale_motion
@@ -164,7 +165,7 @@ class SPIdepth(nn.Module):
         moves += [batch["stereo_from_camera"].float()] if pair else []
         warped, still = [], []
         for picture, move in zip(sources, moves, strict=True):
-            picture = _resized(picture, size).float() / 255
+            picture = resize_picture(picture, size).float() / 255
             grid = sampling_grid(depth, intrinsics, move)
             warped.append(losses.photometric_error(sample(picture, grid), reference))
             still.append(losses.photometric_error(picture, reference))
@@ -225,13 +226,6 @@ def blend_mirrored(direct: Tensor, mirrored: Tensor) -> Tensor:
     left = 1 - (20 * (ramp - 0.05)).clamp(0, 1)
     right = left.flip(0)
     return right * direct + left * mirrored + (1 - left - right) * (direct + mirrored) / 2
-
-
-def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, 3, H, W) pictures at `size`; unchanged where it fits."""
-    if tuple(image.shape[-2:]) == tuple(size):
-        return image
-    return F.interpolate(image.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _scaled(intrinsics: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:

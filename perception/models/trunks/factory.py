@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from perception.errors import RecipeError, nearest
+from perception.errors import RecipeError
+from perception.options import check_choice
 
 _HOMES: dict[str, str] = {
     "Backbone": "perception.models.backbones.adapter",
@@ -27,8 +28,7 @@ def build_backbone(config: str | dict[str, Any], **defaults: Any) -> nn.Module:
     """
     arguments = {"name": config} if isinstance(config, str) else dict(config)
     kind = arguments.pop("type", "Backbone")
-    if kind not in _HOMES:
-        raise RecipeError(f"backbone type {kind!r} is not one of {sorted(_HOMES)}.{nearest(kind, _HOMES)}")
+    check_choice("a backbone's type", kind, _HOMES)
     cls = getattr(importlib.import_module(_HOMES[kind]), kind)
     try:
         return cls(**{**defaults, **arguments})

@@ -13,9 +13,9 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception.errors import RecipeError, nearest
 from perception.models.layers.conv import ChannelLayerNorm
 from perception.models.trunks.timm_weights import load_timm
+from perception.options import check_choice
 
 # size -> (blocks a stage, channels a stage)
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -91,8 +91,7 @@ class PaddedConvNeXt(nn.Module):
         pretrained: str | bool = False,
     ) -> None:
         super().__init__()
-        if size not in SIZES:
-            raise RecipeError(f"ConvNeXt size {size!r} is not one of {sorted(SIZES)}.{nearest(size, SIZES)}")
+        check_choice("ConvNeXt's size", size, SIZES)
         depths, widths = depths or SIZES[size][0], widths or SIZES[size][1]
         self.return_stem = return_stem
         self.downsample = nn.ModuleList([_Stem(in_channels, widths[0])])

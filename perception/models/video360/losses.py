@@ -5,7 +5,6 @@ Formulas of BiFuse++ (photometric, contrast, smoothness) and of Wang et al. 2018
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -71,15 +70,3 @@ def pose_consistency_loss(rotations: Tensor, translations: Tensor) -> Tensor:
     for values in (rotations.float(), translations.float()):
         spread = spread + (values.var(1, unbiased=False) + 1e-12).sqrt().sum(-1).mean()
     return spread
-
-
-def local_contrast_weighted(
-    reference: Tensor, warped: Tensor, explained: Tensor | None = None, window: int = 9, wrap: bool = True
-) -> Tensor:
-    """Contrast-aware photometric loss (CAPL of BiFuse++)."""
-    return photometric_loss(reference, warped, explained, contrast(reference, window, wrap))
-
-
-def motion_between(first: Tensor, second: Tensor) -> Tensor:
-    """second <- first from two ``world_from_camera`` (..., 4, 4)."""
-    return torch.linalg.inv(second) @ first

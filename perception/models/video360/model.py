@@ -24,6 +24,7 @@ from perception.models.registry import register_model
 from perception.models.video360 import losses
 from perception.models.video360.network import CubeDepthNet, CubePoseNet
 from perception.models.video360.view_synthesis import CONVENTIONS, rotation_from_axis_angle, warp_panorama
+from perception.options import check_choice, with_changes
 
 LOSS_WEIGHTS = {"photometric": 1.0, "explain": 0.1, "smooth": 0.01, "pose": 0.1}
 
@@ -64,14 +65,8 @@ class Video360(nn.Module):
     ) -> None:
         """Raises `RecipeError` for options that do not exist or do not fit."""
         super().__init__()
-        for value, known, name in (
-            (photometric, ("plain", "contrast"), "photometric"),
-            (convention, CONVENTIONS, "convention"),
-        ):
-            if value not in known:
-                raise RecipeError(f"{name} of Video360 is one of {', '.join(known)}; found {value!r}")
-        if unknown := set(loss_weights or {}) - set(LOSS_WEIGHTS):
-            raise RecipeError(f"unknown loss weights {sorted(unknown)}; known: {sorted(LOSS_WEIGHTS)}")
+        check_choice("Video360's photometric", photometric, ("plain", "contrast"))
+        check_choice("Video360's convention", convention, CONVENTIONS)
         step = 2 ** max(len(widths), len(pose_widths))
         self.size = (int(size[0]), int(size[1]))
         self.face = face or max(step, round(self.size[0] / 2 / step) * step)
@@ -80,7 +75,7 @@ class Video360(nn.Module):
                 f"the side of the cube's faces must be a multiple of {step} for these widths; found {self.face}"
             )
         self.targets, self.photometric, self.convention = targets, photometric, convention
-        self.loss_weights = LOSS_WEIGHTS | dict(loss_weights or {})
+        self.loss_weights = with_changes("the loss weights", LOSS_WEIGHTS, loss_weights)
         self.preprocess = PanoramaPreprocess(self.size)
         self.depth_net = CubeDepthNet(widths, scales, near, far, padding, latitude)
         self.pose_net = CubePoseNet(
@@ -183,7 +178,7 @@ class Video360(nn.Module):
                 notes=(*found.notes, note),
                 motion=None if motions is None else motions[index],
             )
-            for index, found in enumerate(predictions(self, {"depth": outputs["depth"]}, cameras, sizes))
+            for index, found in enumerate(predictions({"depth": outputs["depth"]}, cameras, sizes))
         ]
 
 

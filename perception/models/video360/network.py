@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from perception.errors import RecipeError
 from perception.geometry.cubemap import face_rays, face_rotations, pad_cube
+from perception.options import check_choice
 
 PADDINGS = ("cube", "zeros")
 
@@ -30,8 +31,7 @@ class CubeConv(nn.Module):
         norm: bool = True,
     ) -> None:
         super().__init__()
-        if padding not in PADDINGS:
-            raise RecipeError(f"the padding of a cube map is {' or '.join(PADDINGS)}; found {padding!r}")
+        check_choice("the padding of a cube map", padding, PADDINGS)
         self.pad, self.padding = kernel // 2, padding
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, bias=not norm)
         self.norm = nn.BatchNorm2d(out_channels) if norm else None

@@ -18,7 +18,6 @@ import torch
 from perception.datasets.registry import build_dataset
 from perception.datasets.world import classes
 from perception.datasets.world.cache import PrerenderedWorld, prerender, size_in_bytes
-from perception.datasets.world.dataset import SizeBatches
 from perception.datasets.world.plan import Plan, make_plan
 from perception.errors import DatasetError, InputError, RecipeError
 
@@ -193,19 +192,11 @@ def test_panorama_samples_have_range_and_no_intrinsics():
     assert sample["depth_valid"].float().mean() > 0.5
 
 
-def test_batches_hold_one_size(cache):
+def test_groups_are_of_one_size(cache):
     groups = cache.groups
     assert sorted(groups) == [(32, 96), (48, 64)] and sum(map(len, groups.values())) == 8
-    sampler = SizeBatches(groups, 2, seed=1)
-    batches = list(sampler)
-    assert len(batches) == len(sampler) == 4
-    for batch in batches:
-        assert len({tuple(cache[i]["image"].shape) for i in batch}) == 1
-    sampler.set_epoch(1)
-    assert list(sampler) != batches
-    shares = [list(SizeBatches(groups, 1, seed=1, rank=r, world_size=2)) for r in range(2)]
-    assert len(shares[0]) == len(shares[1]) == 4
-    assert not {b[0] for b in shares[0]} & {b[0] for b in shares[1]}
+    for size, numbers in groups.items():
+        assert {cache[i]["depth"].shape for i in numbers.tolist()} == {size}
 
 
 def test_normals_and_boxes_survive_the_cache(cache):

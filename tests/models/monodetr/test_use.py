@@ -8,7 +8,7 @@ from perception.errors import InputError, WeightsError
 from perception.geometry import Pinhole
 from perception.inference.predictor import Predictor
 from perception.io.kitti import KittiCalibration, format_calibration, parse_labels
-from perception.models.monodetr.model import doubts
+from perception.models.monodetr.detector import doubts
 from perception.models.monodetr.targets import VirtualLens
 from perception.results import Boxes3DResult
 

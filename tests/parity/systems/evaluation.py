@@ -12,7 +12,8 @@ from tests.parity.runner import Case, Check
 
 def kitti_eval(case: Case) -> Iterator[Check]:
     """AP tables and precision curves of folders of label files."""
-    from perception.evaluation.kitti import KittiProtocol, evaluate_folders
+    from perception.evaluation.kitti import evaluate_folders
+    from perception.evaluation.kitti_protocol import KittiProtocol
     from perception.io.kitti import read_labels
 
     expected = json.loads((case.folder / "expected.json").read_text())

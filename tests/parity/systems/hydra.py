@@ -179,7 +179,7 @@ def centerpoint_head(case: Case) -> Iterator[Check]:
         tasks,
         geometry,
         max_num=about["max_num"],
-        score_threshold=about["score_threshold"] or -math.inf,
+        score_threshold=-math.inf if about["score_threshold"] is None else about["score_threshold"],
         post_max=about["post_max_size"],
         min_radius=about["min_radius"],
         post_range=about["post_center_range"],

@@ -12,8 +12,8 @@ from perception.datasets.transforms.kitti_official import official_targets, offi
 from perception.io.kitti import parse_labels
 from perception.models.monodetr import MonoDETR
 from perception.models.monodetr.depth_bins import DepthBins
+from perception.models.monodetr.detector import KITTI_CLASSES
 from perception.models.monodetr.losses import MonoCriterion
-from perception.models.monodetr.model import KITTI_CLASSES
 from perception.models.monodetr.postprocess import decode_official, rank
 from perception.models.monodetr.targets import MonoTargets, centre_boxes, encode_heading
 from perception.models.monodetr.weights import load_official, model_config, shared_config

@@ -20,7 +20,7 @@ def sphere_photometric(case: Case) -> Iterator[Check]:
         warped = warp_panorama(given[f"tgt{j + 1}"], depth, rotation, pose[:, j, 3:], "official")
         explained = mask[:, j : j + 1]
         plain = plain + losses.photometric_loss(reference, warped, explained)
-        aware = aware + losses.local_contrast_weighted(reference, warped, explained, wrap=False)
+        aware = aware + losses.photometric_loss(reference, warped, explained, losses.contrast(reference, wrap=False))
         yield Check(f"warp{j + 1}", warped, case.outputs[f"warp{j + 1}"])
     yield Check("spl", plain, case.outputs["spl"])
     yield Check("capl", aware, case.outputs["capl"])

@@ -100,13 +100,7 @@ def export(
             f"an export needs a count of at least 1 and a val_share in 0..1, found {count} and {val_share}"
         )
     check_not_importing()
-    root = Path(root)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if not overwrite and any(root.iterdir()):
-            raise DatasetError(f"folder {root} is not empty; name an empty folder, or pass overwrite")
-    except OSError as error:
-        raise DatasetError(f"folder {root} cannot be written: {error.strerror or error}") from error
+    root = _made_folder(Path(root), overwrite)
     World(seed, kind, style, weather)  # raises for unknown names before any process starts
     writer = cls(root, size, views)
     first_val = count - round(count * val_share)
@@ -118,34 +112,50 @@ def export(
     bar.update(0)
     workers = min(os.cpu_count() or 1 if workers is None else workers, count)
     records: dict[int, dict] = {}
-    if workers <= 1:
-        for job in jobs:
-            number, record = _run(*job)
-            records[number] = record
-            bar.update(len(records))
+
+    def done(number: int, record: dict) -> None:
+        records[number] = record
+        bar.update(len(records))
+
+    if workers > 1:
+        _in_processes(jobs, workers, done)
     else:
-        context = get_context("spawn")
-        with (
-            single_threaded(),
-            shared_atlas(context) as atlas,
-            ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(None, atlas)) as pool,
-        ):
-            futures = [pool.submit(_run, *job) for job in jobs]
-            try:
-                for future in as_completed(futures):
-                    number, record = future.result()
-                    records[number] = record
-                    bar.update(len(records))
-            except BrokenProcessPool as error:
-                raise DatasetError(
-                    f"an exporting process died (out of memory, killed, or for the reason above); run again with fewer workers than {workers}"
-                ) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for job in jobs:
+            done(*_run(*job))
     writer.finish([records[number] for number in sorted(records)])
     bar.close()
     return root
+
+
+def _made_folder(root: Path, overwrite: bool) -> Path:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not overwrite and any(root.iterdir()):
+            raise DatasetError(f"folder {root} is not empty; name an empty folder, or pass overwrite")
+    except OSError as error:
+        raise DatasetError(f"folder {root} cannot be written: {error.strerror or error}") from error
+    return root
+
+
+def _in_processes(jobs: list[tuple], workers: int, done: Callable[[int, dict], None]) -> None:
+    """Tell `done` what `_run` makes of each job, as they are finished. Raises `DatasetError` when a process dies."""
+    context = get_context("spawn")
+    with (
+        single_threaded(),
+        shared_atlas(context) as atlas,
+        ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(None, atlas)) as pool,
+    ):
+        futures = [pool.submit(_run, *job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                done(*future.result())
+        except BrokenProcessPool as error:
+            raise DatasetError(
+                f"an exporting process died (out of memory, killed, or for the reason above); run again with fewer workers than {workers}"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _run(

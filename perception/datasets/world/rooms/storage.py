@@ -58,24 +58,6 @@ def books(kit: Kit, pool: BookPool, length: float, height: float, depth: float) 
     return piece.finish()
 
 
-def book_stack(kit: Kit, pool: BookPool) -> Part:
-    """A few books lying on each other."""
-    piece = Piece(kit, "book", "stack")
-    z = 0.0
-    for _ in range(int(kit.rng.integers(1, 6))):
-        thick = kit.between(0.012, 0.05)
-        size = (kit.between(0.13, 0.2), kit.between(0.18, 0.29))
-        turn = kit.between(-0.4, 0.4)
-        cover = (
-            int(pool.plain[kit.rng.integers(len(pool.plain))]) if kit.chance(0.6) else kit.printed("poster", "painting")
-        )
-        piece.box((0, 0, z + thick / 2), (*size, thick * 0.8), pool.pages, yaw=turn)
-        piece.box((0, 0, z + thick - 0.002), (size[0] * 1.03, size[1] * 1.03, 0.003), cover, yaw=turn, fit=True)
-        piece.box((0, 0, z + 0.002), (size[0] * 1.03, size[1] * 1.03, 0.003), cover, yaw=turn, fit=True)
-        z += thick
-    return piece.finish()
-
-
 def bookcase(kit: Kit, width: float | None = None) -> tuple[Part, list[tuple]]:
     """A bookcase and its compartments (x0, x1, y0, y1, z, free height) to be filled."""
     piece = Piece(kit, "shelf", "bookcase")
