@@ -120,7 +120,7 @@ class ImageFolder(FileDataset):
         return sample
 
     def _depth(self, path: Path, meta: Mapping[str, Any]) -> np.ndarray:
-        if path.suffix not in (".png", ".pgm"):
+        if path.suffix.lower() not in (".png", ".pgm"):
             return read_depth(path)[0]
         scale = meta.get("depth_scale", self.default_scale)
         if scale is None and "depth_scale" not in read_png(path)[1]:
@@ -136,7 +136,9 @@ def _check_size(name: str, found: tuple, wanted: tuple[int, int], path: Path) ->
 
 
 def _pick(folder: Path, stem: str, suffixes: Sequence[str]) -> Path | None:
-    return next((folder / f"{stem}{suffix}" for suffix in suffixes if (folder / f"{stem}{suffix}").exists()), None)
+    """The file of that stem with the first suffix that is there, in lower or upper case."""
+    places = (folder / f"{stem}{written}" for suffix in suffixes for written in (suffix, suffix.upper()))
+    return next((place for place in places if place.exists()), None)
 
 
 def _nested(root: Path) -> list[Entry]:
@@ -185,7 +187,10 @@ def meta_intrinsics(meta: Mapping[str, Any], width: int, height: int, source: st
         value = [[meta["fx"], 0, meta["cx"]], [0, meta["fy"], meta["cy"]], [0, 0, 1]]
     if value is None:
         return None
-    matrix = np.array(value, np.float64)
+    try:
+        matrix = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         raise DatasetError(
             f"{source}: intrinsics must be a finite 3x3 matrix with positive focal lengths; found {value}"

@@ -51,7 +51,7 @@ class KittiObject(FileDataset):
     def __init__(
         self,
         root: str | Path,
-        split: str | Sequence[str] = "train",
+        split: str | Path | Sequence[str] = "train",
         classes: Sequence[str] = CLASSES,
         camera: int = 2,
         velodyne: bool = False,
@@ -124,8 +124,10 @@ def label_tensors(labels: KittiLabels, classes: Sequence[str], offset: np.ndarra
     }
 
 
-def split_stems(root: Path, folder: Path, split: str | Sequence[str], camera: int = 2) -> list[str]:
+def split_stems(root: Path, folder: Path, split: str | Path | Sequence[str], camera: int = 2) -> list[str]:
     """Stems of a split (see `KittiObject`). Raises `DatasetError`."""
+    if isinstance(split, Path):
+        return read_lines(split, "KITTI object data")
     if not isinstance(split, str):
         return [str(stem) for stem in split]
     if split == "all":

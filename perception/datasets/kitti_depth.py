@@ -91,7 +91,8 @@ class KittiRaw(FileDataset):
             for drive, number, camera in read_frame_list(frames):
                 entries.append(self._entry(root, drive, number, camera, velodyne))
         else:
-            folders = [root / d for d in drives] if drives else sorted(p for p in root.glob("*/*_sync") if p.is_dir())
+            found = sorted(p for p in root.glob("*/*_sync") if p.is_dir())
+            folders = [existing_folder(root, "KITTI raw data", d) for d in drives] if drives else found
             for folder in folders:
                 for camera in cameras:
                     for path in sorted((folder / f"image_{camera:02d}" / "data").glob("*.*")):

@@ -10,6 +10,7 @@ The intrinsics are the toolbox's of the colour camera; its principal point count
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ class NYUv2(FileDataset):
             normals,
         )
         self._file: Any = None
+        self._owner = 0  # process that opened the file
         self.table = class_table(path.parent) if labels == 40 else None
         numbers = self._frames(split)
         super().__init__([{"image": path, "frame": int(n)} for n in numbers], path.parent, size=size, fit=fit)
@@ -105,13 +107,15 @@ class NYUv2(FileDataset):
         return [int(n) - 1 for n in np.ravel(listed[key])]  # MATLAB counts from 1
 
     def _field(self, name: str) -> Any:
-        if self._file is None:
+        if (
+            self._file is None or self._owner != os.getpid()
+        ):  # a forked worker must not share the place where its parent reads
             try:
                 import h5py
             except ImportError:
                 raise DatasetError("NYUv2: the .mat file needs an extra: pip install 'perception3d[nyu]'") from None
             try:
-                self._file = h5py.File(self.path, "r")
+                self._file, self._owner = h5py.File(self.path, "r"), os.getpid()
             except OSError as error:
                 raise DatasetError(f"NYUv2: {str(self.path)!r} is not a readable MATLAB 7.3 file: {error}") from error
         if name not in self._file:

@@ -27,6 +27,7 @@ class Evaluator:
 
     def __init__(self) -> None:
         self.records: dict[Any, Any] = {}
+        self.unnamed = 0  # records of images that nothing identifies
         self._made: tuple[int, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,7 +50,9 @@ class Evaluator:
                 f"{type(self).__name__}.update needs one prediction an image: expected {len(samples)}, found {len(predictions)}"
             )
         for prediction, sample in zip(predictions, samples, strict=True):
-            key = sample_key(sample, default=len(self.records))
+            key = sample_key(sample)
+            if key is None:
+                key, self.unnamed = f"unnamed {self.unnamed:09d}", self.unnamed + 1
             if key not in self.records:
                 self.records[key] = self.record(prediction, sample)
 
@@ -58,14 +61,22 @@ class Evaluator:
         raise NotImplementedError
 
     def merge(self, other: Evaluator) -> Evaluator:
-        """Add the records of `other` (another process's share); an image known to both counts once. Returns self."""
+        """Add the records of `other` (another process's share); an image known to both counts once. Returns self.
+
+        Raises `InputError` where both have images that nothing identifies.
+        """
+        if self.unnamed and other.unnamed:
+            raise InputError(
+                f"{type(self).__name__}: the images of two processes can be told apart by meta['index'] or meta['name'] alone; found neither"
+            )
         for key, record in other.records.items():
             self.records.setdefault(key, record)
+        self.unnamed += other.unnamed
         return self
 
     def reset(self) -> None:
         """Forget all records."""
-        self.records, self._made = {}, None
+        self.records, self.unnamed, self._made = {}, 0, None
 
     def ordered(self) -> list[Any]:
         """The records in the order of their keys."""
@@ -91,14 +102,14 @@ def resized_note(records: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{sizes} resized bilinearly"] if count else []
 
 
-def sample_key(sample: Mapping[str, Any], default: Any) -> Any:
-    """What identifies a sample: its index, else its name, else `default`."""
+def sample_key(sample: Mapping[str, Any]) -> int | str | None:
+    """What identifies a sample: its index, else its name, else nothing."""
     meta = sample.get("meta") or {}
     for name in ("index", "name"):
         if meta.get(name) is not None:
             value = meta[name]
             return int(value) if hasattr(value, "__index__") else str(value)
-    return default
+    return None
 
 
 def split_batch(batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -120,6 +131,14 @@ def to_numpy(value: Any) -> np.ndarray:
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
         return value.numpy()
     return np.asarray(value)
+
+
+def plane(value: Any) -> np.ndarray:
+    """`to_numpy` without leading or trailing axes of length 1 beyond two: (1, H, W) and (H, W, 1) become (H, W), one row high or not."""
+    array = to_numpy(value)
+    while array.ndim > 2 and 1 in (array.shape[0], array.shape[-1]):
+        array = array[0] if array.shape[0] == 1 else array[..., 0]
+    return array
 
 
 def take(prediction: Any, *names: str) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import DatasetError
-from perception.evaluation.base import to_numpy
+from perception.evaluation.base import plane, to_numpy
 from perception.io.text import read_text
 
 BINS = 180  # one degree each, elevation -90 .. 90 degrees
@@ -137,8 +137,8 @@ def fit_prior(source: Any, evaluated: list[BaselinePixels]) -> VerticalPrior:
 
 
 def _pixels(sample: Mapping[str, Any]) -> BaselinePixels:
-    depth = to_numpy(sample["depth"]).squeeze()
+    depth = plane(sample["depth"])
     mask = np.isfinite(depth) & (depth > 0)
     if sample.get("depth_valid") is not None:
-        mask &= to_numpy(sample["depth_valid"]).squeeze().astype(bool)
+        mask &= plane(sample["depth_valid"]).astype(bool)
     return BaselinePixels.sample(depth, mask, sample.get("intrinsics"))

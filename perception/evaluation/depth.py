@@ -15,7 +15,7 @@ import numpy as np
 
 from perception.errors import InputError
 from perception.evaluation.alignment import TINY, fit_alignment, parse_alignment
-from perception.evaluation.base import Evaluator, format_rows, resized_note, sample_key, split_batch, take, to_numpy
+from perception.evaluation.base import Evaluator, format_rows, plane, resized_note, sample_key, split_batch, take
 from perception.evaluation.baselines import BaselinePixels, VerticalPrior, fit_prior
 from perception.evaluation.depth_protocol import DepthProtocol, depth_protocol
 from perception.evaluation.panorama_depth import EXTRAS, panorama_extras
@@ -127,8 +127,8 @@ class DepthEvaluator(Evaluator):
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> dict[str, Any]:
         """Reduce one image to sums (or, for protocols that align groups, keep its pixels until the group is complete)."""
-        truth = to_numpy(sample["depth"]).astype(np.float64).squeeze()
-        valid = None if sample.get("depth_valid") is None else to_numpy(sample["depth_valid"]).squeeze()
+        truth = plane(sample["depth"]).astype(np.float64)
+        valid = None if sample.get("depth_valid") is None else plane(sample["depth_valid"])
         values, kind = predicted_depth(prediction, self.kind)
         resized = values.shape != truth.shape
         values = resize_bilinear(values, truth.shape)
@@ -142,7 +142,7 @@ class DepthEvaluator(Evaluator):
         if self.baselines:
             record["pixels"] = BaselinePixels.sample(truth, mask, sample.get("intrinsics"), rows)
         if self.protocol.group > 1:
-            key = sample_key(sample, default=None)
+            key = sample_key(sample)
             if not isinstance(key, int):
                 raise InputError(
                     f"protocol {self.protocol.name!r} aligns {self.protocol.group} images together and needs an integer meta['index']; found {key!r}"
@@ -263,7 +263,10 @@ class DepthEvaluator(Evaluator):
 
 
 def predicted_depth(prediction: Any, default_kind: str = "depth") -> tuple[np.ndarray, str]:
-    """Return the (H, W) float64 values of a prediction and their kind, depth | inverse. Raises `InputError` when there is none."""
+    """Return the (H, W) float64 values of a prediction, NaN where a result says that it has none, and their kind, depth | inverse.
+
+    Raises `InputError` when there is none.
+    """
     value = prediction
     if not isinstance(prediction, np.ndarray) and not hasattr(prediction, "detach"):
         value = take(prediction, "depth", "values", "value")
@@ -273,11 +276,14 @@ def predicted_depth(prediction: Any, default_kind: str = "depth") -> tuple[np.nd
     for holder in (prediction, value):
         named = take(holder, "kind") if not isinstance(holder, np.ndarray) and not hasattr(holder, "detach") else None
         kind = named if isinstance(named, str) else kind
+    holder = prediction
     if not isinstance(value, np.ndarray) and not hasattr(value, "detach"):
-        value = take(value, "values", "value", "depth")
-    array = to_numpy(value).astype(np.float64).squeeze()
+        holder, value = value, take(value, "values", "value", "depth")
+    known = None if isinstance(holder, (np.ndarray, Mapping)) else getattr(holder, "valid", None)
+    array = plane(value).astype(np.float64)
     if array.ndim != 2:
         raise InputError(f"a predicted depth must have the shape (H, W); found {array.shape}")
+    array = array if known is None else np.where(plane(known), array, np.nan)
     return array, "inverse" if "inverse" in kind else "depth"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.base import Evaluator
+from perception.evaluation.base import Evaluator, plane
 from perception.io.text import read_text
 
 Progress = Callable[[Iterable], Iterable]
@@ -114,11 +114,11 @@ def _read_signed(path: Path) -> np.ndarray:
     from perception.io.depth_files import read_npy, read_pfm
     from perception.io.images import read_png
 
-    if path.suffix == ".npy":
-        return read_npy(path).squeeze().astype(np.float64)
-    if path.suffix == ".pfm":
+    if path.suffix.lower() == ".npy":
+        return plane(read_npy(path)).astype(np.float64)
+    if path.suffix.lower() == ".pfm":
         return read_pfm(path).astype(np.float64)
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         return read_png(path)[0].astype(np.float64)
     raise InputError(f"{path.name} must end in .npy, .pfm or .png to be read as inverse depth")
 
@@ -156,7 +156,7 @@ def read_label_map(path: str | Path) -> np.ndarray:
     from perception.io.images import read_png
 
     path = Path(path)
-    values = read_npy(path) if path.suffix == ".npy" else read_png(path)[0]
+    values = read_npy(path) if path.suffix.lower() == ".npy" else read_png(path)[0]
     if values.ndim != 2:
         raise InputError(f"{path.name} must hold one label a pixel; found shape {values.shape}")
     if values.dtype.kind not in "iub" and (values != np.floor(values)).any():
@@ -300,7 +300,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
     try:
         held = np.load(path, allow_pickle=False)
-        return {"arr_0": held} if isinstance(held, np.ndarray) else {name: held[name] for name in held.files}
+        if isinstance(held, np.ndarray):
+            return {"arr_0": held}
+        with held:
+            return {name: held[name] for name in held.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{str(path)!r} is not a readable .npz or .npy file: {error}") from error
 

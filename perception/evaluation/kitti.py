@@ -141,15 +141,24 @@ def kitti_truth(sample: Mapping[str, Any], classes: Sequence[str], offset: Any =
     def column(name: str) -> Any:
         return 0.0 if sample.get(name) is None else to_numpy(sample[name])
 
-    labels = to_numpy(sample["labels3d"]).astype(int)
     return KittiLabels.from_boxes(
-        [classes[i] for i in labels],
+        _names(to_numpy(sample["labels3d"]).astype(int).tolist(), classes),
         to_numpy(sample["boxes3d"]),
         to_numpy(boxes2d) - 0.5,
         offset=offset,
         truncated=column("truncation"),
         occluded=column("occlusion"),
     )
+
+
+def _names(labels: Sequence[Any], classes: Sequence[str]) -> list[str]:
+    """Class name of each label (a name already, or its number). Raises `InputError` for numbers without a name, negative ones too."""
+    wrong = [label for label in labels if not isinstance(label, str) and not 0 <= label < len(classes)]
+    if wrong:
+        raise InputError(
+            f"labels3d must lie in 0..{len(classes) - 1}, the classes {', '.join(classes)}; found {wrong[0]}"
+        )
+    return [label if isinstance(label, str) else classes[int(label)] for label in labels]
 
 
 def kitti_prediction(prediction: Any, classes: Sequence[str], offset: Sequence[float]) -> KittiLabels:
@@ -168,7 +177,7 @@ def kitti_prediction(prediction: Any, classes: Sequence[str], offset: Sequence[f
             f"a KITTI prediction needs boxes3d, boxes2d, labels3d and scores; found {type(prediction).__name__} without one of them"
         )
     names = take(prediction, "class_names") or classes
-    types = [label if isinstance(label, str) else names[int(label)] for label in to_numpy(labels).tolist()]
+    types = _names(to_numpy(labels).tolist(), names)
     boxes2d = to_numpy(boxes2d).astype(np.float64).reshape(-1, 4) - 0.5  # KITTI's pixel centres are integers
     seen = np.isfinite(boxes2d).all(1)
     alpha = take(prediction, "alpha")

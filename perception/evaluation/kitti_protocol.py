@@ -51,7 +51,7 @@ class _Rows:
     @classmethod
     def join(cls, frames: Sequence[KittiLabels]) -> _Rows:
         counts = [len(frame) for frame in frames]
-        types = np.array([str(t).lower() for frame in frames for t in frame.types], dtype="U32")
+        types = np.array([str(t).lower() for frame in frames for t in frame.types], dtype=np.str_)
         values = np.concatenate([np.zeros((0, 14)), *(frame.values for frame in frames)])
         score = np.concatenate([np.zeros(0), *(np.zeros(len(f)) if f.score is None else f.score for f in frames)])
         return cls(types, values, score, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))

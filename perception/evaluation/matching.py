@@ -119,7 +119,10 @@ def _valid(truth: np.ndarray, valid: Any) -> np.ndarray:
 
 
 def _value(prediction: Any, name: str) -> np.ndarray:
-    """The array of a `Prediction`, a result, a mapping, or an array itself. Raises `InputError` when there is none."""
+    """The array of a `Prediction`, a result, a mapping, or an array itself, with 0 where it is not finite, as results have it.
+
+    Raises `InputError` when there is none.
+    """
     value = prediction
     for _ in range(2):
         if not isinstance(value, np.ndarray) and not hasattr(value, "detach"):
@@ -127,4 +130,5 @@ def _value(prediction: Any, name: str) -> np.ndarray:
             value = found if found is not None else (value if isinstance(value, (list, Mapping)) else None)
     if value is None:
         raise InputError(f"the prediction has no {name}; found {type(prediction).__name__}")
-    return to_numpy(value)
+    array = to_numpy(value)
+    return np.where(np.isfinite(array), array, 0)  # NaN would count as right: it is above no limit

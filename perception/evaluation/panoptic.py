@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
-from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
+from perception.evaluation.base import Evaluator, format_rows, plane, take
 from perception.evaluation.registry import register_evaluator
 from perception.evaluation.segmentation import predicted_labels
 
@@ -78,12 +78,14 @@ def segments_from_maps(
 ) -> tuple[np.ndarray, dict[int, int], set[int]]:
     """Make segments of semantic (H, W) and instance (H, W) maps: ids (H, W), category of each id, ids of crowds.
 
-    Stuff is one segment a category; a thing pixel without an instance (0) belongs to the crowd of its category.
+    Stuff is one segment a category; a thing pixel without an instance (0 or less) belongs to the crowd of its category. Instances may have any numbers.
     """
     semantic = np.asarray(semantic).astype(np.int64)
-    number = np.zeros_like(semantic) if instance is None else np.asarray(instance).astype(np.int64)
+    number = np.zeros_like(semantic) if instance is None else np.maximum(np.asarray(instance).astype(np.int64), 0)
+    if number.max(initial=0) >= INSTANCES:
+        number = np.unique(np.append(number, 0), return_inverse=True)[1][:-1].reshape(number.shape)  # 0 stays 0
     is_thing = np.isin(semantic, list(things))
-    ids = (semantic + 1) * INSTANCES + np.where(is_thing, number % INSTANCES, 0)
+    ids = (semantic + 1) * INSTANCES + np.where(is_thing, number, 0)
     ids = np.where(semantic == ignore, 0, ids)
     present = [int(i) for i in np.unique(ids) if i]
     categories = {i: i // INSTANCES - 1 for i in present}
@@ -108,12 +110,12 @@ class PanopticEvaluator(Evaluator):
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> dict[int, np.ndarray]:
         if sample.get("panoptic") is not None:
-            true_ids = to_numpy(sample["panoptic"]).squeeze()
+            true_ids = plane(sample["panoptic"])
             true_category, crowd = _read_segments(sample["segments"])
         else:
-            instance = None if sample.get("instance") is None else to_numpy(sample["instance"]).squeeze()
+            instance = None if sample.get("instance") is None else plane(sample["instance"])
             true_ids, true_category, crowd = segments_from_maps(
-                to_numpy(sample["semantic"]).squeeze(), instance, self.things, self.ignore
+                plane(sample["semantic"]), instance, self.things, self.ignore
             )
         held = take(prediction, "segmentation")
         prediction = prediction if held is None else held
@@ -127,7 +129,7 @@ class PanopticEvaluator(Evaluator):
             instances = take(prediction, "instance")
             ids, category, _ = segments_from_maps(
                 predicted_labels(prediction, "semantic", true_ids.shape),
-                None if instances is None else to_numpy(instances).squeeze(),
+                None if instances is None else plane(instances),
                 self.things,
                 self.ignore,
             )

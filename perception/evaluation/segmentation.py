@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from perception.errors import InputError
-from perception.evaluation.base import Evaluator, format_rows, take, to_numpy
+from perception.evaluation.base import Evaluator, format_rows, plane, take
 from perception.evaluation.registry import register_evaluator
 
 
@@ -61,7 +61,7 @@ class SemanticEvaluator(Evaluator):
 
     def record(self, prediction: Any, sample: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """The non-zero entries of the image's confusion matrix: flat positions and counts."""
-        truth = to_numpy(sample["semantic"]).squeeze()
+        truth = plane(sample["semantic"])
         values = predicted_labels(prediction, "semantic", truth.shape)
         matrix = confusion_matrix(values, truth, self.num_classes, self.ignore).ravel()
         positions = np.flatnonzero(matrix)
@@ -112,7 +112,7 @@ def predicted_labels(prediction: Any, name: str, shape: tuple[int, int]) -> np.n
         value = take(value, name, "segmentation", "labels")
     if value is None:
         raise InputError(f"the prediction has no {name!r}; found {type(prediction).__name__}")
-    array = to_numpy(value).squeeze()
+    array = plane(value)
     if array.shape != tuple(shape):
         raise InputError(
             f"predicted {name} labels must have their truth's shape {tuple(shape)}, one label a pixel; found {array.shape}; "

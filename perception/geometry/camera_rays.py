@@ -15,7 +15,11 @@ SOURCES = ("caller", "fov", "exif", "file", "model", "default")
 
 def check_raster(width: Any, height: Any) -> tuple[int, int]:
     """Return (width, height) as ints. Raises `InputError` for anything but whole pixels, at least 1x1."""
-    if int(width) != width or int(height) != height or width < 1 or height < 1:
+    try:
+        whole = int(width) == width and int(height) == height and width >= 1 and height >= 1
+    except (TypeError, ValueError, OverflowError):  # None, text, NaN, infinity
+        whole = False
+    if not whole:
         raise InputError(f"a camera needs a picture size of whole pixels, at least 1x1; found {width}x{height}")
     return int(width), int(height)
 

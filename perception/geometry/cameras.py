@@ -89,7 +89,10 @@ class Pinhole:
         integer_centres: the matrix puts the centre of the first pixel at (0, 0), as OpenCV, KITTI and nuScenes do; adds 0.5 to cx and cy.
         Raises `InputError` for another shape, skew, or a last row other than [0, 0, 1].
         """
-        k = np.asarray(matrix.detach().cpu() if hasattr(matrix, "detach") else matrix, dtype=np.float64)
+        try:
+            k = np.asarray(matrix.detach().cpu() if hasattr(matrix, "detach") else matrix, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"an intrinsic matrix must hold 3 rows of 3 numbers; found {str(matrix)[:60]}") from None
         if k.shape not in ((3, 3), (3, 4)):
             raise InputError(f"an intrinsic matrix must have shape (3, 3); found {k.shape}")
         k = k[:, :3]

@@ -158,7 +158,8 @@ class ImageTransform:
         kind = image.dtype
         work = image if kind in (np.uint8, np.uint16, np.float32, np.float64) else image.astype(np.float32)
         small = cv2.resize(np.ascontiguousarray(work), (width, height), interpolation=cv2.INTER_AREA)
-        small = small.reshape(height, width, *image.shape[2:]).astype(kind)
+        small = small.reshape(height, width, *image.shape[2:])
+        small = (np.rint(small) if kind.kind in "iub" else small).astype(kind)
         return small, ImageTransform.resize(self.source, width, height).inverse().then(self)
 
 

@@ -92,16 +92,18 @@ class Rig:
 
         Raises `InputError` where their numbers or shapes do not fit.
         """
-        intrinsics, poses = np.asarray(intrinsics, np.float64), np.asarray(ego_from_camera, np.float64)
+        intrinsics, poses = _numbers(intrinsics, "intrinsics"), _numbers(ego_from_camera, "ego_from_camera")
         count = len(images)
         if intrinsics.shape != (count, 3, 3) or poses.shape != (count, 4, 4):
             raise InputError(
                 f"{count} pictures need intrinsics ({count}, 3, 3) and ego_from_camera ({count}, 4, 4); found {intrinsics.shape} and {poses.shape}"
             )
         names = [""] * count if names is None else list(names)
+        if len(names) != count:
+            raise InputError(f"{count} pictures need as many names; found {len(names)}")
         cameras = []
         for image, matrix, pose, name in zip(images, intrinsics, poses, names, strict=True):
-            pixels = np.asarray(image)
+            pixels = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
             if pixels.ndim != 3:
                 raise InputError(f"pictures of a rig must have shape (H, W, 3); found {pixels.shape}")
             cameras.append(
@@ -129,15 +131,22 @@ class Rig:
 
 def checked_pose(value: Any, what: str) -> np.ndarray:
     """(4, 4) float64. Raises `InputError` unless it is a rigid transform."""
-    try:
-        matrix = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} must be a (4, 4) matrix; found {type(value).__name__}") from None
+    matrix = _numbers(value, what)
     if matrix.shape != (4, 4):
         raise InputError(f"{what} must have shape (4, 4); found {matrix.shape}")
     if not transforms.is_rigid(matrix, 1e-3):
         raise InputError(f"{what} must be a rigid transform: a rotation, a translation and the last row 0 0 0 1")
     return matrix
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
+    """float64 array of an array, nested list or tensor on any device. Raises `InputError`."""
+    if isinstance(value, list | tuple):
+        value = [item.detach().cpu() if hasattr(item, "detach") else item for item in value]
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must hold numbers in rows of one length; found {str(value)[:60]}") from None
 
 
 def radar_points(

@@ -160,7 +160,9 @@ def gather_tables(
 
 
 def _entries(layout: TangentLayout, patch: Size, size: Size, mode: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compressed sparse rows (rows int64, columns int32 or int64, values float32) of the operator."""
+    """Compressed sparse rows (rows int64, columns int32 or int64, values float32) of the operator. Raises `InputError` for patches without neighbours."""
+    if min(patch) < 2:
+        raise InputError(f"tangent images need at least 2x2 pixels to be merged; found {patch[1]}x{patch[0]}")
     longitude, latitude = panorama_angles(layout, size)
     pixels = size[0] * size[1]
     kind = np.int32 if layout.patches * patch[0] * patch[1] < 2**31 else np.int64

@@ -114,7 +114,9 @@ def predict_files(
         batch: files handed to a worker at a time, and lost when it dies.
         load, call: see `Worker`.
 
-    Raises `InputError` for an unknown engine, for two runs' files in one folder, or when Ray is asked for and not installed.
+    One run at a time may write into `out`: what an earlier one left half done is removed at the start.
+
+    Raises `InputError` for an unknown engine, a folder that cannot be written, or when Ray is asked for and not installed.
     """
     if engine not in ENGINES:
         raise InputError(f"the engine should be one of {', '.join(ENGINES)}; found {engine!r}")

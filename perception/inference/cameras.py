@@ -120,7 +120,7 @@ def _given(camera: Any, width: int, height: int) -> Pinhole | Equirectangular | 
             )
         return Equirectangular(width, height, **limits)
     try:
-        values = np.asarray(camera, dtype=np.float64)
+        values = np.asarray(camera.detach().cpu() if hasattr(camera, "detach") else camera, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
             f"a camera is a Pinhole, a 3x3 matrix, four numbers fx, fy, cx, cy or a KITTI calibration file; found {camera!r}"

@@ -217,8 +217,8 @@ def fetch(chosen: Entry) -> Path:
         raise WeightsError(
             f"the weights of {chosen.name!r} are not on this machine; fetch them by hand from {chosen.address} ({chosen.title}) and put the file at {place}"
         )
-    place.parent.mkdir(parents=True, exist_ok=True)
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         if chosen.address.startswith("hub:"):
             from huggingface_hub import hf_hub_download
 

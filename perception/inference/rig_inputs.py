@@ -7,7 +7,8 @@ The JSON file:
      "global_from_ego": [[...4x4...]], "time": 12.5, "scene": "drive 3"}
 
 Only ``cameras`` is needed. Instead of ``intrinsics`` a camera may have ``fov`` (horizontal, degrees); instead of ``points`` a radar may have ``file``, a nuScenes
-``.pcd`` sweep. Intrinsics have pixel centres at integer + 0.5, or at integers where the file says ``"integer_centres": true``. Paths are relative to the file.
+``.pcd`` sweep; ``sweep`` (0 = the newest) and ``lag`` (seconds) say how old a radar's points are. Intrinsics have pixel centres at integer + 0.5, or at integers
+where the file says ``"integer_centres": true``. Paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -103,13 +104,16 @@ def rig_to_json(rig: Rig, folder: str | Path, name: str = "rig", suffix: str = "
             }
         )
     points = rig.radar_points
-    for lag in [] if points is None else np.unique(points[:, 7]):
-        own = points[points[:, 7] == lag].astype(float).round(4)
+    if points is not None and not len(points):
+        radars.append({"points": []})  # a radar that sees nothing is no missing radar
+    for sweep, lag in [] if points is None else np.unique(points[:, 6:], axis=0):
+        own = points[(points[:, 6:] == (sweep, lag)).all(1)].astype(float).round(4)
         radars.append(
             {
                 "points": own[:, :3].tolist(),
                 "rcs": own[:, 3].tolist(),
                 "velocity": own[:, 4:6].tolist(),
+                "sweep": int(sweep),
                 "lag": float(lag),
             }
         )
@@ -190,9 +194,9 @@ def _json_radar(path: Path, number: int, entry: Any) -> np.ndarray:
             for name in ("velocity", "rcs")
         )
         velocity = velocity if velocity is None or velocity.size else velocity.reshape(-1, 2)
-    lag = _number(entry.get("lag", 0.0), f"lag of {what}")
+    sweep, lag = (_number(entry.get(name, 0), f"{name} of {what}") for name in ("sweep", "lag"))
     try:
-        return radar_points(xyz, velocity, rcs, pose, lag=lag)
+        return radar_points(xyz, velocity, rcs, pose, int(sweep), lag)
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
 

@@ -7,8 +7,9 @@ column has learnt nothing that the column measures.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,6 @@ def zero_shot(
             raise InputError(
                 f"{title!r} predicts {', '.join(predictor.tasks) or 'nothing'}; expected a model with depth"
             )
-        # A user's sky has no depth; protocols score every pixel that has truth.
-        if getattr(predictor.model, "sky_class", None) is not None:
-            predictor.model.sky_class = None
         evaluators[title] = DepthEvaluator(protocol, list(alignments), baselines=not evaluators)
     for index in progress(range(len(frames))):
         sample = frames[index]
@@ -92,7 +90,8 @@ def zero_shot(
         batch["meta"] = [{"index": index}]
         camera = sample["intrinsics"].numpy().astype(np.float64) if "intrinsics" in sample else None
         for title, predictor in models.items():
-            evaluators[title].update([predictor(sample["image"], camera)], batch)
+            with without_sky(predictor.model):
+                evaluators[title].update([predictor(sample["image"], camera)], batch)
     first = next(iter(evaluators.values()))
     scored = sum(bool(record) for record in first.ordered())
     if not scored:
@@ -104,6 +103,19 @@ def zero_shot(
         for kind, title in BASELINES.items():
             rows[f"{title} ({source})"] = _flat(first, alignments, f"{kind}/")
     return ZeroShot(name, first.protocol.describe(), scored, tuple(alignments), rows)
+
+
+@contextlib.contextmanager
+def without_sky(model: Any) -> Iterator[None]:
+    """Meanwhile the model's sky has a depth, too: a user's sky has none, but protocols score every pixel that has truth."""
+    held = getattr(model, "sky_class", None)
+    if held is not None:
+        model.sky_class = None
+    try:
+        yield
+    finally:
+        if held is not None:
+            model.sky_class = held
 
 
 def _flat(evaluator: DepthEvaluator, alignments: Sequence[str], row: str = "") -> dict[str, float]:

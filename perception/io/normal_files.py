@@ -14,7 +14,7 @@ from perception.io.images import read_png
 def read_normals(path: str | Path) -> np.ndarray:
     """Normals file -> (3, H, W) float64, 0 where unknown: .npy (H, W, 3) or (3, H, W); 8 or 16-bit PNG with n = 2 v / max - 1."""
     path = Path(path)
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         values = read_npy(path).astype(np.float64)
     else:
         raw, _ = read_png(path)

@@ -103,8 +103,12 @@ class NuScenesIndex:
         names = [str(name) for name in self.scene_name]
         if not isinstance(split, str):
             chosen = {str(name) for name in split}
+            if chosen - set(names):
+                raise DatasetError(
+                    f"the tables have no scene {sorted(chosen - set(names))[0]!r}; they hold {len(names)}: {', '.join(names[:5])}"
+                )
         else:
-            own = Path(root) / version / "splits.json" if root is not None else None
+            own = Path(root).expanduser() / version / "splits.json" if root is not None else None
             listed = own_splits(own) if own is not None and own.exists() else {}
             chosen = set(listed[split]) if split in listed else official_scenes(split, names, listed)
         rows = np.array([i for i, name in enumerate(names) if name in chosen], np.int64)

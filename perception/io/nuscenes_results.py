@@ -176,7 +176,7 @@ def boxes_from_results(
             [box["translation"] for box in boxes],
             [box["size"] for box in boxes],
             [box["rotation"] for box in boxes],
-            velocity=np.array([box["velocity"] for box in boxes], np.float64).reshape(-1, 2),
+            velocity=np.array([box["velocity"] for box in boxes], np.float64).reshape(len(boxes), 2),
             attribute=np.array([attributes[box.get("attribute_name", "")] for box in boxes], np.int64),
             score=np.array([box[f"{kind}_score"] for box in boxes], np.float64),
             track=np.array([str(box.get("tracking_id", -1)) for box in boxes]),

@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tests.datasets.reader_files import picture, put
 from tests.helpers import sample
 
 
-def test_nyu_matlab_file(tmp_path) -> None:
+def test_nyu_matlab_file(tmp_path, monkeypatch) -> None:
     """Axes are reversed, splits count from 1, labels go through the table of 40 classes."""
     h5py = pytest.importorskip("h5py")
     from scipy.io import savemat
@@ -53,6 +54,10 @@ def test_nyu_matlab_file(tmp_path) -> None:
     raw_item = test[0]
     assert (raw_item["depth_valid"].numpy() == (raw[1].T > 0)).all()
     assert pickle.loads(pickle.dumps(train))[1]["image"].shape == (3, 480, 640)  # workers reopen the file
+    mine = train._file
+    with monkeypatch.context() as forked:
+        forked.setattr("os.getpid", lambda: -1)
+        assert train[0]["image"].shape == (3, 480, 640) and train._file is not mine  # forked ones, too
     assert NYUv2(tmp_path, "all", labels=None, size=(240, 320))[0]["intrinsics"][0, 0] == pytest.approx(518.857901 / 2)
     with pytest.raises(DatasetError, match="no file"):
         NYUv2(tmp_path / "nowhere")
@@ -106,6 +111,16 @@ def test_kitti_depth_and_raw(tmp_path) -> None:
     bts = f"{date}/{drive}/image_02/data/0000000001.png {drive}/proj_depth/groundtruth/image_02/0000000001.png 721\nx None 721\n"
     (tmp_path / "bts.txt").write_text(bts)
     assert KittiDepth(depth, tmp_path / "bts.txt", raw)[0]["depth_valid"].all()
+
+
+def test_a_drive_that_is_not_there_is_told_and_not_left_out(tmp_path) -> None:
+    folder = tmp_path / "2011_09_26" / "drive_0001_sync" / "image_02" / "data"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "0000000000.png"), np.zeros((8, 8, 3), np.uint8))
+    drives = ["2011_09_26/drive_0001_sync", "2011_09_26/drive_0002_sync"]
+    assert len(KittiRaw(tmp_path, drives=drives[:1], velodyne=False)) == 1
+    with pytest.raises(DatasetError, match="no folder.*drive_0002_sync"):
+        KittiRaw(tmp_path, drives=drives, velodyne=False)
 
 
 @pytest.mark.parametrize(

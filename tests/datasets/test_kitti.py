@@ -57,6 +57,17 @@ def test_written_layout_is_read_back(tmp_path) -> None:
     np.testing.assert_allclose(item["points"][0, :3], [offset[0], -0.08 + offset[1], 9.73 + offset[2]], atol=1e-5)
 
 
+def test_a_list_file_may_be_a_path(tmp_path) -> None:
+    writer = KittiWriter(tmp_path)
+    for stem in ("000003", "000007"):
+        writer.write(
+            stem, np.zeros((8, 16, 3), np.uint8), np.array([[9, 0, 8], [0, 9, 4], [0, 0, 1.0]]), KittiLabels.empty()
+        )
+    (tmp_path / "mine.txt").write_text("000007\n")
+    for split in (tmp_path / "mine.txt", str(tmp_path / "mine.txt"), ["000007"]):
+        assert [entry["image"].stem for entry in KittiObject(tmp_path, split=split).entries] == ["000007"]
+
+
 def test_projection_of_boxes_is_exact_with_the_offset() -> None:
     """Our pinhole on moved boxes equals KITTI's 3x4 matrix on the file's boxes; without the offset it is pixels off."""
     calibration = parse_calibration(CALIB)

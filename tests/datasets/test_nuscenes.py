@@ -13,7 +13,7 @@ from perception.evaluation.nuscenes_detection import evaluate_detection
 from perception.geometry import boxes3d
 from perception.geometry.cameras import Pinhole
 from perception.geometry.transforms import apply, inverse
-from perception.io.nuscenes import load_index, truth_boxes
+from perception.io.nuscenes import CAMERAS, load_index, truth_boxes
 from perception.io.nuscenes_splits import official_scenes
 from tests.datasets.nuscenes_fixture import FRAMES, TARGET, ego_pose, write_tables
 from tests.datasets.nuscenes_real import write_real_tables
@@ -95,6 +95,16 @@ def test_splits(root) -> None:
         reader(root, split=["scene-9"])
     (root / "v1.0-mini" / "splits.json").write_text(json.dumps({"fold": ["scene-0103"]}))
     assert reader(root, split="fold").meta(0)["scene"] == "scene-0103"
+
+
+def test_slips_in_names_are_told_and_not_left_out(root) -> None:
+    with pytest.raises(DatasetError, match="no scene 'scene-9'"):
+        reader(root, split=["scene-0061", "scene-9"])
+    channels = reader(root).index.channels
+    present = [name for name in CAMERAS if name in channels]
+    with pytest.raises(DatasetError, match="no channel 'CAM_FORNT'"):
+        reader(root, cameras=[*present, "CAM_FORNT"])
+    assert len(reader(root, cameras=CAMERAS)) == len(reader(root)), "tables may lack sensors"
 
 
 def test_index_is_cached_checked_and_rebuilt(tmp_path) -> None:

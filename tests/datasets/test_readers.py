@@ -67,6 +67,23 @@ def test_plain_folder_both_layouts(tmp_path) -> None:
         ImageFolder(root)[0]
 
 
+def test_suffixes_in_upper_case_names_in_a_list_and_broken_intrinsics(tmp_path) -> None:
+    image, depth = np.zeros((8, 9, 3), np.uint8), np.ones((8, 9))
+    normals = np.zeros((8, 9, 3)) - [0, 0, 1]
+    for name in ("one", "two"):
+        folder = write_sample(tmp_path / name, image, np.diag([5.0, 5, 1]), depth, normals=normals)
+        for part in ("depth.png", "normals.npy"):
+            (folder / part).rename((folder / part).with_suffix(Path(part).suffix.upper()))
+    (tmp_path / "names.txt").write_text("two\n")
+    for names in (tmp_path / "names.txt", str(tmp_path / "names.txt"), ["two"]):
+        data = ImageFolder(tmp_path, names=names)
+        assert [data.name_of(entry) for entry in data.entries] == ["two"]
+    assert data[0]["depth"].min() == 1 and data[0]["normals"].shape == (3, 8, 9)
+    (tmp_path / "two" / "meta.json").write_text('{"intrinsics": [[5, 0], [1]]}')
+    with pytest.raises(DatasetError, match="meta.json.*intrinsics must be a finite 3x3 matrix"):
+        data[0]
+
+
 def test_resize_keeps_maps_and_camera_together() -> None:
     """A bright column stays under its label and its ray, whatever the size."""
     image = np.zeros((30, 40, 3), np.uint8)

@@ -14,6 +14,7 @@ from perception.evaluation.depth import METRICS, DepthEvaluator, depth_sums, mea
 from perception.evaluation.depth_protocol import PRESETS, crop_region, depth_protocol
 from perception.evaluation.panorama_depth import polar_pixels
 from perception.evaluation.registry import build_evaluator
+from perception.evaluation.segmentation import SemanticEvaluator
 from perception.results import DepthResult, Prediction
 
 
@@ -223,6 +224,30 @@ def test_prediction_of_another_size_and_result_objects() -> None:
     assert whole.compute()["none/abs_rel"] == pytest.approx(evaluator.compute()["none/abs_rel"])
     with pytest.raises(InputError, match="one prediction an image"):
         evaluator.update([], [sample])
+
+
+@pytest.mark.parametrize("wrap", [lambda depth: depth, lambda depth: Prediction(depth=depth)])
+def test_pixels_that_a_result_leaves_out_fit_nothing_and_are_counted(wrap) -> None:
+    truth = np.linspace(1, 9, 81).reshape(9, 9)
+    valid = np.arange(9)[:, None] + np.zeros(9) >= 4
+    evaluators = [DepthEvaluator(alignments="median", baselines=False) for _ in range(2)]
+    for evaluator, held in zip(
+        evaluators, (wrap(DepthResult(2 * truth, valid)), np.where(valid, 2 * truth, np.nan)), strict=True
+    ):
+        evaluator.update([{"depth": held} if isinstance(held, np.ndarray) else held], {"depth": truth[None]})
+    assert evaluators[0].compute() == pytest.approx(evaluators[1].compute(), rel=1e-6)
+    assert evaluators[0].compute()["median/delta1"] == pytest.approx(
+        valid.mean()
+    )  # the median of the known pixels alone is exact
+    assert "36 pixels" in evaluators[0].report()
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (8, 1), (1, 1)])
+def test_maps_of_one_row_or_column(shape: tuple[int, int]) -> None:
+    evaluator, labels = DepthEvaluator(), SemanticEvaluator(2)
+    evaluator.update([{"depth": np.full(shape, 1.1)}], {"depth": np.ones((1, *shape))})
+    labels.update([{"semantic": np.ones(shape, int)}], {"semantic": np.ones((1, *shape), int)})
+    assert evaluator.compute()["none/abs_rel"] == pytest.approx(0.1) and labels.compute()["miou"] == 1
 
 
 def test_not_finite_predictions_count_as_wrong() -> None:

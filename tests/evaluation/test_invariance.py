@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from perception.engine.collate import collate
+from perception.errors import InputError
 from perception.evaluation.motion import motion_matrices
 from perception.evaluation.registry import build_evaluator, list_evaluators
 from perception.io.nuscenes_results import DETECTION_CLASSES, NuScenesBoxes
@@ -154,3 +155,13 @@ def test_batches_order_and_processes_do_not_matter(name: str, options: dict) -> 
     same(first)
     whole.reset()
     assert not whole.records
+
+
+def test_images_that_nothing_identifies_are_never_lost() -> None:
+    """They were numbered from 0 in every process, so that merging dropped all but one process's."""
+    shares = [build_evaluator({"type": "DepthEvaluator", "baselines": False}) for _ in range(2)]
+    for share in shares:
+        share.update([{"depth": np.ones((2, 3))}] * 2, {"depth": np.ones((2, 2, 3)), "meta": [{}, {"index": 0}]})
+    assert [share.compute()["images"] for share in shares] == [2, 2]
+    with pytest.raises(InputError, match="meta"):
+        shares[0].merge(shares[1])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from perception.errors import DatasetError, InputError
-from perception.evaluation.kitti import KittiEvaluator, evaluate_folders, kitti_prediction
+from perception.evaluation.kitti import KittiEvaluator, evaluate_folders, kitti_prediction, kitti_truth
 from perception.evaluation.kitti_protocol import (
     MAX_OCCLUSION,
     MAX_TRUNCATION,
@@ -184,3 +184,20 @@ def test_the_evaluator_writes_a_submission_that_scores_the_same(tmp_path) -> Non
     blind = KittiEvaluator(submission=str(tmp_path / "test"))
     blind.update([results[0]], {"meta": [{"index": 0, "stem": "000007"}]})
     assert (tmp_path / "test/000007.txt").exists()
+
+
+@pytest.mark.parametrize("label", [-1, 2])
+def test_labels_without_a_name_are_refused(label: int) -> None:
+    held = {"boxes3d": np.ones((1, 7)), "boxes2d": np.ones((1, 4)), "labels3d": np.array([label]), "scores": np.ones(1)}
+    for read in (lambda: kitti_truth(held, ["Car", "Van"]), lambda: kitti_prediction(held, ["Car", "Van"], (0, 0, 0))):
+        with pytest.raises(InputError, match=rf"0\.\.1.*found {label}"):
+            read()
+
+
+def test_names_of_any_length_are_told_apart() -> None:
+    names = ["forklift_with_a_load_on_its_long_fork", "forklift_with_a_load_on_its_long_forks"]
+    box, flat = np.array([[0, 0, 10, 4, 2, 1.5, 0.3]]), np.array([[100.0, 100, 200, 200]])
+    truth = KittiLabels.from_boxes(names[:1], box, flat)
+    table = KittiProtocol([truth] * 50, [KittiLabels.from_boxes(names[:1], box, flat, np.ones(1))] * 50).evaluate(names)
+    assert table["strict"][f"{names[0]}/3d"]["R40"] == [100.0] * 3
+    assert table["strict"][f"{names[1]}/3d"]["R40"] == [0.0] * 3

@@ -51,3 +51,11 @@ def test_evaluators_take_results_and_arrays() -> None:
         stereo.record(Prediction(), {"disparity": truth[0]})
     with pytest.raises(InputError, match="shape"):
         stereo.record(maps[0][:2], {"disparity": truth[0]})
+
+
+def test_what_is_not_predicted_counts_as_wrong() -> None:
+    stereo, flow = (build_evaluator({"type": name}) for name in ("StereoEvaluator", "FlowEvaluator"))
+    stereo.update([{"disparity": np.array([[np.nan, 50.0]])}], {"disparity": np.full((1, 1, 2), 50.0)})
+    flow.update([{"flow": np.full((1, 2, 2), np.nan)}], {"flow": np.full((1, 2, 1, 2), 30.0)})
+    assert stereo.compute()["D1-all"] == 50 and stereo.compute()["avgerr"] == 25
+    assert flow.compute()["Fl-all"] == 100 and flow.compute()["L1"] == 60

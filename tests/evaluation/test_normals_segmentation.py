@@ -83,6 +83,14 @@ def test_panoptic_rules() -> None:
     assert sorted(category.values()) == [0, 1, 1] and crowd == {int(ids[0, 1])}
 
 
+def test_instances_may_have_any_numbers() -> None:
+    """Multiples of 2**20 were crowds, and numbers that far apart were one instance."""
+    semantic = np.full((1, 5), 1)
+    ids, categories, crowds = segments_from_maps(semantic, np.array([[5, 5 + (1 << 20), 1 << 20, 0, -1]]), things=[1])
+    assert len(np.unique(ids[0, :3])) == 3 and set(categories.values()) == {1}
+    assert ids[0, 3] == ids[0, 4] and crowds == {int(ids[0, 3])}
+
+
 def test_perfect_panoptic_prediction_scores_one() -> None:
     rng = np.random.default_rng(3)
     semantic = np.repeat(np.repeat(rng.integers(0, 4, (6, 8)), 5, 0), 5, 1)

@@ -221,6 +221,13 @@ def test_submission_round_trip(tmp_path) -> None:
         boxes_from_results({"a": [{**box, "detection_name": "ship", "detection_score": 1}]}, ["a"])
 
 
+def test_velocities_of_three_numbers_are_refused_and_not_scrambled() -> None:
+    box = {"translation": [1, 2, 0], "size": [2, 4, 1.5], "rotation": [1, 0, 0, 0], "velocity": [1, 2, 3]}
+    box |= {"detection_name": "car", "detection_score": 0.5, "attribute_name": ""}
+    with pytest.raises(DatasetError, match="a box lacks a field"):
+        boxes_from_results({"t": [box, box]}, ["t"])
+
+
 def test_evaluators_take_typed_results_in_the_vehicle_frame() -> None:
     """Boxes in the ego frame of a turned vehicle give the score of the global boxes they came from; processes merge."""
     truth, samples = world(2, 4, 20, 2)

@@ -134,6 +134,18 @@ def test_labels_are_whole_numbers(tmp_path, capsys) -> None:
     )
 
 
+def test_suffixes_in_upper_case_are_read(tmp_path) -> None:
+    from perception.evaluation.folders import depth_folders, semantic_folders
+
+    for side in ("gt", "pred"):
+        (tmp_path / side).mkdir()
+        np.save(tmp_path / side / "a.npy", np.ones((2, 3), np.int64))
+        (tmp_path / side / "a.npy").rename(tmp_path / side / "a.NPY")
+    assert semantic_folders(tmp_path / "gt", tmp_path / "pred", 2).compute()["miou"] == 1
+    found = depth_folders(tmp_path / "gt", tmp_path / "pred", kind="inverse", baselines=False).compute()
+    assert found["none/abs_rel"] == 0
+
+
 def test_labels_out_of_range(tmp_path, capsys) -> None:
     truth = write(tmp_path / "gt", a__png=png(np.full((8, 8), 9, np.uint8)))
     assert "0..2" in fails(capsys, "evaluate", "semantic", "--gt", truth, "--pred", truth, "--num-classes", 3)

@@ -63,6 +63,10 @@ def test_matrix_conventions() -> None:
         lambda: camera_from_dict({"type": "fisheye"}),
         lambda: camera_from_dict({"type": "pinhole", "fx": 1}),
         lambda: Pinhole.default(8, 6).unproject(np.ones((8, 6))),
+        lambda: Pinhole(5, 5, 2, 2, None, 4),
+        lambda: Pinhole(5, 5, 2, 2, float("nan"), 4),
+        lambda: Equirectangular(float("inf"), 4),
+        lambda: Pinhole.from_matrix([[1, 2], [3]], 4, 4),
     ],
 )
 def test_what_cannot_be_used_says_so(make) -> None:

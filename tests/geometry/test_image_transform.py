@@ -91,6 +91,12 @@ def test_area_mode_averages() -> None:
     np.testing.assert_allclose(shrunk, 0.5)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
+def test_means_of_whole_numbers_are_rounded(dtype: type) -> None:
+    """1.75 became 1 for the types that OpenCV does not average itself."""
+    assert ImageTransform.resize((2, 2), 1, 1).apply(np.array([[1, 2], [2, 2]], dtype)) == 2
+
+
 def test_matrix_and_misuse() -> None:
     transform = WHOLE["pad, flip"]
     point = np.array([5.25, 7.5])

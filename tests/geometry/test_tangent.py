@@ -204,3 +204,10 @@ def test_says_what_exists() -> None:
     ):
         with pytest.raises(InputError, match=text):
             make()
+
+
+def test_patches_of_one_row_are_refused() -> None:
+    """Their neighbours would be read beyond the tensor's end."""
+    layout = TangentLayout(4, 80.0)
+    with pytest.raises(InputError, match="at least 2x2 pixels"):
+        layout.merge(torch.zeros(1, layout.patches, 1, 1, 8), (16, 32), allow_holes=True)

@@ -46,6 +46,13 @@ def test_without_network_the_sentence_says_what_to_fetch_and_where_to_put_it(tmp
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WeightsError, match="(NotADirectory|FileExists)Error.*put it at"):
+        fetch(entry("croco-stereo"))
+
+
 def test_files_that_only_people_can_fetch_are_asked_for_and_read_from_the_cache(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PERCEPTION_CACHE", str(tmp_path))
     place = tmp_path / "omnifusion-2iter-stanford2d3d" / "Stanford_2iter.pth"
