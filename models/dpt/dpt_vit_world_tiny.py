@@ -9,4 +9,6 @@ model = dict(
         model_args=dict(embed_dim=192, depth=8, num_heads=3, reg_tokens=4, img_size=192),
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.03),
+)

@@ -1,6 +1,6 @@
 """DPT on the procedural world, 1.7 M parameters, made for two CPU cores: depth, normals and 15 groups of classes of any photo."""
 
-_base_ = ["../_base_/runtime.py", "../_base_/data/world_dense.py", "../_base_/schedules/adamw_cosine.py"]
+_base_ = ["../_base_/runtime.py", "../_base_/data/world_dense.py", "../_base_/schedules/muon_cosine.py"]
 
 model = dict(
     type="DPT",
@@ -12,7 +12,6 @@ model = dict(
     preprocess=dict(pixels=24576, multiple=32),
 )
 train_cfg = dict(max_iters=8000, val_interval=2000)
-optim_wrapper = dict(optimizer=dict(lr=3e-3))
 channels_last = True
 bundled = "dpt-world-tiny"
 publish = dict(

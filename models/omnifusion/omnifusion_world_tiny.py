@@ -1,6 +1,6 @@
 """OmniFusion on the world's panoramas of rooms and streets, made for two CPU cores: range and validity of any panorama."""
 
-_base_ = ["../_base_/runtime.py", "../_base_/schedules/adamw_cosine.py"]
+_base_ = ["../_base_/runtime.py", "../_base_/schedules/muon_cosine.py"]
 bundled = "omnifusion-world-tiny"
 
 model = dict(
@@ -56,7 +56,7 @@ batch_transform = [
     dict(type="RandomNoise"),
 ]
 train_cfg = dict(max_iters=4000, val_interval=1000)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
 publish = dict(
     about=dict(
         title="Depth of a panorama: OmniFusion, trained on the procedural world",
