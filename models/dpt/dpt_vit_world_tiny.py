@@ -8,6 +8,7 @@ model = dict(
         name="vit_tiny_patch16_224",
         model_args=dict(embed_dim=192, depth=8, num_heads=3, reg_tokens=4, img_size=192),
     ),
+    preprocess=dict(pixels=24576),
 )
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.03),

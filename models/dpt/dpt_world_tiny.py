@@ -9,7 +9,7 @@ model = dict(
     channels=(32, 48, 64, 96),
     head_channels=16,
     detail_channels=8,
-    preprocess=dict(pixels=24576, multiple=32),
+    preprocess=dict(pixels=32768, multiple=32),
 )
 train_cfg = dict(max_iters=8000, val_interval=2000)
 channels_last = True
