@@ -152,7 +152,7 @@ def test_learns_a_shift() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"task": "depth"}, "stereo or flow"),
+        ({"task": "depth"}, "one of 'stereo', 'flow'"),
         ({"tile": [60, 96]}, "multiples of 32"),
         ({"overlap": 1.0}, "overlap"),
         ({"criterion": "l2"}, "laplacian-bounded"),

@@ -127,7 +127,7 @@ def test_other_starts_and_strides_are_refused(tiny):
         (4, 8),
         (2, 4),
     ]
-    with pytest.raises(RecipeError, match="'learnt' or 'peaks'"):
+    with pytest.raises(RecipeError, match="one of 'learnt', 'peaks'"):
         tiny(query_start="random")
     with pytest.raises(RecipeError, match="3 to that many strides"):
         tiny(strides=(8, 16))

@@ -49,7 +49,7 @@ def test_a_camera_comes_from_anywhere(predictor, calibration):
 
 
 def test_doubtful_cameras_are_named(predictor, calibration):
-    assert any("unknown" in note and "fov=" in note for note in predictor(picture()).notes)
+    assert any("unknown" in note and "field of view (fov)" in note for note in predictor(picture()).notes)
     assert any("outside the picture" in note for note in predictor(picture(), calibration).notes)
     assert predictor(picture(), fov=70).notes == ()
     assert doubts(Pinhole.from_fov(100, 50, 70)) == ()

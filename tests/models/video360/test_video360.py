@@ -165,7 +165,7 @@ def test_cube_padding_leaves_no_border() -> None:
     assert torch.allclose(flat, flat[..., 4:5, 4:5].expand_as(flat), atol=1e-6)
     bordered = zeros(faces)
     assert not torch.allclose(bordered, bordered[..., 4:5, 4:5].expand_as(bordered), atol=1e-3)
-    with pytest.raises(RecipeError, match="cube or zeros"):
+    with pytest.raises(RecipeError, match="one of 'cube', 'zeros'"):
         CubeConv(2, 3, padding="reflect")
 
 
